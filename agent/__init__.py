@@ -1,0 +1,1 @@
+"""Runs unattended on a school device: one thread a device, an outbox on disk, one uplink."""

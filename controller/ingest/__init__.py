@@ -1,0 +1,1 @@
+"""MQTT in, commit, ack out; the ledger that proves that nothing was lost."""

@@ -1,0 +1,1 @@
+"""Sharing machines between classes and schools."""

@@ -1,0 +1,1 @@
+"""Pages: Jinja templates, own CSS and JS, the live stream."""

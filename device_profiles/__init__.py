@@ -1,0 +1,1 @@
+"""Devices as data: one TOML file a model, and the loader that checks it."""

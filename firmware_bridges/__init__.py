@@ -1,0 +1,24 @@
+"""Drivers: a sans-I/O core each and a thin shell. The agent loads them, the controller never does."""
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any, cast
+
+from firmware_bridges.base import Bridge
+
+BRIDGES = {
+    "host": "firmware_bridges.host:HostBridge",
+    "network": "firmware_bridges.network:NetworkBridge",
+    "simulated": "firmware_bridges.simulated:SimulatedBridge",
+}
+"""Bridge name -> module:class, loaded when first used. The class takes (endpoint, options)."""
+
+
+def bridge_for(name: str, endpoint: str, options: Mapping[str, Any]) -> Bridge:
+    """Make the bridge of that name, not yet opened. `options` is the profile's table with the device's own on top.
+
+    Raises KeyError for an unknown name and ValueError for an endpoint or options it cannot use.
+    """
+    module, _, attribute = BRIDGES[name].partition(":")
+    make = cast("Callable[[str, Mapping[str, Any]], Bridge]", getattr(import_module(module), attribute))
+    return make(endpoint, options)

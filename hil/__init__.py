@@ -1,0 +1,1 @@
+"""Hardware in the loop: real firmware in simulators, or real hardware."""
