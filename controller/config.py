@@ -1,0 +1,178 @@
+"""Settings of the controller: one TOML file, each key overridable by an environment variable `FABFLEET_<KEY>`."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields, is_dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, TypeVar
+
+PREFIX = "FABFLEET_"
+DEFAULT_FILE = Path("/etc/fabfleet/controller.toml")
+DEFAULT_STATE = Path("/var/lib/fabfleet")
+
+T = TypeVar("T")
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+
+
+class ConfigError(ValueError):
+    """A setting cannot be used; the message names the key, where it was given, and what is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerConfig:
+    """Where the MQTT broker is. Embedded: a child of the controller on `host:port`, with credentials made by itself.
+
+    `host` and `port` are what an enrolled agent is told as well, unless `public_host` says otherwise.
+    """
+
+    embedded: bool = True
+    host: str = "127.0.0.1"
+    port: int = 1883
+    public_host: str = ""
+    user: str = ""
+    password: str = field(default="", repr=False)
+    ca: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerConfig:
+    """Everything that may be set. `hosts` are further names under which browsers may ask for the pages."""
+
+    state: Path = DEFAULT_STATE
+    host: str = "127.0.0.1"
+    port: int = 8080
+    hosts: tuple[str, ...] = ()
+    database_url: str = field(default="", repr=False)
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    plain_http_beyond_loopback: bool = False
+    demo: bool = False
+    log_level: str = "info"
+    broker: BrokerConfig = field(default_factory=BrokerConfig)
+
+    @property
+    def folder(self) -> Path:
+        """Where the controller keeps what it must not lose."""
+        return self.state / "controller"
+
+    @property
+    def database(self) -> str:
+        """The database's address: the one that was set, else a file of ours."""
+        return self.database_url or f"sqlite:///{self.folder / 'fabfleet.db'}"
+
+    @property
+    def tls(self) -> bool:
+        return self.tls_certificate is not None
+
+
+def load(
+    path: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    **overrides: Any,
+) -> ControllerConfig:
+    """Read the settings: file, then environment, then `overrides` (None means not given). Raises ConfigError.
+
+    Without `path` the default file is read if there is one.
+    """
+    tree = _file(path or DEFAULT_FILE, required=path is not None)
+    config = _build(
+        ControllerConfig, tree, dict(environment or {}), "", {k: v for k, v in overrides.items() if v is not None}
+    )
+    _check(config)
+    return config
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _file(path: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        if required:
+            raise ConfigError(f"{path}: no such file") from None
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def _build(
+    kind: type[T], tree: Mapping[str, Any], environment: Mapping[str, str], where: str, given: Mapping[str, Any]
+) -> T:
+    known = {each.name: each for each in fields(kind)}  # type: ignore[arg-type]  # kind is one of the two above
+    for key in tree:
+        if key not in known:
+            raise ConfigError(f"{where}{key}: nobody knows this key; known are {', '.join(known)}")
+    values: dict[str, Any] = {}
+    for name, each in known.items():
+        variable = PREFIX + (where + name).replace(".", "_").upper()
+        if is_dataclass(each.type) and isinstance(each.type, type):
+            inner = tree.get(name, {})
+            if not isinstance(inner, dict):
+                raise ConfigError(f"{where}{name}: a table is wanted")
+            values[name] = _build(each.type, inner, environment, f"{where}{name}.", {})
+        elif name in given:
+            values[name] = given[name]
+        elif variable in environment:
+            values[name] = _from_text(each, environment[variable], variable)
+        elif name in tree:
+            values[name] = _from_toml(each, tree[name], f"{where}{name}")
+    return kind(**values)
+
+
+def _from_text(each: "Field[Any]", text: str, where: str) -> object:
+    if each.type is bool:
+        if text.lower() not in _TRUE | _FALSE:
+            raise ConfigError(f"{where}: {text!r} is neither true nor false")
+        return text.lower() in _TRUE
+    if each.type is int:
+        try:
+            return int(text)
+        except ValueError:
+            raise ConfigError(f"{where}: {text!r} is not a whole number") from None
+    if each.type == tuple[str, ...]:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    return _path_or_text(each, text, where)
+
+
+def _from_toml(each: "Field[Any]", value: object, where: str) -> object:
+    if each.type == tuple[str, ...]:
+        if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
+            raise ConfigError(f"{where}: a list of texts is wanted")
+        return tuple(value)
+    wanted = each.type if each.type in (bool, int) else str
+    if type(value) is not wanted:
+        raise ConfigError(f"{where}: {value!r} is not of type {getattr(wanted, '__name__', wanted)}")
+    return _path_or_text(each, value, where)
+
+
+def _path_or_text(each: "Field[Any]", value: object, where: str) -> object:
+    if each.type not in (Path, Path | None):
+        return value
+    if not value:
+        raise ConfigError(f"{where}: an empty path")
+    return Path(str(value)).expanduser()
+
+
+def _check(config: ControllerConfig) -> None:
+    for name, port in (("port", config.port), ("broker.port", config.broker.port)):
+        if not 0 <= port <= 65_535:
+            raise ConfigError(f"{name}: {port} is not a port between 0 and 65535")
+    if (config.tls_certificate is None) != (config.tls_key is None):
+        raise ConfigError("tls_certificate, tls_key: give both or none")
+    for name, path in (("tls_certificate", config.tls_certificate), ("tls_key", config.tls_key)):
+        if path is not None and not path.is_file():
+            raise ConfigError(f"{name}: {path} is not a file")
+    if config.log_level not in ("debug", "info", "warning", "error"):
+        raise ConfigError(f"log_level: {config.log_level!r} is none of debug, info, warning, error")
+    if not config.broker.embedded and not config.broker.host:
+        raise ConfigError("broker.host: an external broker needs an address")

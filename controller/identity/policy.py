@@ -1,0 +1,73 @@
+"""Who may do what: role x permission x scope. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from controller.scope import Scope
+
+
+class Role(StrEnum):
+    TEACHER = "teacher"
+    TECHNICIAN = "technician"
+    ADMINISTRATOR = "administrator"
+
+
+class Permission(StrEnum):
+    """What can be asked for. The first two are limited to the asker's scope."""
+
+    VIEW_DEVICES = "view-devices"
+    VIEW_FLEET = "view-fleet"
+    VIEW_QUARANTINE = "view-quarantine"
+    VIEW_METRICS = "view-metrics"
+    ENROL_AGENTS = "enrol-agents"
+    MANAGE_USERS = "manage-users"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Somebody who has proven who they are, by session or by token. `id` is opaque and is what the audit log names."""
+
+    id: str
+    login: str
+    name: str
+    role: Role
+    school_id: str | None
+    language: str = ""
+
+    @property
+    def scope(self) -> Scope:
+        """A teacher without a school sees nothing: no school's id is empty."""
+        if self.role is Role.TEACHER and self.school_id is None:
+            return Scope("")
+        return Scope(self.school_id)
+
+
+_TECHNICIAN = frozenset(
+    {
+        Permission.VIEW_DEVICES,
+        Permission.VIEW_FLEET,
+        Permission.VIEW_QUARANTINE,
+        Permission.VIEW_METRICS,
+        Permission.ENROL_AGENTS,
+    }
+)
+GRANTS: Mapping[Role, frozenset[Permission]] = {
+    Role.TEACHER: frozenset({Permission.VIEW_DEVICES}),
+    Role.TECHNICIAN: _TECHNICIAN,
+    Role.ADMINISTRATOR: _TECHNICIAN | {Permission.MANAGE_USERS},
+}
+CLUSTER_WIDE = frozenset({Permission.VIEW_METRICS})
+"""What tells of every school at once, and so takes the scope of the cluster."""
+
+
+def may(who: Principal, permission: Permission) -> bool:
+    """Whether `who` may do it at all. To what, `who.scope` says."""
+    if permission in CLUSTER_WIDE and who.scope.school_id is not None:
+        return False
+    return permission in GRANTS[who.role]
+
+
+def home(who: Principal) -> str:
+    """The page that `/` leads to."""
+    return "/fleet" if may(who, Permission.VIEW_FLEET) else "/my"

@@ -1,0 +1,81 @@
+"""People, their sessions and tokens, and the audit log."""
+
+from sqlalchemy import BigInteger
+from sqlmodel import Field, SQLModel
+
+
+class User(SQLModel, table=True):
+    """A local account. `id` is opaque and means nothing; only this row knows whom it stands for."""
+
+    __tablename__ = "user_account"
+
+    id: str = Field(primary_key=True, max_length=32)
+    login: str = Field(unique=True, max_length=64)
+    name: str = Field(max_length=128)
+    role: str = Field(max_length=20)
+    school_id: str | None = Field(default=None, foreign_key="school.id", index=True, max_length=63)
+    password_hash: str = Field(max_length=200)
+    language: str = Field(default="", max_length=5)
+    disabled: bool = Field(default=False)
+    created_ms: int = Field(sa_type=BigInteger)
+
+
+class UserSession(SQLModel, table=True):
+    """A signed-in browser. `token_hash` is the SHA-256 of what its cookie holds."""
+
+    __tablename__ = "user_session"
+
+    token_hash: str = Field(primary_key=True, max_length=64)
+    user_id: str = Field(foreign_key="user_account.id", index=True, max_length=32)
+    shared_machine: bool
+    created_ms: int = Field(sa_type=BigInteger)
+    seen_ms: int = Field(sa_type=BigInteger)
+    expires_ms: int = Field(sa_type=BigInteger, index=True)
+
+
+class ApiToken(SQLModel, table=True):
+    """A bearer token of a program that acts for `user_id`."""
+
+    __tablename__ = "api_token"
+
+    id: str = Field(primary_key=True, max_length=32)
+    user_id: str = Field(foreign_key="user_account.id", index=True, max_length=32)
+    name: str = Field(max_length=128)
+    token_hash: str = Field(unique=True, max_length=64)
+    created_ms: int = Field(sa_type=BigInteger)
+    expires_ms: int | None = Field(default=None, sa_type=BigInteger)
+    revoked: bool = Field(default=False)
+
+
+class EnrolToken(SQLModel, table=True):
+    """The right to add `uses_left` agents to a school until `expires_ms`."""
+
+    __tablename__ = "enrol_token"
+
+    id: str = Field(primary_key=True, max_length=32)
+    token_hash: str = Field(unique=True, max_length=64)
+    school_id: str = Field(foreign_key="school.id", index=True, max_length=63)
+    room: str = Field(default="", max_length=63)
+    uses_left: int
+    created_by: str | None = Field(default=None, max_length=32)
+    created_ms: int = Field(sa_type=BigInteger)
+    expires_ms: int = Field(sa_type=BigInteger)
+
+
+class AuditLine(SQLModel, table=True):
+    """One thing that was done. Plain appends: lines are never changed and never deleted.
+
+    `actor` is a user's opaque id, or empty for the command line and for people unknown; `subject` is the id of
+    what was acted upon. No line holds a name, a login or a secret.
+    """
+
+    __tablename__ = "audit_line"
+
+    id: int | None = Field(default=None, primary_key=True)
+    at_ms: int = Field(sa_type=BigInteger, index=True)
+    actor: str = Field(default="", max_length=32)
+    action: str = Field(max_length=40)
+    subject: str = Field(default="", max_length=200)
+    school_id: str | None = Field(default=None, max_length=63)
+    address: str = Field(default="", max_length=64)
+    detail: str = Field(default="", max_length=500)
