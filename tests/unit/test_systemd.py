@@ -1,0 +1,79 @@
+"""The units are what systemd takes, are hardened, and agree with sysusers and tmpfiles."""
+
+import configparser
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "systemd"
+UNITS = sorted(FOLDER.glob("*.service"))
+HARDENED = {
+    "NoNewPrivileges": "yes",
+    "CapabilityBoundingSet": "",
+    "ProtectSystem": "strict",
+    "ProtectHome": "yes",
+    "PrivateTmp": "yes",
+    "ProtectKernelModules": "yes",
+    "ProtectKernelTunables": "yes",
+    "RestrictNamespaces": "yes",
+    "RestrictSUIDSGID": "yes",
+    "SystemCallArchitectures": "native",
+    "UMask": "0077",
+}
+
+
+def service(unit: Path) -> configparser.SectionProxy:
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # keys of systemd keep their case
+    parser.read_string(unit.read_text("utf-8"))
+    return parser["Service"]
+
+
+def entries(name: str) -> list[list[str]]:
+    lines = (FOLDER / name).read_text("utf-8").splitlines()
+    return [line.split() for line in lines if line and not line.startswith("#")]
+
+
+def test_there_is_a_unit_for_the_controller_and_one_for_the_agent() -> None:
+    assert [unit.name for unit in UNITS] == ["fabfleet-agent.service", "fabfleet-controller.service"]
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_unit_notifies_restarts_and_is_hardened(unit: Path) -> None:
+    section = service(unit)
+    assert section["Type"] == "notify"
+    assert section["Restart"] == "always"
+    assert {key: section[key] for key in HARDENED} == HARDENED
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_unit_starts_a_command_of_this_distribution(unit: Path) -> None:
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
+    assert Path(service(unit)["ExecStart"].split()[0]).name in scripts
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_unit_runs_as_a_user_that_sysusers_makes_and_tmpfiles_gives_its_folder(unit: Path) -> None:
+    section = service(unit)
+    users = {entry[1] for entry in entries("fabfleet.sysusers.conf") if entry[0] == "u"}
+    owners = {entry[1]: entry[3] for entry in entries("fabfleet.tmpfiles.conf") if entry[0] == "d"}
+    assert section["User"] in users
+    assert owners[f"/var/lib/{section['StateDirectory']}"] == section["User"]
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_systemd_finds_nothing_wrong_with_the_unit(unit: Path, tmp_path: Path) -> None:
+    """systemd-analyze where there is one; every key must at least stand in a section that it belongs to."""
+    text = unit.read_text("utf-8")
+    command = service(unit)["ExecStart"].split()[0]
+    copy = tmp_path / unit.name
+    copy.write_text(text.replace(command, "/bin/true"), "utf-8")
+    if shutil.which("systemd-analyze"):
+        done = subprocess.run(["systemd-analyze", "verify", str(copy)], capture_output=True, text=True, check=False)
+        assert done.stderr.strip() == ""
+        assert done.returncode == 0
+    assert text.index("[Unit]") < text.index("[Service]") < text.index("[Install]")
