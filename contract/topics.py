@@ -7,6 +7,8 @@ from contract.model import ContractError, check_name
 
 VERSION = 1
 _ROOT = f"ff/{VERSION}"
+CONTROLLER = "fabfleet-controller"
+"""User name and MQTT client id of the controller."""
 
 
 class Channel(StrEnum):
@@ -39,6 +41,16 @@ class Address:
 
     def topic(self, channel: Channel) -> str:
         return f"{_ROOT}/{self.school}/{self.agent}/{channel}"
+
+    @property
+    def user(self) -> str:
+        """The agent's user name at the broker."""
+        return f"{self.school}.{self.agent}"
+
+    @property
+    def client_id(self) -> str:
+        """The agent's MQTT client id. It has no dot, which NATS refuses in one."""
+        return f"{self.school}/{self.agent}"
 
     def __str__(self) -> str:
         return f"{self.school}/{self.agent}"

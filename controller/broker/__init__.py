@@ -1,1 +1,1 @@
-"""The embedded MQTT broker as a child process, its credentials and its access rules."""
+"""The MQTT broker: a NATS server as a child of the controller, and who may say what on it."""

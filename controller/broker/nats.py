@@ -1,0 +1,86 @@
+"""The configuration of the embedded NATS server. Pure: settings and users in, text out."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from contract.messages import MAX_PAYLOAD
+from contract.topics import CONTROLLER
+from controller.broker.access import BrokerUser, Permissions, agent_permissions, controller_permissions
+
+PAYLOAD_MARGIN = 16 * 1024
+"""What the broker takes beyond the contract's bound, so that a payload slightly too large is counted, not cut off."""
+_MEBI = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class NatsSettings:
+    """Where the server listens and keeps its files. Bounds in bytes."""
+
+    folder: Path
+    host: str
+    port: int
+    max_connections: int = 10_000
+    max_store: int = 1024 * _MEBI
+    max_log: int = 4 * _MEBI
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "nats.log"
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "store"
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "nats.conf"
+
+
+def render(settings: NatsSettings, controller_hash: str, users: Iterable[BrokerUser]) -> str:
+    """The server's configuration file. NATS reads JSON; only hashes of passwords are in it."""
+    accounts = [
+        _user(CONTROLLER, controller_hash, controller_permissions()),
+        *(_user(each.address.user, each.password_hash, agent_permissions(each.address)) for each in users),
+    ]
+    return json.dumps(
+        {
+            "server_name": "fabfleet",
+            # MQTT needs the server's own listener; on a port of the system's choice, and no user may use it.
+            "host": "127.0.0.1",
+            "port": -1,
+            "mqtt": {"host": settings.host, "port": settings.port, "ack_wait": "30s", "max_ack_pending": 1000},
+            "jetstream": {
+                "store_dir": str(settings.store),
+                "max_mem": 64 * _MEBI,
+                "max_file": settings.max_store,
+            },
+            "max_payload": MAX_PAYLOAD + PAYLOAD_MARGIN,
+            "max_connections": settings.max_connections,
+            "max_subscriptions": 64,
+            "write_deadline": "10s",
+            "log_file": str(settings.log),
+            "logfile_size_limit": settings.max_log,
+            "logfile_max_num": 3,
+            "authorization": {"timeout": 10, "users": accounts},
+        },
+        indent=1,
+    )
+
+
+def _user(name: str, password_hash: str, permissions: Permissions) -> dict[str, object]:
+    return {
+        "user": name,
+        "password": password_hash,
+        "allowed_connection_types": ["MQTT"],
+        "permissions": {
+            "publish": {"allow": [_subject(each) for each in permissions.publish]},
+            "subscribe": {"allow": [_subject(each) for each in permissions.subscribe]},
+        },
+    }
+
+
+def _subject(topic: str) -> str:
+    """An MQTT topic filter as a NATS subject. Names have no letter that either side reads as anything else."""
+    return topic.replace("/", ".").replace("+", "*")

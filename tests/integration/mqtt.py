@@ -1,0 +1,86 @@
+"""A foreign MQTT client for tests: says what it is told to and keeps what it hears."""
+
+import queue
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+WAIT_S = 10.0
+
+
+def eventually(condition: Callable[[], object], what: str, timeout_s: float = WAIT_S) -> None:
+    """Fail unless `condition` becomes true in time."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
+        time.sleep(0.02)
+
+
+class Client:
+    """Connected while the with block runs. `heard` holds (topic, payload) in order of arrival."""
+
+    def __init__(
+        self, port: int, user: str, password: str, client_id: str = "", will: tuple[str, bytes] | None = None
+    ) -> None:
+        self._paho = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id or user.replace(".", "/"))
+        self._paho.username_pw_set(user, password)
+        if will:
+            self._paho.will_set(*will, qos=1, retain=True)
+        self._port = port
+        self.heard: queue.Queue[tuple[str, bytes]] = queue.Queue()
+        self.connects = 0
+        self.disconnects = 0
+        self.granted: dict[int | None, int] = {}
+        self._paho.on_message = lambda _c, _u, message: self.heard.put((message.topic, bytes(message.payload)))
+        self._paho.on_connect = self._on_connect
+        self._paho.on_disconnect = self._on_disconnect
+        self._paho.on_subscribe = self._on_subscribe
+
+    def _on_connect(self, _client: object, _data: object, _flags: object, reason: object, _properties: object) -> None:
+        self.refused = bool(getattr(reason, "is_failure", False))
+        self.connects += 1
+
+    def _on_disconnect(self, *_: object) -> None:
+        self.disconnects += 1
+
+    def _on_subscribe(
+        self, _client: paho.Client, _data: object, mid: int, codes: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        self.granted[mid] = codes[0].value
+
+    def __enter__(self) -> "Client":
+        self._paho.connect("127.0.0.1", self._port, keepalive=10)
+        self._paho.loop_start()
+        eventually(lambda: self.connects, "connected")
+        return self
+
+    def __exit__(self, _kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> None:
+        self._paho.disconnect()
+        self._paho.loop_stop()
+
+    def subscribe(self, topic: str, qos: int = 1) -> bool:
+        """Whether the broker granted it."""
+        _, mid = self._paho.subscribe(topic, qos)
+        eventually(lambda: mid in self.granted, "subscription answered")
+        return self.granted[mid] < 128
+
+    def say(self, topic: str, payload: bytes, qos: int = 1, *, retain: bool = False) -> None:
+        """Publish and, at QoS 1, wait until the broker says that it has it."""
+        sent = self._paho.publish(topic, payload, qos, retain)
+        if qos:
+            sent.wait_for_publish(WAIT_S)
+
+    def vanish(self) -> None:
+        """Lose the connection without saying good-bye, so that the broker publishes the will."""
+        self._paho.loop_stop()
+        socket = self._paho.socket()
+        assert socket is not None
+        socket.close()
+
+    def next(self, timeout_s: float = WAIT_S) -> tuple[str, bytes]:
+        return self.heard.get(timeout=timeout_s)
