@@ -1,0 +1,219 @@
+"""The network as this computer sees it: its links, the gateway, the controller, the resolver, and Wi-Fi."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import psutil
+
+from contract.model import Value
+from firmware_bridges.base import BridgeError, Refused
+from firmware_bridges.dns import NO_ANSWER, Lookup, lookup, resolvers
+from firmware_bridges.gateway import Gateway, default_gateway
+from firmware_bridges.nl80211_core import WirelessLink, channel
+from firmware_bridges.ping import Pinger
+from firmware_bridges.slug import unique_slug
+from firmware_bridges.wireless import wireless_links
+
+MAX_LINKS: Final = 16
+_SYS_NET: Final = Path("/sys/class/net")
+_LONGEST_ADDRESSES: Final = 200
+
+Values: TypeAlias = Iterator[tuple[str, Value | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class FarEnds:
+    """What the bridge probes, from its options. An empty `controller_host` is not probed.
+
+    `resolvers` empty means those of the system; `links` empty means the physical ones and the one to the gateway.
+    """
+
+    controller_host: str = ""
+    controller_port: int = 443
+    gateway_port: int = 53
+    resolvers: tuple[str, ...] = ()
+    dns_port: int = 53
+    dns_name: str = "."
+    links: tuple[str, ...] = ()
+    timeout_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        for port in (self.controller_port, self.gateway_port, self.dns_port):
+            if not 0 < port < 65_536:
+                raise ValueError(f"not a port: {port!r}")
+        if not 0 < self.timeout_s <= 10:
+            raise ValueError("timeout_s: not between 0 and 10 seconds")
+
+
+def far_ends(options: Mapping[str, Any]) -> FarEnds:
+    """Read the options this bridge knows; others belong to somebody else. Raises ValueError."""
+    known: dict[str, Any] = {}
+    for each in fields(FarEnds):
+        if each.name in options:
+            value = options[each.name]
+            if type(value) not in _KINDS[type(each.default)]:
+                raise ValueError(f"{each.name}: {type(value).__name__} is not taken")
+            known[each.name] = tuple(value) if isinstance(value, list) else value
+    return FarEnds(**known)
+
+
+_KINDS: Final[Mapping[type, tuple[type, ...]]] = {str: (str,), int: (int,), float: (int, float), tuple: (list, tuple)}
+"""What an option may be, by the type of its default."""
+
+
+class NetworkBridge:
+    """Bridge `network`. The endpoint is not used. Options: the fields of FarEnds."""
+
+    def __init__(
+        self,
+        _endpoint: str,
+        options: Mapping[str, Any],
+        *,
+        wireless: Callable[[], tuple[WirelessLink, ...]] = wireless_links,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ends = far_ends(options)
+        self._wireless = wireless
+        self._monotonic = monotonic
+        self._traffic: dict[str, tuple[float, int, int]] = {}
+        self._gateway: Pinger | None = None
+        self._controller: Pinger | None = None
+        self._seen: set[str] = set()
+
+    def open(self) -> None:
+        self._traffic.clear()
+        self._seen.clear()
+        self._gateway = None
+        ends = self._ends
+        self._controller = (
+            Pinger(ends.controller_host, ends.controller_port, ends.timeout_s) if ends.controller_host else None
+        )
+
+    def poll(self) -> Mapping[str, Value | None]:
+        """Probe everything once; takes up to `timeout_s` a far end. A part that fails spoils no other."""
+        gateway = default_gateway()
+        parts: tuple[Callable[[], Values], ...] = (
+            lambda: self._links(gateway),
+            lambda: self._to_gateway(gateway),
+            self._to_controller,
+            self._resolver,
+            self._radio,
+        )
+        values: dict[str, Value | None] = dict.fromkeys(self._seen)
+        for part in parts:
+            try:
+                values.update(part())
+            except (BridgeError, OSError, psutil.Error, ValueError):
+                continue  # its values read None
+        self._seen.update(values)
+        return values
+
+    def execute(self, action: str, args: Mapping[str, Value]) -> None:  # noqa: ARG002 - it has no actions
+        raise Refused(f"no such action: {action}")
+
+    def close(self) -> None:
+        self._gateway = self._controller = None
+
+    def _links(self, gateway: Gateway | None) -> Values:
+        states, addresses = psutil.net_if_stats(), psutil.net_if_addrs()
+        counters = psutil.net_io_counters(pernic=True, nowrap=False)
+        taken: set[str] = set()
+        for link in sorted(states):
+            if len(taken) == MAX_LINKS:
+                return
+            if not self._wanted(link, gateway):
+                continue
+            name = unique_slug(link, taken)
+            taken.add(name)
+            yield f"link-{name}-up", states[link].isup
+            if states[link].isup and 0 < states[link].speed < 65_535:  # some drivers say 65535 for "unknown"
+                yield f"link-{name}-speed", states[link].speed
+            yield f"link-{name}-addresses", _addresses(addresses.get(link, ()))
+            if link in counters:
+                count = counters[link]
+                yield f"link-{name}-errors", count.errin + count.errout + count.dropin + count.dropout
+                yield from self._rates(link, name, count.bytes_recv, count.bytes_sent)
+
+    def _wanted(self, link: str, gateway: Gateway | None) -> bool:
+        if self._ends.links:
+            return link in self._ends.links
+        if gateway is not None and link == gateway.link:
+            return True
+        if _SYS_NET.is_dir():
+            return (_SYS_NET / link / "device").exists()
+        return "loopback" not in link.lower()
+
+    def _rates(self, link: str, name: str, received: int, sent: int) -> Values:
+        """Mbit/s since the last poll; nothing on the first one, and after the counters began anew."""
+        now_s = self._monotonic()
+        before = self._traffic.get(link)
+        self._traffic[link] = (now_s, received, sent)
+        if before is None or now_s <= before[0] or received < before[1] or sent < before[2]:
+            return
+        per_second = 8 / 1e6 / (now_s - before[0])
+        yield f"link-{name}-in", round((received - before[1]) * per_second, 3)
+        yield f"link-{name}-out", round((sent - before[2]) * per_second, 3)
+
+    def _to_gateway(self, gateway: Gateway | None) -> Values:
+        yield "gateway", gateway.address if gateway else "none"
+        if gateway is None:
+            self._gateway = None
+            return
+        if self._gateway is None or self._gateway.host != gateway.address:
+            self._gateway = Pinger(gateway.address, self._ends.gateway_port, self._ends.timeout_s)
+        self._gateway.probe()
+        if self._gateway.answered:  # some gateways never answer anybody: that is no loss
+            yield from _probe("gateway", self._gateway)
+
+    def _to_controller(self) -> Values:
+        if self._controller is not None:
+            self._controller.probe()
+            yield from _probe("controller", self._controller)
+
+    def _resolver(self) -> Values:
+        """The first resolver that answers, as the system itself would ask them."""
+        result = Lookup(NO_ANSWER, None)
+        for server in (self._ends.resolvers or resolvers())[:2]:
+            result = lookup(server, self._ends.dns_name, self._ends.timeout_s, self._ends.dns_port)
+            if result.took_ms is not None:
+                break
+        yield "dns", result.code
+        yield "dns-time", None if result.took_ms is None else round(result.took_ms, 2)
+
+    def _radio(self) -> Values:
+        links = self._wireless()
+        if not links:
+            yield "wifi", "none"
+            return
+        link = next((each for each in links if each.bssid), links[0])
+        yield "wifi", "connected" if link.bssid else "not-connected"
+        yield from (
+            ("wifi-signal", link.signal_dbm),
+            ("wifi-rate-in", link.rate_in_mbit),
+            ("wifi-rate-out", link.rate_out_mbit),
+            ("wifi-channel", None if link.frequency_mhz is None else channel(link.frequency_mhz)),
+            ("wifi-network", link.ssid if link.bssid else None),
+            ("wifi-bssid", link.bssid or None),
+            ("wifi-retries", link.retries),
+            ("wifi-failed", link.failed),
+            ("wifi-beacon-loss", link.beacon_loss),
+        )
+
+
+def _probe(name: str, pinger: Pinger) -> Values:
+    latency_ms = pinger.window.latency_ms
+    yield f"{name}-latency", None if latency_ms is None else round(latency_ms, 2)
+    yield f"{name}-loss", pinger.window.loss_percent
+
+
+def _addresses(addresses: Any) -> str:
+    """The link's IPv4 and IPv6 addresses, without those that mean nothing beyond it."""
+    kept = [
+        each.address
+        for each in addresses
+        if each.family.name in ("AF_INET", "AF_INET6") and not each.address.lower().startswith("fe80:")
+    ]
+    return ", ".join(kept)[:_LONGEST_ADDRESSES]
