@@ -1,0 +1,33 @@
+"""How big the tests run, and which of them share a worker."""
+
+import pytest
+
+_LONGEST_FIRST = ("soak", "kill", "browser", "integration")
+"""Marks whose tests start real servers: one worker takes a module, the long ones begin first."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="run the kill tests at their stated size: an hour and more")
+
+
+@pytest.fixture(scope="session")
+def soak(request: pytest.FixtureRequest) -> bool:
+    """Whether to run at full size; else at the size of continuous integration."""
+    return bool(request.config.getoption("--soak"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Real servers are shared by the tests of a module, so such a module stays on one worker of pytest-xdist."""
+    for item in items:
+        if _mark(item) is not None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    items.sort(key=_place)
+
+
+def _mark(item: pytest.Item) -> str | None:
+    return next((mark for mark in _LONGEST_FIRST if item.get_closest_marker(mark)), None)
+
+
+def _place(item: pytest.Item) -> int:
+    mark = _mark(item)
+    return len(_LONGEST_FIRST) if mark is None else _LONGEST_FIRST.index(mark)
