@@ -1,1 +1,3 @@
-"""Runs unattended on a school device: one thread a device, an outbox on disk, one uplink."""
+"""What runs unattended on a school computer: one thread a device, a durable outbox, an uplink to the controller."""
+
+VERSION = "0.1.0"

@@ -1,0 +1,127 @@
+"""One connection to the broker, from its first byte to its last; never used again after it ended. A shell over paho."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from agent.light_paho import import_paho
+from contract.messages import MAX_PAYLOAD, Status, encode
+from contract.topics import DOWN, Address, Channel
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import Client
+
+CONNECT_TIMEOUT_S = 5.0
+_INBOX = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where the broker is and how to be let in. `tls_ca` is a file of certificates to trust; empty: no TLS."""
+
+    host: str
+    port: int
+    username: str = ""
+    password: str = ""
+    tls_ca: str = ""
+    keepalive_s: int = 10
+
+
+class LinkState(StrEnum):
+    """Connecting, subscribed and usable, or over."""
+
+    OPENING = "opening"
+    UP = "up"
+    DOWN = "down"
+
+
+class Connection:
+    """Subscribed to all that is for this agent. `notify` is called, from the network's thread, when there is news."""
+
+    def __init__(self, broker: Broker, address: Address, will: Status, notify: Callable[[], None]) -> None:
+        self._broker = broker
+        self._address = address
+        self._notify = notify
+        self._lock = threading.Lock()
+        self._unconfirmed: set[int] = set()
+        self.state = LinkState.OPENING
+        self.why = ""
+        self.inbox: deque[tuple[Channel, bytes]] = deque(maxlen=_INBOX)
+        self._client = _new_client(f"{address.school}.{address.agent}", broker)
+        self._client.will_set(address.topic(Channel.STATUS), encode(will), qos=1, retain=True)
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_publish = self._on_publish
+        self._client.on_message = self._on_message
+        self._client.on_disconnect = self._on_disconnect
+
+    @property
+    def unconfirmed(self) -> int:
+        """Messages that the broker has not confirmed."""
+        return len(self._unconfirmed)
+
+    def open(self) -> None:
+        """Connect and start the network's thread. Raises OSError when nobody answers."""
+        self._client.connect(self._broker.host, self._broker.port, keepalive=self._broker.keepalive_s)
+        self._client.loop_start()
+
+    def publish(self, channel: Channel, payload: bytes, *, retain: bool = False) -> None:
+        with self._lock:  # so that a confirmation does not overtake the note of what it confirms
+            info = self._client.publish(self._address.topic(channel), payload, qos=1, retain=retain)
+            if info.rc == 0:
+                self._unconfirmed.add(info.mid)
+
+    def close(self) -> None:
+        """End it in an orderly way: the broker does not publish the will."""
+        self._client.disconnect()
+        self._client.loop_stop()
+        self.state = LinkState.DOWN
+
+    def _on_connect(self, _client: Any, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        if reason.is_failure:
+            self.why = f"the broker refused: {reason}"
+            return
+        self._client.subscribe([(self._address.topic(channel), 1) for channel in DOWN])
+
+    def _on_subscribe(self, _client: Any, _userdata: Any, _mid: int, reasons: Any, _properties: Any) -> None:
+        if any(reason.is_failure for reason in reasons):
+            self.why = "the broker refused a subscription"
+            self._client.disconnect()
+            return
+        self.state = LinkState.UP
+        self._notify()
+
+    def _on_publish(self, _client: Any, _userdata: Any, mid: int, _reason: Any, _properties: Any) -> None:
+        with self._lock:
+            self._unconfirmed.discard(mid)
+        self._notify()
+
+    def _on_message(self, _client: Any, _userdata: Any, message: Any) -> None:
+        if len(message.payload) <= MAX_PAYLOAD:
+            self.inbox.append((Channel(message.topic.rpartition("/")[2]), message.payload))
+            self._notify()
+
+    def _on_disconnect(self, _client: Any, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        self.why = self.why or str(reason)
+        self.state = LinkState.DOWN
+        self._notify()
+
+
+def _new_client(client_id: str, broker: Broker) -> "Client":
+    paho = import_paho(tls=bool(broker.tls_ca))
+    client = paho.Client(
+        paho.CallbackAPIVersion.VERSION2,
+        client_id=client_id,
+        clean_session=True,
+        protocol=paho.MQTTv311,
+        reconnect_on_failure=False,
+    )
+    client.connect_timeout = CONNECT_TIMEOUT_S
+    if broker.username:
+        client.username_pw_set(broker.username, broker.password)
+    if broker.tls_ca:
+        client.tls_set(ca_certs=broker.tls_ca)
+    return client

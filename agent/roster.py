@@ -1,0 +1,71 @@
+"""The devices of this agent and how they are: what the inventory message says."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+from contract.messages import BridgeState, DeviceEntry, Inventory, MetricEntry, ProfileEntry
+from device_profiles.profile import DeviceProfile
+
+_LONGEST_DETAIL = 300
+
+
+def profile_entry(profile: DeviceProfile) -> ProfileEntry:
+    """What the controller needs of a profile to store and show its values."""
+    metrics = {name: MetricEntry(each.metric.unit, each.metric.kind) for name, each in profile.metrics.items()}
+    return ProfileEntry(profile.slug, profile.name, metrics)
+
+
+class Roster:
+    """Safe to use from any thread. `changed` is called after each change, outside of all locks."""
+
+    def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
+        self.changed = changed
+        self._lock = threading.Lock()
+        self._profiles: dict[str, ProfileEntry] = {}
+        self._devices: dict[str, DeviceEntry] = {}
+        self._number = 1
+
+    @property
+    def number(self) -> int:
+        """Rises with each change."""
+        return self._number
+
+    def declare(self, device: DeviceEntry, profile: ProfileEntry) -> None:
+        """Add a device, or put another in the place of the one with its id. `device.profile` is the digest."""
+        with self._lock:
+            self._profiles[device.profile] = profile
+            self._devices[device.id] = device
+            self._number += 1
+        self.changed()
+
+    def report(self, device_id: str, state: BridgeState, at_ms: int, detail: str = "", identity: str = "") -> bool:
+        """Say how a known device is. Whether that was news; its `since_ms` moves only with its state."""
+        with self._lock:
+            before = self._devices[device_id]
+            after = replace(
+                before,
+                state=state,
+                since_ms=before.since_ms if state is before.state else max(0, at_ms),
+                detail=_printable(detail),
+                identity=identity or before.identity,
+            )
+            if after == before:
+                return False
+            self._devices[device_id] = after
+            self._number += 1
+        self.changed()
+        return True
+
+    def device(self, device_id: str) -> DeviceEntry | None:
+        return self._devices.get(device_id)
+
+    def inventory(self, epoch: str) -> Inventory:
+        with self._lock:
+            used = {device.profile for device in self._devices.values()}
+            profiles = {digest: entry for digest, entry in self._profiles.items() if digest in used}
+            return Inventory(epoch, self._number, profiles, tuple(self._devices.values()))
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode().replace("\0", " ")[:_LONGEST_DETAIL]
