@@ -1,0 +1,193 @@
+"""What the API says, as typed models. Times are milliseconds since the Unix epoch, UTC, and end in `_ms`."""
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
+
+from contract.model import MAX_NAME, Quality
+from controller.alerts.rules import DeviceState, Reason
+from controller.fleet.picture import DeviceView, ValueView
+
+JsonValue = StrictBool | StrictInt | StrictFloat | StrictStr | None
+NAME = rf"^[a-z0-9-]{{1,{MAX_NAME}}}$"
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Problem(Model):
+    """Why a request was not answered as asked."""
+
+    detail: str
+
+
+class ReasonOut(Model):
+    """Why a device is in its state. `code` is stable; the labels are for people."""
+
+    code: str
+    state: DeviceState
+    label_en: str
+    label_vi: str
+    metric: str
+    detail: str
+    since_ms: int
+
+    @classmethod
+    def of(cls, reason: Reason) -> Self:
+        return cls(
+            code=reason.code,
+            state=reason.state,
+            label_en=reason.label.en,
+            label_vi=reason.label.vi,
+            metric=reason.metric,
+            detail=reason.detail,
+            since_ms=reason.since_ms,
+        )
+
+
+class DeviceOut(Model):
+    """A device with its headline value. `heard_ms` is null if nothing was ever heard from it."""
+
+    id: int
+    slug: str
+    name: str
+    school: str
+    school_name: str
+    room: int | None
+    room_name: str
+    agent: str
+    profile: str
+    state: DeviceState
+    since_ms: int
+    heard_ms: int | None
+    metric: str
+    unit: str = Field(description="UCUM code of the headline value")
+    value: JsonValue
+    reasons: list[ReasonOut]
+
+    @classmethod
+    def of(cls, view: DeviceView) -> Self:
+        return cls(
+            id=view.id,
+            slug=view.slug,
+            name=view.name,
+            school=view.school_id,
+            school_name=view.school,
+            room=view.room_id,
+            room_name=view.room,
+            agent=view.agent,
+            profile=view.profile_slug,
+            state=view.state,
+            since_ms=view.since_ms,
+            heard_ms=view.heard_ms or None,
+            metric=view.metric,
+            unit=view.unit,
+            value=view.value,
+            reasons=[ReasonOut.of(reason) for reason in view.reasons],
+        )
+
+
+class DevicePage(Model):
+    """Some of the devices found; `total` counts all of them. `next` is the offset of the following page, if any."""
+
+    items: list[DeviceOut]
+    total: int
+    next: int | None
+    broker: bool = Field(description="false: the broker is not reached, everything is as it was last known")
+
+
+class ValueOut(Model):
+    """The newest value of a metric. `at_ms` is null if none has come."""
+
+    metric: str
+    label_en: str
+    label_vi: str
+    unit: str
+    kind: str
+    at_ms: int | None
+    value: JsonValue
+    quality: Quality
+
+    @classmethod
+    def of(cls, view: ValueView) -> Self:
+        return cls(
+            metric=view.metric,
+            label_en=view.label.en if view.label else view.metric,
+            label_vi=view.label.vi if view.label else view.metric,
+            unit=view.unit,
+            kind=view.kind,
+            at_ms=view.at_ms,
+            value=view.value,
+            quality=view.quality,
+        )
+
+
+class DeviceDetail(DeviceOut):
+    """A device with all its values. `verified` names the far end its profile was driven against, empty if none."""
+
+    verified: str
+    values: list[ValueOut]
+
+
+class SeriesOut(Model):
+    """A metric over time: [when, value], rising; null where there is a gap. At most about `points` of them."""
+
+    device: int
+    metric: str
+    unit: str
+    kind: str
+    from_ms: int
+    to_ms: int
+    points: list[tuple[int, JsonValue]]
+
+
+class EnrolIn(Model):
+    """What a new agent sends: its one-time token and the name it wants."""
+
+    token: str = Field(min_length=1, max_length=200)
+    agent: str = Field(pattern=NAME)
+
+
+class EnrolOut(Model):
+    """All an agent needs to begin. Told once: the server keeps only what it needs to recognise it."""
+
+    school: str
+    agent: str
+    broker_host: str
+    broker_port: int
+    broker_tls: bool
+    user: str
+    password: str
+    lease_key: str = Field(description="hexadecimal; signs the agent's lease books")
+
+
+class QuarantinedOut(Model):
+    """Something that came and was not taken. `content` is its beginning, as text."""
+
+    id: int
+    received_ms: int
+    school: str | None
+    topic: str
+    reason: str
+    detail: str
+    items: int
+    size: int
+    content: str
+
+
+class QuarantinePage(Model):
+    items: list[QuarantinedOut]
+    next: int | None = Field(description="the `before` of the following page, if any")
+
+
+class Health(Model):
+    status: str
+
+
+class Readiness(Model):
+    """Whether each part works. All true: ready."""
+
+    database: bool
+    broker: bool
+    writer: bool

@@ -1,0 +1,194 @@
+"""Who is asking. Every request passes here: without a session or a token only the routes in `PUBLIC` answer."""
+
+import json
+from collections.abc import Callable
+from typing import Annotated, Final
+from urllib.parse import parse_qsl, quote
+
+from anyio import to_thread
+from fastapi import Depends, HTTPException, Request
+from starlette.datastructures import Headers
+from starlette.requests import Request as AnyRequest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from controller.identity import store
+from controller.identity.policy import Permission, Principal, may
+from controller.identity.signin import SignIn
+from controller.web import csrf
+from controller.web.security import refuse
+
+SESSION_COOKIE: Final = "fabfleet_session"
+GUEST_COOKIE: Final = "fabfleet_guest"
+"""Carries the secret of the sign-in form's token before there is a session."""
+LANGUAGE_COOKIE: Final = "fabfleet_lang"
+LANGUAGES: Final = ("vi", "en")
+
+PUBLIC: Final = frozenset(
+    {"/signin", "/language", "/healthz", "/readyz", "/metrics", "/openapi.json", "/favicon.ico", "/api/v1/enrol"}
+)
+"""Paths that answer without a session or token. `/metrics` asks for itself, `/api/v1/enrol` takes its own token."""
+_WITHOUT_COOKIES: Final = frozenset({"/api/v1/enrol"})
+"""Unsafe requests that take no account of cookies, and so need no form token."""
+_PUBLIC_FOLDER: Final = "/static/"
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def is_public(path: str) -> bool:
+    return path in PUBLIC or path.startswith(_PUBLIC_FOLDER)
+
+
+def is_api(path: str) -> bool:
+    return path.startswith("/api/")
+
+
+class Access:
+    """Finds out who asks and refuses forged forms.
+
+    Sets `request.state`: `user` (Principal or None), `bearer` (whether by token), `secret` (of the cookie), `csrf`
+    (a token for this page's forms), `lang`.
+    """
+
+    def __init__(self, app: ASGIApp, signin: SignIn, *, tls: bool) -> None:
+        self._app = app
+        self._signin = signin
+        self._tls = tls
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(_PUBLIC_FOLDER):
+            await self._app(scope, receive, send)
+            return
+        request = AnyRequest(scope)
+        path = scope["path"]
+        state = request.state
+        state.user, state.bearer, token = None, False, bearer(request.headers)
+        if token is not None:
+            state.user = await to_thread.run_sync(self._signin.by_bearer, token)
+            state.bearer = state.user is not None
+            if state.user is None and not is_public(path):
+                await _unauthorised(send)
+                return
+        cookie = request.cookies.get(SESSION_COOKIE, "") if token is None else ""
+        if cookie:
+            slide = path != "/api/v1/stream"  # an open page is not a person
+            state.user = await to_thread.run_sync(lambda: self._signin.by_session(cookie, slide=slide))
+        state.secret, fresh_guest = self._secret(request, cookie if state.user else "")
+        state.csrf = csrf.issue(state.secret)
+        state.lang = language(request, state.user)
+        if scope["method"] not in _SAFE and not state.bearer and path not in _WITHOUT_COOKIES:
+            receive, right = await _form_is_ours(request, receive)
+            if not right:
+                await refuse(send, 403, "The form is out of date or came from elsewhere. Load the page again.")
+                return
+        if state.user is None and not is_public(path):
+            await (_unauthorised(send) if is_api(path) else _to_signin(request, send))
+            return
+        await self._app(scope, receive, _with_guest(send, fresh_guest, tls=self._tls) if fresh_guest else send)
+
+    def _secret(self, request: AnyRequest, session: str) -> tuple[str, str]:
+        """The secret of the form's token, and the guest cookie to set for it if there was none."""
+        if session:
+            return session, ""
+        guest = request.cookies.get(GUEST_COOKIE, "")
+        if len(guest) >= 32:
+            return guest, ""
+        fresh = store.new_secret()
+        return fresh, fresh if request.url.path == "/signin" else ""
+
+
+def bearer(headers: Headers) -> str | None:
+    """The bearer token of a request; None if it carries none."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def language(request: AnyRequest, user: Principal | None) -> str:
+    """Of the cookie, else of the account, else of the browser, else Vietnamese."""
+    for wanted in (request.cookies.get(LANGUAGE_COOKIE, ""), user.language if user else ""):
+        if wanted in LANGUAGES:
+            return wanted
+    for part in request.headers.get("accept-language", "").split(","):
+        tag = part.split(";")[0].strip().lower()[:2]
+        if tag in LANGUAGES:
+            return tag
+    return LANGUAGES[0]
+
+
+async def _form_is_ours(request: AnyRequest, receive: Receive) -> tuple[Receive, bool]:
+    """Whether the request carries the token of its own cookie; and a `receive` that still gives the body."""
+    origin = request.headers.get("origin")
+    if origin is not None and origin.split("://")[-1] != request.headers.get("host"):
+        return receive, False
+    token = request.headers.get(csrf.HEADER, "")
+    message: Message = {"type": "http.request", "body": b"", "more_body": False}
+    if not token and request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        message = await receive()  # the gate has made it whole, and bounded it
+        fields = parse_qsl(message.get("body", b"").decode("utf-8", "replace"), max_num_fields=100)
+        token = dict(fields).get(csrf.FIELD, "")
+        receive = _again(message, receive)
+    return receive, csrf.valid(token, request.state.secret)
+
+
+def _again(first: Message, receive: Receive) -> Receive:
+    waiting = [first]
+
+    async def again() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return again
+
+
+def _with_guest(send: Send, secret: str, *, tls: bool) -> Send:
+    cookie = f"{GUEST_COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict" + ("; Secure" if tls else "")
+
+    async def marked(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], (b"set-cookie", cookie.encode())]
+        await send(message)
+
+    return marked
+
+
+async def _unauthorised(send: Send) -> None:
+    body = json.dumps({"detail": "sign in or send a bearer token"}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"www-authenticate", b"Bearer"),
+    ]
+    await send({"type": "http.response.start", "status": 401, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _to_signin(request: AnyRequest, send: Send) -> None:
+    """A page is asked for again after signing in; htmx is told to leave the whole page."""
+    there = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    where = "/signin" if there == "/" or request.method != "GET" else f"/signin?next={quote(there, safe='')}"
+    fragment = request.headers.get("hx-request") == "true"
+    headers = [(b"content-length", b"0"), (b"hx-redirect" if fragment else b"location", where.encode())]
+    await send({"type": "http.response.start", "status": 401 if fragment else 303, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+# dependencies of endpoints
+
+
+def asker(request: Request) -> Principal:
+    """Who asks. For routes that are not public: the middleware lets nobody else through."""
+    user: Principal | None = request.state.user
+    if user is None:
+        raise HTTPException(401, "sign in or send a bearer token")
+    return user
+
+
+Asker = Annotated[Principal, Depends(asker)]
+
+
+def allowed(permission: Permission) -> Callable[[Principal], Principal]:
+    """A dependency that gives who asks if that is permitted, else answers 403."""
+
+    def check(who: Asker) -> Principal:
+        if not may(who, permission):
+            raise HTTPException(403, f"your account lacks the permission {permission.value}")
+        return who
+
+    return check

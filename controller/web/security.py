@@ -1,0 +1,150 @@
+"""What guards every request and marks every response, as plain ASGI: nothing behind it can be reached around it."""
+
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "manifest-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+STRICT_TRANSPORT = "max-age=31536000"
+PRIVATE = "no-store"
+"""Pages and answers hold what only their reader may see, and what is true now."""
+STATIC_CACHE = "public, max-age=3600"
+MAX_BODY = 64 * 1024
+"""Bytes of the largest request body. Files go another way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """Names under which we may be asked for. A bare address is always right: no foreign name leads to one."""
+
+    names: frozenset[str]
+
+    def allow(self, header: str) -> bool:
+        """Whether a `Host` header may be answered. It keeps other sites from reaching us under a name of theirs."""
+        name = header.rsplit(":", 1)[0] if not header.endswith("]") else header
+        name = name.strip("[]").rstrip(".").lower()
+        if name in self.names:
+            return True
+        try:
+            ip_address(name)
+        except ValueError:
+            return False
+        return True
+
+
+def own_hosts(configured: Iterable[str]) -> Hosts:
+    """This machine's own names and the configured ones."""
+    machine = socket.gethostname().lower()
+    return Hosts(frozenset({"localhost", machine, f"{machine}.local", *(name.lower() for name in configured)}))
+
+
+class SecurityHeaders:
+    """Puts the security headers on every response, and says how long it may be kept."""
+
+    def __init__(self, app: ASGIApp, *, tls: bool) -> None:
+        self._app = app
+        self._tls = tls
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        static = scope["path"].startswith("/static/")
+
+        async def marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers[name] = value
+                if self._tls:
+                    headers["strict-transport-security"] = STRICT_TRANSPORT
+                good = message["status"] in (200, 206, 304)
+                headers.setdefault("cache-control", STATIC_CACHE if static and good else PRIVATE)
+            await send(message)
+
+        await self._app(scope, receive, marked)
+
+
+class Gate:
+    """Refuses what need not be looked at: a foreign host name, and a body that is too large."""
+
+    def __init__(self, app: ASGIApp, hosts: Hosts, max_body: int = MAX_BODY) -> None:
+        self._app = app
+        self._hosts = hosts
+        self._max_body = max_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if not self._hosts.allow(Headers(scope=scope).get("host", "")):
+            await refuse(send, 421, "This server has another name.")
+            return
+        body = await self._body(receive)
+        if body is None:
+            await refuse(send, 413, "The request is too large.")
+            return
+        await self._app(scope, _replay(body, receive), send)
+
+    async def _body(self, receive: Receive) -> bytes | None:
+        """The whole body; None as soon as it is too large."""
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return b"".join(parts)
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > self._max_body:
+                return None
+            if not message.get("more_body", False):
+                return b"".join(parts)
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the body once, and then what comes after it."""
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+async def refuse(send: Send, status: int, text: str) -> None:
+    """Answer with a line of text."""
+    body = f"{text}\n".encode()
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
