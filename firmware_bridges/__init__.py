@@ -9,6 +9,7 @@ from firmware_bridges.base import Bridge
 BRIDGES = {
     "host": "firmware_bridges.host:HostBridge",
     "network": "firmware_bridges.network:NetworkBridge",
+    "pjlink": "firmware_bridges.pjlink:PjlinkBridge",
     "simulated": "firmware_bridges.simulated:SimulatedBridge",
 }
 """Bridge name -> module:class, loaded when first used. The class takes (endpoint, options)."""

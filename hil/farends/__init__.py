@@ -1,0 +1,1 @@
+"""Far ends that the bridges are driven against, each a process of its own."""

@@ -1,0 +1,120 @@
+"""Record the dialogues of the foreign projector emulator `pjlink-advance` into tests/transcripts/pjlink.
+
+    python -m hil.record_pjlink PYTHON [FOLDER]
+
+PYTHON is an interpreter of version 3.13 or newer that has pjlink-advance; the project itself needs neither.
+"""
+
+import argparse
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from firmware_bridges import pjlink_core as core
+from hil.farends.child import ROOT
+from hil.farends.dialogue import Dialogue, Line
+
+FOLDER = ROOT / "tests" / "transcripts" / "pjlink"
+TRANSITION_S = 1.0
+"""How long the recorded projector warms up and cools down."""
+_PAST_TRANSITION_S = TRANSITION_S + 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One connection. A number among the requests is a pause in seconds."""
+
+    name: str
+    pjclass: int
+    password: str
+    given: str
+    requests: Sequence[str | float]
+
+
+_ASK_1 = [
+    f"%1{body} ?" for body in ["CLSS", "POWR", "ERST", "LAMP", "INST", "INPT", "AVMT", "NAME", "INF1", "INF2", "INFO"]
+]
+_ASK_2 = [f"%2{body} ?" for body in ["SNUM", "SVER", "INST", "INPT", "IRES", "RRES", "FILT", "RLMP", "RFIL", "FREZ"]]
+_LIFE: list[str | float] = [
+    *("%1POWR 1", "%1POWR ?", "%1LAMP ?", "%1INPT 31", "%1POWR 1", _PAST_TRANSITION_S),
+    *("%1POWR ?", "%1LAMP ?", "%1INPT ?", "%1INPT 32", "%1INPT ?", "%1INPT 99", "%1INPT 61", "%1AVMT 31", "%1AVMT ?"),
+    *("%1AVMT 10", "%1AVMT ?", "%1AVMT 41", "%1AVMT 20", "%1AVMT ?", "%1AVMT 11", "%1AVMT ?"),
+    *("%1POWR 0", "%1POWR ?", "%1LAMP ?", "%1AVMT 31", _PAST_TRANSITION_S, "%1POWR ?", "%1AVMT ?", "%1INPT ?"),
+]
+_WRONG: list[str | float] = ["%1POWR 2", "%1POWR x", "%1LAMP 1", "%1NAME x", "%1ABCD ?", "%2ABCD ?"]
+SCENES = (
+    Scene("class-1", 1, "", "", [*_ASK_1, *_LIFE, *_WRONG, "%2SNUM ?", "%2INPT ?"]),
+    Scene("class-2", 2, "", "", [*_ASK_1, *_ASK_2, *_LIFE, *_WRONG, "%2INNM ?31", "%2INNM ?99", "%1POWR 1", *_ASK_2]),
+    Scene("password", 2, "secret", "secret", ["%1CLSS ?", "%1POWR ?"]),
+    Scene("wrong-password", 2, "secret", "wrong", ["%1CLSS ?"]),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("python", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?", default=FOLDER)
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    version = subprocess.check_output([arguments.python, "-VV"], text=True).split(" (")[0].strip()
+    for scene in SCENES:
+        lines = _recorded(arguments.python, scene)
+        header = (
+            "far end: pjlink-advance 0.2.0 (PyPI), its emulator",
+            f"python: {version}",
+            f"recorded: {time.strftime('%Y-%m-%d', time.gmtime())}",
+            "command: python -m hil.record_pjlink PYTHON",
+            f"class: {scene.pjclass}",
+            f"password: {scene.password}",
+            f"transition_s: {TRANSITION_S}",
+        )
+        Dialogue(header, lines).write(arguments.folder / f"{scene.name}.txt")
+        sys.stdout.write(f"{scene.name}: {len(lines)} lines\n")
+
+
+def _recorded(python: Path, scene: Scene) -> tuple[Line, ...]:
+    command = [python, "-u", "-m", "pjlink_advance.emulator", "--host", "127.0.0.1", "--port", "0"]
+    command += ["--pj-class", str(scene.pjclass), "--transition-delay", str(TRANSITION_S)]
+    if scene.password:
+        command += ["--password", scene.password]
+    with subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, text=True) as emulator:
+        try:
+            assert emulator.stdout is not None
+            port = int(emulator.stdout.readline().rsplit(":", 1)[1])
+            with socket.create_connection(("127.0.0.1", port), 3) as way:
+                return tuple(_played(way, scene))
+        finally:
+            emulator.terminate()
+
+
+def _played(way: socket.socket, scene: Scene) -> list[Line]:
+    began = time.monotonic()
+    lines: list[Line] = []
+
+    def hear() -> None:
+        got = b""
+        while not got.endswith(b"\r") and (data := way.recv(4096)):
+            got += data
+        lines.append(Line(time.monotonic() - began, from_device=True, text=got.decode().rstrip("\r")))
+
+    hear()
+    salted = re.fullmatch(r"PJLINK 1 (\w+)", lines[0].text)
+    digest = core.digest(salted[1], scene.given).decode() if salted else ""
+    for request in scene.requests:
+        if isinstance(request, float):
+            time.sleep(request)
+            continue
+        lines.append(Line(time.monotonic() - began, from_device=False, text=digest + request))
+        way.sendall(f"{digest}{request}\r".encode())
+        digest = ""
+        hear()
+    return lines
+
+
+if __name__ == "__main__":
+    main()
