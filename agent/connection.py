@@ -112,7 +112,7 @@ class Connection:
 
 def _new_client(client_id: str, broker: Broker) -> "Client":
     paho = import_paho(tls=bool(broker.tls_ca))
-    client = paho.Client(
+    client: Client = paho.Client(
         paho.CallbackAPIVersion.VERSION2,
         client_id=client_id,
         clean_session=True,

@@ -20,6 +20,9 @@ class Pace:
     unconfirmed: int = 20
 
 
+NORMAL = Pace()
+
+
 def full_jitter_ms(failures: int, pace: Pace, random: Callable[[], float]) -> int:
     """How long to wait before the next attempt: anything between nothing and a limit that doubles each time."""
     return int(random() * min(pace.retry_most_ms, pace.retry_ms * 2 ** min(failures, 20)))

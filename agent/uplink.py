@@ -6,37 +6,23 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent import VERSION
-from agent.batches import Batch
 from agent.clock import Clock
 from agent.connection import CONNECT_TIMEOUT_S, Broker, Connection, LinkState
-from agent.errors import CannotWrite
 from agent.outbox import Outbox
-from agent.pace import Budget, Flight, Pace, full_jitter_ms
+from agent.pace import NORMAL, Pace, full_jitter_ms
 from agent.roster import Roster
-from contract.messages import Ack, Config, LeaseBook, Order, Presence, Status, encode
-from contract.model import ContractError, Event
-from contract.topics import Address, Channel
-from contract.wire import decode
+from agent.session import Listeners, Session, Station, status
+from contract.messages import Presence
+from contract.topics import Address
 
-_STOP_MS = 1_500
-_WRITE_AGAIN_MS = 2_000
+_GREETING_MS = 10_000
+_FAREWELL_MS = 1_000
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Listeners:
-    """Who hears what the controller says. Called from the uplink's thread; must not block for long."""
-
-    order: Callable[[Order], None] = lambda _: None
-    leases: Callable[[LeaseBook], None] = lambda _: None
-    config: Callable[[Config], None] = lambda _: None
-    event: Callable[[Event], None] = lambda _: None
-
-
-@dataclass(frozen=True, slots=True)
 class UplinkFigures:
-    """`since_ms` is when `online` last changed; `why` tells what is wrong while it is not online."""
+    """`since_ms` is when `online` last changed; `why` says what is wrong while it is not online."""
 
     online: bool
     since_ms: int
@@ -53,21 +39,16 @@ class Uplink:
         self,
         broker: Broker,
         address: Address,
+        *,
         outbox: Outbox,
         roster: Roster,
         clock: Clock,
-        listeners: Listeners = Listeners(),
-        pace: Pace = Pace(),
+        listeners: Listeners = Listeners(),  # noqa: B008 - frozen
+        pace: Pace = NORMAL,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._broker = broker
-        self._address = address
-        self._outbox = outbox
-        self._roster = roster
-        self._clock = clock
-        self._listeners = listeners
-        self._pace = pace
-        self._chance = chance
+        self._station = Station(address, outbox, roster, clock, listeners, pace, chance)
         self._news = threading.Event()
         self._stopping = False
         self._online = False
@@ -75,27 +56,123 @@ class Uplink:
         self._connections: dict[str, int] = {}
         self._last_ack_ms = 0
         self._why = "not connected yet"
-        self._flight = Flight(pace, chance)
+        self._session: Session | None = None
         self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
 
     @property
     def online(self) -> bool:
+        """Whether the broker has taken us in; whether the controller is there, `figures().last_ack_ms` says."""
         return self._online
 
     def figures(self) -> UplinkFigures:
-        connections = sum(self._connections.values())
-        return UplinkFigures(self._online, self._since_ms, connections, len(self._flight), self._last_ack_ms, self._why)
+        session = self._session
+        return UplinkFigures(
+            online=self._online,
+            since_ms=self._since_ms,
+            connections=sum(self._connections.values()),
+            in_flight=len(session.flight) if session else 0,
+            last_ack_ms=max(self._last_ack_ms, session.last_ack_ms if session else 0),
+            why=self._why,
+        )
 
     def start(self) -> None:
         self._thread.start()
 
     def wake(self) -> None:
         """There is something new to send."""
+        session = self._session
+        if session:
+            session.appended()
         self._news.set()
 
     def stop(self) -> None:
-        """Say goodbye and end, within two seconds."""
+        """Say goodbye and end, within two seconds when the network answers."""
         self._stopping = True
         self._news.set()
         if self._thread.ident:
             self._thread.join(timeout=CONNECT_TIMEOUT_S)
+
+    def _run(self) -> None:
+        failures = 0
+        pace = self._station.pace
+        while not self._stopping:
+            began_ms = self._station.clock.mono_ms()
+            try:
+                self._connect()
+            except OSError as error:
+                self._why = f"no way to {self._broker.host}:{self._broker.port}: {error}"
+            except Exception as error:  # noqa: BLE001 - outermost loop: the next connection starts afresh
+                _log.exception("the connection ended by a fault of ours")
+                self._why = f"{type(error).__name__}: {error}"
+            lasted_ms = self._station.clock.mono_ms() - began_ms
+            failures = 0 if lasted_ms >= pace.settled_ms else failures + 1
+            if not self._stopping:
+                _log.info("offline: %s", self._why)
+                self._pause(full_jitter_ms(failures, pace, self._station.chance))
+
+    def _pause(self, wait_ms: int) -> None:
+        """Wait, whatever is appended meanwhile."""
+        until_ms = self._station.clock.mono_ms() + wait_ms
+        while not self._stopping and (left_ms := until_ms - self._station.clock.mono_ms()) > 0:
+            self._news.wait(left_ms / 1000)
+            self._news.clear()
+
+    def _connect(self) -> None:
+        """One connection from beginning to end."""
+        epoch = self._station.outbox.epoch
+        number = self._connections.get(epoch, 0) + 1
+        self._connections[epoch] = number
+        will = status(self._station, Presence.OFFLINE, number, self._station.clock.now_ms())
+        connection = Connection(self._broker, self._station.address, will, self._news.set)
+        try:
+            connection.open()
+            if self._greeted(connection):
+                self._talk(connection, number)
+        finally:
+            self._set_online(online=False)
+            connection.close()
+        self._why = connection.why or self._why
+
+    def _greeted(self, connection: Connection) -> bool:
+        until_ms = self._station.clock.mono_ms() + _GREETING_MS
+        while connection.state is LinkState.OPENING and not self._stopping:
+            left_ms = until_ms - self._station.clock.mono_ms()
+            if left_ms <= 0:
+                connection.why = "the broker did not answer"
+                return False
+            self._news.wait(left_ms / 1000)
+            self._news.clear()
+        return connection.state is LinkState.UP
+
+    def _talk(self, connection: Connection, number: int) -> None:
+        session = Session(self._station, connection, number)
+        self._session = session
+        self._set_online(online=True)
+        try:
+            while connection.state is LinkState.UP and session.epoch == self._station.outbox.epoch:
+                self._news.clear()
+                due_ms = session.step()
+                if self._stopping:
+                    self._say_farewell(session, connection)
+                    return
+                self._news.wait(max(0, due_ms - self._station.clock.mono_ms()) / 1000)
+        finally:
+            self._last_ack_ms = max(self._last_ack_ms, session.last_ack_ms)
+            self._session = None
+
+    def _say_farewell(self, session: Session, connection: Connection) -> None:
+        session.farewell()
+        until_ms = self._station.clock.mono_ms() + _FAREWELL_MS
+        while connection.unconfirmed and connection.state is LinkState.UP:
+            left_ms = until_ms - self._station.clock.mono_ms()
+            if left_ms <= 0:
+                return
+            self._news.wait(left_ms / 1000)
+            self._news.clear()
+
+    def _set_online(self, *, online: bool) -> None:
+        if online is not self._online:
+            self._online = online
+            self._since_ms = self._station.clock.now_ms()
+            self._why = "" if online else self._why
+            _log.info("online" if online else "connection lost")
