@@ -7,6 +7,7 @@ It tells on stdout `ready TCP UDP`, then `heard LINE` for each request and `stat
     state                   tell power, input, mute and lamp hours
     power 0|1               as by its own remote control
     lamp HOURS | error PART LEVEL | trouble BODY|* ERRn|none
+    stuck 0|1               say OK to every setting and do nothing
     fault NAME [VALUE]      how it answers from now on: none, frozen, close, garbage, huge, drip SECONDS, deaf
     drop                    close every connection
 
@@ -192,6 +193,8 @@ class Server:
                 projector.errors[part] = int(level)
             case ["trouble", body, answer]:
                 projector.trouble = {} if answer == "none" else projector.trouble | {body: answer}
+            case ["stuck", on]:
+                projector.stuck = on == "1"
             case ["fault", name, *value]:
                 self.fault = name
                 self.drip_s = float(value[0]) if value else self.drip_s

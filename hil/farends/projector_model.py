@@ -43,6 +43,8 @@ class Projector:
         self.errors = dict.fromkeys(PARTS, 0)
         self.trouble: dict[str, str] = {}
         """Command body (or `*` for all) -> the error it is answered with."""
+        self.stuck = False
+        """Says OK to every setting and does nothing."""
         self.input = "31"
         self.picture_muted = self.sound_muted = self.frozen = False
         self._power = OFF
@@ -97,6 +99,8 @@ class Projector:
             return ask(self, now)
         if body == "INNM" and parameter.startswith("?"):
             return self.settings.inputs.get(parameter[1:], OUT_OF_RANGE)
+        if self.stuck:
+            return "OK"
         tell = self._TELL.get(body)
         return tell(self, parameter, now) if tell else OUT_OF_RANGE
 

@@ -1,0 +1,56 @@
+"""Third-party far ends, fetched when a test first needs them: pinned, checked, kept under .cache, never committed."""
+
+import hashlib
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from hil.farends.child import ROOT
+
+CACHE = ROOT / ".cache" / "farends"
+
+
+def python_packages(requirements: Path) -> Path:
+    """A folder with the packages of a hashed requirements file, to be put on PYTHONPATH."""
+
+    def install(folder: Path) -> None:
+        options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
+        command = [sys.executable, "-m", "pip", "install", *options, "--target", str(folder), "-r", str(requirements)]
+        subprocess.run(command, check=True, capture_output=True)
+
+    return cached(requirements.stem, requirements.read_bytes(), install)
+
+
+def npm_package(name: str, version: str, sha512: str) -> Path:
+    """The unpacked folder of a package of the npm registry. Raises ValueError if it is not the one that was pinned."""
+
+    def unpack(folder: Path) -> None:
+        folder.mkdir()
+        command = ["npm", "pack", "--silent", "--pack-destination", str(folder), f"{name}@{version}"]
+        subprocess.run(command, check=True, capture_output=True, cwd=folder)
+        archive = next(folder.glob("*.tgz"))
+        if hashlib.sha512(archive.read_bytes()).hexdigest() != sha512:
+            raise ValueError(f"{name} {version} is not what was pinned")
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder, filter="data")
+
+    return cached(f"{name}-{version}", sha512.encode(), unpack) / "package"
+
+
+def cached(name: str, content: bytes, make: Callable[[Path], None]) -> Path:
+    """The path that `make` makes, made once for this `content`; safe when several test processes ask at once."""
+    target = CACHE / f"{name}-{hashlib.sha256(content).hexdigest()[:12]}"
+    if not target.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+            made = Path(scratch) / "made"
+            make(made)
+            try:
+                made.rename(target)
+            except OSError:
+                if not target.exists():
+                    raise
+    return target
