@@ -8,6 +8,7 @@ from firmware_bridges.base import Bridge
 
 BRIDGES = {
     "host": "firmware_bridges.host:HostBridge",
+    "marlin": "firmware_bridges.marlin:MarlinBridge",
     "network": "firmware_bridges.network:NetworkBridge",
     "pjlink": "firmware_bridges.pjlink:PjlinkBridge",
     "simulated": "firmware_bridges.simulated:SimulatedBridge",

@@ -198,12 +198,12 @@ class MarlinCore:
         self._pump()
         return self._number
 
-    def print_job(self, job: Job) -> None:
-        """Begin a job. Raises NotNow unless the printer is ready."""
+    def print_job(self, job: Job) -> int:
+        """Begin a job; the order that comes back is confirmed when the printer hears us. Raises NotNow."""
         self._move(Trigger.START)
         self._job = job
         self._view = replace(self._view, job=job.name, sent=0, total=job.total, ended=None)
-        self._pump()
+        return self.order(("M105",))
 
     def pause(self) -> int:
         """Send no more of the job, and wait until the machine stands. Raises NotNow."""
@@ -221,7 +221,7 @@ class MarlinCore:
         self._pump()
 
     def cancel(self, ending: Ended = Ended.CANCELLED) -> int:
-        """End the job, switch heaters, fan and motors off. Raises NotNow if there is none."""
+        """End the job with `Settings.cancel`: heaters, fan and motors off. Raises NotNow if there is none."""
         self._move(Trigger.CANCEL)
         self._ending = ending
         if self.capabilities.get("EMERGENCY_PARSER"):
