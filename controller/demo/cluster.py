@@ -3,24 +3,19 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-COMPUTER = "simulated/computer"
-PROJECTOR = "simulated/projector"
-BOARD = "simulated/board"
-PRINTER = "simulated/printer"
-LASER = "simulated/laser"
-AIR = "simulated/air"
-ROBOT = "simulated/robot"
-ACCESS_POINT = "simulated/access-point"
+from controller.fleet.enrolment import Place
+from controller.simulation import SimulatedAgent, SimulatedDevice
 
-
-@dataclass(frozen=True, slots=True)
-class DemoDevice:
-    """`trouble` is a word of the simulator: what this device has all the time."""
-
-    id: str
-    name: str
-    profile: str
-    trouble: str = ""
+COMPUTER = "demo/classroom-pc"
+PROJECTOR = "demo/projector"
+BOARD = "demo/interactive-board"
+PRINTER = "demo/printer-3d"
+LASER = "demo/laser-cutter"
+AIR = "demo/air-sensor"
+ROBOT = "demo/robot-kit"
+ARDUINO = "demo/arduino-kit"
+ACCESS_POINT = "demo/access-point"
+_AWAY_EVERY_S, _AWAY_S = 300.0, 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +24,7 @@ class DemoRoom:
 
     slug: str
     name: str
-    devices: tuple[DemoDevice, ...]
+    devices: tuple[SimulatedDevice, ...]
     flaky: bool = False
 
 
@@ -57,14 +52,14 @@ class DemoPerson:
 
 def _row(
     code: str, words: str, profile: str, count: int, troubles: dict[int, str] | None = None
-) -> Iterator[DemoDevice]:
+) -> Iterator[SimulatedDevice]:
     """`count` alike devices: PC-01, PC-02 ..."""
     for number in range(1, count + 1):
         label = f"{code.upper()}-{number:02d}"
-        yield DemoDevice(f"{code}-{number:02d}", f"{label} {words}", profile, (troubles or {}).get(number, ""))
+        yield SimulatedDevice(f"{code}-{number:02d}", f"{label} {words}", profile, (troubles or {}).get(number, ""))
 
 
-def _room(slug: str, name: str, *rows: Iterator[DemoDevice], flaky: bool = False) -> DemoRoom:
+def _room(slug: str, name: str, *rows: Iterator[SimulatedDevice], flaky: bool = False) -> DemoRoom:
     return DemoRoom(slug, name, tuple(device for row in rows for device in row), flaky)
 
 
@@ -89,7 +84,7 @@ HILL = DemoSchool(
         _room(
             "fablab",
             "FabLab",
-            _row("3d", "Máy in 3D", PRINTER, 5, {4: "maintenance"}),
+            _row("3d", "Máy in 3D", PRINTER, 5, {4: "warning"}),
             _row("lz", "Máy cắt laser", LASER, 1, {1: "warning"}),
             _row("aq", "Cảm biến không khí", AIR, 1),
             _row("pc", "Máy tính", COMPUTER, 2),
@@ -97,9 +92,9 @@ HILL = DemoSchool(
         _room(
             "p201-stem",
             "P.201 STEM",
-            _row("pj", "Máy chiếu", PROJECTOR, 1, {1: "fault"}),
-            _row("bd", "Bảng tương tác", BOARD, 1),
-            _row("rb", "Bộ kit robot", ROBOT, 6, {5: "lost"}),
+            _row("pj", "Máy chiếu", PROJECTOR, 1, {1: "warning"}),
+            _row("bd", "Bảng tương tác", BOARD, 1, {1: "fault"}),
+            _row("kit", "Bộ kit Arduino", ARDUINO, 6, {5: "lost"}),
             _row("aq", "Cảm biến không khí", AIR, 1),
         ),
         _computers("p305-tin-hoc", "P.305 Tin học", 16, {11: "lost"}),
@@ -114,7 +109,7 @@ WHARF = DemoSchool(
             "fablab",
             "FabLab",
             _row("3d", "Máy in 3D", PRINTER, 4, {2: "warning"}),
-            _row("lz", "Máy cắt laser", LASER, 1),
+            _row("lz", "Máy cắt laser", LASER, 1, {1: "fault"}),
             _row("aq", "Cảm biến không khí", AIR, 1, {1: "warning"}),
         ),
         _room(
@@ -155,6 +150,16 @@ THIS_MACHINE_SCHOOL = HILL
 THIS_MACHINE_ROOM = HILL.rooms[2]
 THIS_MACHINE_AGENT = "this-machine"
 THIS_MACHINE_NAME = "Máy này"
+
+
+def agents() -> Iterator[SimulatedAgent]:
+    """The simulated agents: one a room."""
+    for school in SCHOOLS:
+        for room in school.rooms:
+            place = Place(school.slug, room.slug, school.name, school.short, room.name)
+            away = (_AWAY_EVERY_S, _AWAY_S) if room.flaky else (0.0, 0.0)
+            yield SimulatedAgent(place, room.slug, room.devices, *away)
+
 
 TECHNICIAN = DemoPerson("bao", "Trần Quốc Bảo", "technician", None)
 PEOPLE = (

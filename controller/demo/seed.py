@@ -1,0 +1,100 @@
+"""Fills an empty state with the demo's schools, people and agents, in one transaction."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from sqlalchemy import Engine
+from sqlmodel import Session, col, select
+
+from controller.demo import secrets
+from controller.demo.cluster import (
+    PEOPLE,
+    THIS_MACHINE_AGENT,
+    THIS_MACHINE_NAME,
+    THIS_MACHINE_ROOM,
+    THIS_MACHINE_SCHOOL,
+    agents,
+)
+from controller.demo.errors import NotOurs
+from controller.demo.secrets import Secrets
+from controller.fleet.enrolment import Place, add_agent
+from controller.identity import store
+from controller.identity.password import Passwords, generate
+from controller.identity.policy import Role
+from controller.identity.tables import User
+from controller.simulation import enrol_all, write_private
+
+
+def seed(engine: Engine, now_ms: int, secrets_file: Path, plan_file: Path) -> Secrets:
+    """Make everything if the state is empty; what is in it otherwise. Raises NotOurs."""
+    known = secrets.read(secrets_file)
+    with Session(engine) as db:
+        logins = {user.login for user in store.users(db)}
+        if known and logins >= set(known.passwords) and plan_file.exists():
+            return known
+        if logins - {person.login for person in PEOPLE}:
+            raise NotOurs(f"{secrets_file.parent.parent} holds a fleet of its own; give another STATE")
+        made = _fill(db, now_ms, plan_file)
+        secrets.write(secrets_file, made)  # before the commit: what is committed can always be signed in to
+        db.commit()
+    return made
+
+
+def _fill(db: Session, now_ms: int, plan_file: Path) -> Secrets:
+    write_private(plan_file, enrol_all(db, agents()))
+    school, room = THIS_MACHINE_SCHOOL, THIS_MACHINE_ROOM
+    mine = add_agent(db, Place(school.slug, room.slug), THIS_MACHINE_AGENT, replace=True)
+    passwords = {person.login: generate() for person in PEOPLE}
+    _people(db, passwords, now_ms)
+    store.audit(db, now_ms, "demo-seeded")
+    return Secrets(passwords, mine.password, mine.lease_key)
+
+
+def _people(db: Session, passwords: Mapping[str, str], now_ms: int) -> None:
+    hasher = Passwords()
+    for user in db.exec(select(User).where(col(User.login).in_(passwords))):
+        user.password_hash = hasher.hash(passwords[user.login])
+        db.add(user)
+    present = {user.login for user in store.users(db)}
+    for person in PEOPLE:
+        if person.login not in present:
+            hashed = hasher.hash(passwords[person.login])
+            store.add_user(
+                db,
+                login=person.login,
+                name=person.name,
+                role=Role(person.role),
+                school_id=person.school,
+                password_hash=hashed,
+                now_ms=now_ms,
+            )
+
+
+def agent_files(folder: Path, made: Secrets, controller_port: int) -> None:
+    """Configuration and credentials of this machine's agent, as enrolment would have written them."""
+    school, room = THIS_MACHINE_SCHOOL, THIS_MACHINE_ROOM
+    write_private(
+        folder / "agent.toml",
+        f"""\
+school = "{school.slug}"
+agent = "{THIS_MACHINE_AGENT}"
+room = "{room.slug}"
+
+[[devices]]
+id = "this-machine"
+name = "{THIS_MACHINE_NAME}"
+profile = "computer/classroom-pc"
+
+[[devices]]
+id = "network"
+name = "{THIS_MACHINE_NAME}: mạng"
+profile = "network/uplink"
+
+[devices.options]
+controller_host = "127.0.0.1"
+controller_port = {controller_port}
+""",
+    )
+    credentials = {"password": made.agent_password, "lease_key": made.agent_lease_key}
+    write_private(folder / "credentials.json", json.dumps(credentials, indent=1))
