@@ -47,7 +47,7 @@ class Roster:
                 before,
                 state=state,
                 since_ms=before.since_ms if state is before.state else max(0, at_ms),
-                detail=_printable(detail),
+                detail=printable(detail),
                 identity=identity or before.identity,
             )
             if after == before:
@@ -67,5 +67,6 @@ class Roster:
             return Inventory(epoch, self._number, profiles, tuple(self._devices.values()))
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """A detail as the wire takes it."""
     return text.encode("utf-8", "replace").decode().replace("\0", " ")[:_LONGEST_DETAIL]

@@ -1,0 +1,195 @@
+"""Commands: judged, journalled, handed to their device's thread, carried out once at most, and their outcome told."""
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Mapping
+
+from agent.clock import Clock
+from agent.errors import CannotWrite
+from agent.journal import Journal
+from agent.leases import LeaseKeeper
+from agent.recorder import Recorder
+from agent.roster import printable
+from agent.worker import Execute, Worker
+from contract.lease import Circumstances, refusal
+from contract.messages import Order
+from contract.model import Command, CommandStatus, Event, Outcome
+from device_profiles.profile import Action
+from firmware_bridges.base import BridgeError, Refused
+
+LOCAL = "local-"
+"""How the ids of commands begin that are given at the machine. They are told as events, not as outcomes."""
+_log = logging.getLogger(__name__)
+
+
+class Commands:
+    """`workers` may be filled after construction, before the first command. Safe to use from any thread.
+
+    The detail of a refusal is a stable code: `no-such-device`, `no-such-action`, `bad-arguments`, `busy`,
+    `journal` or one of `contract.lease.refusal`.
+    """
+
+    def __init__(
+        self,
+        workers: Mapping[str, Worker],
+        *,
+        journal: Journal,
+        leases: LeaseKeeper,
+        recorder: Recorder,
+        clock: Clock,
+        online: Callable[[], bool],
+    ) -> None:
+        self._workers = workers
+        self._journal = journal
+        self._leases = leases
+        self._recorder = recorder
+        self._clock = clock
+        self._online = online
+        self._lock = threading.Lock()
+        self._waiting: dict[str, queue.SimpleQueue[Outcome]] = {}
+        self._accepted: dict[str, Command] = {}
+
+    def recover(self) -> None:
+        """Call once before anything else: tell what a crash left untold, and as unknown what it cut short."""
+        for outcome in self._journal.unfinished():
+            cut_short = _forgotten(outcome.command_id)
+            self._settle(cut_short, CommandStatus.UNKNOWN, "the agent ended while it was carried out")
+        for outcome in self._journal.untold():
+            self._tell(_forgotten(outcome.command_id), outcome)
+
+    def take(self, order: Order) -> None:
+        """A command from the controller. One that is known already is not begun again: its outcome is told again."""
+        if order.command.id.startswith(LOCAL):
+            self._recorder.tell(Outcome(order.command.id, CommandStatus.REFUSED, self._now_ms(), "bad-arguments"))
+            return
+        self._begin(order.command)
+
+    def run_local(self, command: Command, timeout_s: float) -> Outcome | None:
+        """A command given at the machine; waits for its end. None if that did not come in time."""
+        answers: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+        self._waiting[command.id] = answers
+        try:
+            self._begin(command)
+            return answers.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+        finally:
+            del self._waiting[command.id]
+
+    def carry_out(self, command: Command, execute: Execute | None) -> None:
+        """Called by the device's worker, in its thread."""
+        if self._accepted.pop(command.id, None) is None:
+            return  # it expired while it waited
+        why = self._objection(command)
+        if why:
+            self._settle(command, *_refused(why))
+        elif execute is None:
+            self._settle(command, CommandStatus.FAILED, "no contact")
+        else:
+            self._execute(command, execute)
+
+    def expire(self) -> None:
+        """Call now and then: give up what waits for a device that hangs, once its time is over."""
+        now_ms = self._clock.true_ms()
+        for command in tuple(self._accepted.values()):
+            if command.expires_ms and now_ms >= command.expires_ms and self._accepted.pop(command.id, None):
+                self._settle(command, CommandStatus.EXPIRED, "expired")
+
+    def _execute(self, command: Command, execute: Execute) -> None:
+        if not command.id.startswith(LOCAL):
+            self._recorder.tell(Outcome(command.id, CommandStatus.RUNNING, self._now_ms()))
+        try:
+            execute(command.action, command.args)
+        except Refused as error:
+            self._settle(command, CommandStatus.REFUSED, str(error))
+        except BridgeError as error:
+            self._settle(command, CommandStatus.FAILED, str(error))
+        except BaseException as error:
+            self._settle(command, CommandStatus.FAILED, f"fault in the bridge: {type(error).__name__}")
+            raise
+        else:
+            self._settle(command, CommandStatus.DONE, "")
+
+    def _begin(self, command: Command) -> None:
+        with self._lock:
+            known = self._journal.find(command.id)
+            if known:
+                self._tell(command, known.outcome)
+                return
+            why = self._objection(command)
+            if why:
+                self._settle(command, *_refused(why))
+                return
+            accepted = Outcome(command.id, CommandStatus.ACCEPTED, self._now_ms())
+            try:
+                self._journal.enter(accepted)
+            except CannotWrite as error:
+                _log.warning("command %s refused: %s", command.id, error)
+                self._tell(command, Outcome(command.id, CommandStatus.REFUSED, self._now_ms(), "journal"))
+                return
+            self._accepted[command.id] = command
+            if not command.id.startswith(LOCAL):
+                self._recorder.tell(accepted)
+        if not self._workers[command.device].submit(command):
+            self._accepted.pop(command.id, None)
+            self._settle(command, CommandStatus.REFUSED, "busy")
+
+    def _objection(self, command: Command) -> str | None:
+        worker = self._workers.get(command.device)
+        if worker is None:
+            return "no-such-device"
+        action = worker.profile.actions.get(command.action)
+        if action is None:
+            return "no-such-action"
+        if not _fits(action, command):
+            return "bad-arguments"
+        now_ms = self._clock.true_ms()
+        if not action.guarded:
+            return "expired" if command.expires_ms and now_ms >= command.expires_ms else None
+        circumstances = Circumstances(self._clock.certain, self._online())
+        return refusal(command, self._leases.leases, now_ms, circumstances)
+
+    def _settle(self, command: Command, status: CommandStatus, detail: str) -> None:
+        """Journal a final outcome, then tell it. If it cannot be journalled, a restart tells `unknown` as well."""
+        outcome = Outcome(command.id, status, self._now_ms(), printable(detail))
+        try:
+            self._journal.enter(outcome)
+        except CannotWrite as error:
+            _log.warning("outcome of %s not journalled: %s", command.id, error)
+        self._tell(command, outcome)
+
+    def _tell(self, command: Command, outcome: Outcome) -> None:
+        final = outcome.status.final
+        waiting = self._waiting.get(command.id)
+        if waiting and final:
+            waiting.put(outcome)
+        if not command.id.startswith(LOCAL):
+            self._recorder.tell(outcome)
+        elif final:
+            detail = printable(f"{command.by}: {command.action}: {outcome.status} {outcome.detail}")
+            self._recorder.tell(Event("local-command", outcome.at_ms, command.device, detail))
+        if final and self._journal.find(command.id) and self._recorder.flush() is not None:
+            try:
+                self._journal.mark_told(command.id)
+            except CannotWrite as error:
+                _log.warning("outcome of %s will be told again: %s", command.id, error)
+
+    def _now_ms(self) -> int:
+        return max(0, self._clock.now_ms())
+
+
+def _fits(action: Action, command: Command) -> bool:
+    """Exactly the declared arguments, each of its kind."""
+    if action.args.keys() != command.args.keys():
+        return False
+    return all(value is not None and action.args[name].holds(value) for name, value in command.args.items())
+
+
+def _refused(why: str) -> tuple[CommandStatus, str]:
+    return (CommandStatus.EXPIRED if why == "expired" else CommandStatus.REFUSED), why
+
+
+def _forgotten(command_id: str) -> Command:
+    """Stands for a command of which only the journal knows."""
+    return Command(command_id, device="agent", action="forgotten")

@@ -1,0 +1,230 @@
+"""The agent's configuration: agent.toml, with any key overridden by FABFLEET_*, to frozen dataclasses."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agent.connection import Broker
+from agent.errors import WrongConfig
+from agent.outbox import Limits
+from contract.model import ContractError, check_name, check_text
+from contract.topics import Address
+from device_profiles.profile import PROFILES, DeviceProfile, ProfileError, load
+
+PREFIX = "FABFLEET_"
+CREDENTIALS = "credentials.json"
+_MEGABYTE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceConfig:
+    """One device to look after. `options` go on top of the profile's; an empty `room` is the agent's."""
+
+    id: str
+    name: str
+    profile: DeviceProfile
+    endpoint: str = ""
+    room: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentConfig:
+    """All that an agent is told from outside. `lease_key` is its own key for lease books, empty before enrolment."""
+
+    address: Address
+    room: str
+    broker: Broker
+    lease_key: bytes = field(repr=False)
+    devices: tuple[DeviceConfig, ...]
+    flush_s: float
+    limits: Limits
+    state: Path
+    source: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What enrolment gave: how the broker knows this agent, and the key that its lease books are signed with."""
+
+    user: str
+    password: str = field(repr=False)
+    lease_key: bytes = field(repr=False)
+
+
+_KEYS: Mapping[str, tuple[type, Any]] = {
+    "school": (str, None),
+    "agent": (str, None),
+    "room": (str, ""),
+    "broker.host": (str, "127.0.0.1"),
+    "broker.port": (int, 1883),
+    "broker.tls_ca": (str, ""),
+    "broker.keepalive_s": (int, 10),
+    "outbox.budget_mb": (int, 64),
+    "outbox.kept_mb": (int, 32),
+    "outbox.kept_h": (int, 48),
+    "flush_s": (float, 1.0),
+}
+"""Every single-valued key: its type and default; None: it must be given."""
+_DEVICE_KEYS = frozenset({"id", "name", "profile", "endpoint", "room", "options"})
+
+
+def load_config(
+    path: Path, state: Path, environment: Mapping[str, str] = os.environ, profiles: Path = PROFILES
+) -> AgentConfig:
+    """Read the file. Raises WrongConfig with a message for the user that names the file and the key."""
+    reader = _Reader(path, _read_toml(path), environment)
+    values = {key: reader.value(key, kind, default) for key, (kind, default) in _KEYS.items()}
+    devices = reader.devices(profiles)
+    reader.check_unknown()
+    try:
+        address = Address(values["school"], values["agent"])
+        check_text(values["room"], "room", 64)
+    except ContractError as error:
+        raise WrongConfig(f"{path}: {error}") from None
+    credentials = read_credentials(state, address)
+    return AgentConfig(
+        address=address,
+        room=values["room"],
+        broker=Broker(
+            host=values["broker.host"],
+            port=_within(path, "broker.port", values["broker.port"], 1, 65_535),
+            username=credentials.user,
+            password=credentials.password,
+            tls_ca=values["broker.tls_ca"],
+            keepalive_s=_within(path, "broker.keepalive_s", values["broker.keepalive_s"], 2, 600),
+        ),
+        lease_key=credentials.lease_key,
+        devices=devices,
+        flush_s=_within(path, "flush_s", values["flush_s"], 0.05, 3600),
+        limits=Limits(
+            budget_bytes=_within(path, "outbox.budget_mb", values["outbox.budget_mb"], 1, 100_000) * _MEGABYTE,
+            kept_bytes=_within(path, "outbox.kept_mb", values["outbox.kept_mb"], 0, 100_000) * _MEGABYTE,
+            kept_ms=_within(path, "outbox.kept_h", values["outbox.kept_h"], 0, 10_000) * 3_600_000,
+        ),
+        state=state,
+        source=path,
+    )
+
+
+def read_credentials(state: Path, address: Address) -> Credentials:
+    """From STATE/credentials.json. Raises WrongConfig if it is there and cannot be used; empty ones if it is not."""
+    import json
+
+    path = state / CREDENTIALS
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        return Credentials("", "", b"")
+    except OSError as error:
+        raise WrongConfig(f"{path}: {error.strerror}") from None
+    try:
+        given = json.loads(text)
+        user = given.get("user", f"{address.school}.{address.agent}")
+        return Credentials(user, given["password"], bytes.fromhex(given.get("lease_key", "")))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WrongConfig(f"{path}: cannot be read ({error}); enrol this agent again") from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise WrongConfig(f"{path}: there is no such file; `fabfleet-agent enrol URL TOKEN` writes one") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise WrongConfig(f"{path}: {error}") from None
+
+
+def _within(path: Path, key: str, value: Any, least: float, most: float) -> Any:
+    if not least <= value <= most:
+        raise WrongConfig(f"{path}: {key} = {value}: must be between {least} and {most}")
+    return value
+
+
+class _Reader:
+    """Takes keys out of the TOML table, so that what is left over is what nobody knows."""
+
+    def __init__(self, path: Path, table: dict[str, Any], environment: Mapping[str, str]) -> None:
+        self._path = path
+        self._table = table
+        self._environment = environment
+
+    def value(self, key: str, kind: type, default: Any) -> Any:
+        section, _, name = key.rpartition(".")
+        table = self._table.get(section, {}) if section else self._table
+        if not isinstance(table, dict):
+            raise WrongConfig(f"{self._path}: {section} must be a table: [{section}]")
+        given = table.pop(name, None)
+        override = self._environment.get(PREFIX + key.upper().replace(".", "_"))
+        if override is not None:
+            given = self._from_text(key, kind, override)
+        if given is None:
+            if default is None:
+                raise WrongConfig(f"{self._path}: {key} is missing")
+            return default
+        if type(given) is not kind and not (kind is float and type(given) is int):
+            raise WrongConfig(f"{self._path}: {key} = {given!r}: must be {_WORDS[kind]}")
+        return given
+
+    def _from_text(self, key: str, kind: type, text: str) -> Any:
+        try:
+            return kind(text)
+        except ValueError:
+            name = PREFIX + key.upper().replace(".", "_")
+            raise WrongConfig(f"environment: {name}={text}: must be {_WORDS[kind]}") from None
+
+    def devices(self, profiles: Path) -> tuple[DeviceConfig, ...]:
+        entries = self._table.pop("devices", [])
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise WrongConfig(f"{self._path}: devices must be written as [[devices]]")
+        devices = tuple(self._device(i, entry, profiles) for i, entry in enumerate(entries, 1))
+        ids = [device.id for device in devices]
+        for device_id in ids:
+            if ids.count(device_id) > 1:
+                raise WrongConfig(f"{self._path}: two devices have the id {device_id!r}")
+        return devices
+
+    def _device(self, number: int, entry: dict[str, Any], profiles: Path) -> DeviceConfig:
+        where = f"{self._path}: device {entry.get('id', number)}"
+        unknown = entry.keys() - _DEVICE_KEYS
+        if unknown:
+            raise WrongConfig(f"{where}: nobody knows the key {min(unknown)!r}")
+        for key in ("id", "profile"):
+            if key not in entry:
+                raise WrongConfig(f"{where}: {key} is missing")
+        for key in _DEVICE_KEYS - {"options"}:
+            if not isinstance(entry.get(key, ""), str):
+                raise WrongConfig(f"{where}: {key} = {entry[key]!r}: must be a text")
+        if not isinstance(entry.get("options", {}), dict):
+            raise WrongConfig(f"{where}: options must be a table")
+        try:
+            check_name(entry["id"], "id")
+            profile = load(entry["profile"], profiles)
+            name = entry.get("name", profile.name)
+            check_text(name, "name", 128)
+            check_text(entry.get("room", ""), "room", 64)
+        except (ContractError, ProfileError) as error:
+            raise WrongConfig(f"{where}: {error}") from None
+        return DeviceConfig(
+            id=entry["id"],
+            name=name,
+            profile=profile,
+            endpoint=entry.get("endpoint", ""),
+            room=entry.get("room", ""),
+            options=entry.get("options", {}),
+        )
+
+    def check_unknown(self) -> None:
+        sections = {key.partition(".")[0] for key in _KEYS if "." in key}
+        for key, value in self._table.items():
+            if key in sections and isinstance(value, dict):
+                if value:
+                    raise WrongConfig(f"{self._path}: nobody knows the key {key}.{next(iter(value))}")
+            else:
+                raise WrongConfig(f"{self._path}: nobody knows the key {key}")
+
+
+_WORDS = {str: "a text", int: "a whole number", float: "a number"}

@@ -1,0 +1,72 @@
+"""The agent's lease book: on disk, so that leases hold with the network down; signed, so that nobody else writes it."""
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from agent.files import replace_file
+from contract.lease import supersedes, verify
+from contract.messages import LeaseBook, encode
+from contract.model import ContractError, Lease
+from contract.topics import Address
+from contract.wire import decode
+
+_log = logging.getLogger(__name__)
+
+
+class LeaseKeeper:
+    """Keeps the newest book that is signed with this agent's key. Safe to use from any thread.
+
+    `tell` is given a stable code and a detail when a book is refused or the one on disk cannot be used.
+    """
+
+    def __init__(self, path: Path, address: Address, key: bytes, tell: Callable[[str, str], None]) -> None:
+        self._path = path
+        self._address = address
+        self._key = key
+        self._tell = tell
+        self._lock = threading.Lock()
+        self._book = self._load()
+
+    @property
+    def leases(self) -> tuple[Lease, ...]:
+        """All of the newest book; none if there is no book that can be trusted."""
+        return self._book.leases if self._book else ()
+
+    def take(self, book: LeaseBook) -> bool:
+        """Keep a book if it is newer, ours and signed. Whether it was kept; an older or equal one is passed over."""
+        with self._lock:
+            if not supersedes(book, self._book):
+                return False
+            why = self._objection(book)
+            if why:
+                self._tell("lease-book-refused", why)
+                return False
+            try:
+                replace_file(self._path, encode(book))
+            except OSError as error:
+                _log.warning("lease book not written: %s", error)  # it counts nevertheless until the agent ends
+            self._book = book
+            return True
+
+    def _objection(self, book: LeaseBook) -> str | None:
+        if book.agent != str(self._address):
+            return f"it is for {book.agent[:80]}"
+        if not self._key:
+            return "this agent has no key"
+        return None if verify(book, self._key) else "its signature is wrong"
+
+    def _load(self) -> LeaseBook | None:
+        try:
+            book = decode(LeaseBook, self._path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ContractError) as error:
+            self._tell("lease-book-unusable", str(error))
+            return None
+        why = self._objection(book)
+        if why:
+            self._tell("lease-book-unusable", why)
+            return None
+        return book
