@@ -29,7 +29,7 @@ from contract.model import ContractError, Kind, Value
 from contract.topics import Address
 from contract.wire import decode
 from device_profiles.profile import AlertRule, DeviceProfile, load
-from firmware_bridges.base import Bridge, BridgeError
+from firmware_bridges.base import Bridge, BridgeError, LinkLost
 from firmware_bridges.simulated import SimulatedBridge
 
 LOST = "lost"
@@ -135,18 +135,17 @@ class SimulatedDevice:
         if mono_ms < self._due_ms:
             return {}
         self._due_ms = mono_ms + self._poll_ms
-        if self.plan.trouble == LOST:
-            self.state, self.detail = BridgeState.LOST, "no answer"
-            return {}
         try:
+            if self.plan.trouble == LOST:
+                raise LinkLost("no answer")
             if self.state is not BridgeState.OPEN:
                 self._bridge.open()
             values = {**self._bridge.poll(), **self._forced}
         except BridgeError as error:
             self.state, self.detail = BridgeState.LOST, str(error)
-            return {}
+            return self._deadband.lost(mono_ms) if self._deadband else {}
         self.state, self.detail = BridgeState.OPEN, ""
-        return values if self._deadband is None else self._deadband.changes(values, mono_ms)
+        return self._deadband.changes(values, mono_ms) if self._deadband else values
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Simulated agents: their enrolment, and the process that plays them (`agent.simulate`, which this never imports)."""
 
+import argparse
 import json
 import os
 import random
@@ -7,9 +8,12 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from sqlmodel import Session
 
+from controller.config import ConfigError, load
+from controller.database import make_engine, migrate
 from controller.fleet.enrolment import Place, add_agent
 from device_profiles.profile import slugs
 
@@ -84,10 +88,46 @@ def write_private(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def simulator(plan: Path, broker_host: str, broker_port: int, seed: str) -> tuple[str, ...]:
-    """The command that plays the agents of `plan`; their outboxes lie beside it."""
+def simulator(plan: Path, broker: str, seed: str) -> tuple[str, ...]:
+    """The command that plays the agents of `plan`; their outboxes lie beside it. `broker` is HOST:PORT."""
     return (
         *(sys.executable, "-m", "agent.simulate"),
         *("--agents", str(plan), "--state", str(plan.parent)),
-        *("--broker", f"{broker_host}:{broker_port}", "--seed", seed),
+        *("--broker", broker, "--seed", seed),
     )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The command `fabfleet simulate`: enrol the agents in the state's database, then play them until a signal."""
+    parser = argparse.ArgumentParser(prog="fabfleet simulate", description="Run simulated agents until Ctrl-C.")
+    parser.add_argument("--agents", type=int, default=10, help="how many (default 10)")
+    parser.add_argument("--devices", type=int, default=15, help="devices of each agent (default 15)")
+    parser.add_argument("--seed", default="1", help="the same seed makes the same fleet and the same values")
+    parser.add_argument("--state", type=Path, help="state of the controller, running or not")
+    parser.add_argument("--config", type=Path, help="settings of the controller")
+    parser.add_argument("--broker", help="HOST:PORT, if not as the settings say")
+    options = parser.parse_args(arguments)
+    try:
+        config = load(options.config, os.environ, state=options.state)
+    except ConfigError as error:
+        print(f"fabfleet simulate: {error}", file=sys.stderr)
+        return 2
+    os.umask(0o077)
+    config.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    plan = config.state / "simulate" / "made-up" / "agents.jsonl"
+    engine = make_engine(config.database)
+    try:
+        migrate(engine)
+        with Session(engine) as db:
+            write_private(plan, enrol_all(db, made_up(options.agents, options.devices, options.seed)))
+            db.commit()
+    finally:
+        engine.dispose()
+    broker = options.broker or f"{config.broker.host}:{config.broker.port}"
+    print(f"{options.agents} agents with {options.devices} devices each, to {broker}; Ctrl-C stops them", flush=True)
+    return _become(simulator(plan, broker, options.seed))
+
+
+def _become(command: Sequence[str]) -> NoReturn:
+    """Run the command in this process's place, so that signals and the terminal are its own."""
+    os.execv(command[0], command)  # noqa: S606 - a module of ours

@@ -12,8 +12,9 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from controller.config import is_loopback
 from controller.database import make_engine, migrate, sqlite_url
-from controller.demo.children import Child, Command, stop_all, watch
+from controller.demo.children import Child, Command, end_with_parent, stop_all, watch
 from controller.demo.cluster import PEOPLE, SCHOOLS, THIS_MACHINE_ROOM, THIS_MACHINE_SCHOOL
 from controller.demo.errors import DemoError
 from controller.demo.secrets import Secrets
@@ -112,14 +113,17 @@ class Demo:
             "PYTHONUNBUFFERED": "1",
         }
         self._say("2/3 Controller and broker / Máy chủ và broker")
-        serve = (sys.executable, "-m", "controller.cli", "serve")
+        serve = [sys.executable, "-m", "controller.cli", "serve"]
+        if not is_loopback(self._host):
+            self._say(f"Others can reach {self._host}: passwords cross the network in the clear, for a try only")
+            serve.append("--plain-http-beyond-loopback")
         children.append(Child(Command("The controller", serve, self._log("controller"), environment)))
         self._await_controller(children[0])
         self._say("3/3 Agent of this machine, and simulated ones / Agent của máy này và các agent mô phỏng")
         folder = self._state / "agent"
         run = (sys.executable, "-m", "agent.cli", "run", "--state", str(folder), "--config", str(folder / "agent.toml"))
         children.append(Child(Command("The agent", run, self._log("agent"), environment)))
-        play = simulator(self._plan, _BROKER_HOST, broker_port, _SEED)
+        play = simulator(self._plan, f"{_BROKER_HOST}:{broker_port}", _SEED)
         children.append(Child(Command("The simulator", play, self._log("simulator"), environment)))
 
     def _log(self, name: str) -> Path:
@@ -167,8 +171,13 @@ def _free_port(host: str) -> int:
     return port
 
 
-def run(state: Path, host: str, port: int) -> int:
-    """The command `fabfleet demo`. 0 after a stop by signal, 1 if it could not run."""
+def run(state: Path, host: str, port: int, *, with_parent: bool = False) -> int:
+    """The command `fabfleet demo`. 0 after a stop by signal, 1 if it could not run.
+
+    `with_parent`: it stops as well when the process that started it ends, however that ends.
+    """
+    if with_parent:
+        end_with_parent()
     os.umask(0o077)
     try:
         return Demo(state, host, port).run()
