@@ -1,6 +1,6 @@
 """GET /devices and /devices/{id}: what there is and how it is now, from the live picture."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Query
 
@@ -12,7 +12,7 @@ from controller.services import Services
 from controller.web.access import allowed
 
 Viewer = Annotated[Principal, Depends(allowed(Permission.VIEW_DEVICES))]
-NOT_FOUND = {404: {"model": Problem, "description": "No such device in your scope"}}
+NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "No such device in your scope"}}
 NO_DEVICE = HTTPException(404, "no such device")
 
 
@@ -22,6 +22,7 @@ def router(services: Services) -> APIRouter:
 
     @routes.get("/devices")
     def devices(
+        *,
         who: Viewer,
         school: Annotated[str, Query(max_length=63, description="slug of a school")] = "",
         room: Annotated[int | None, Query(description="id of a room")] = None,

@@ -177,8 +177,10 @@ class QuarantinedOut(Model):
 
 
 class QuarantinePage(Model):
+    """The newest of what is kept, and how many are kept of each reason."""
+
     items: list[QuarantinedOut]
-    next: int | None = Field(description="the `before` of the following page, if any")
+    counts: dict[str, int]
 
 
 class Health(Model):

@@ -17,7 +17,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from controller.alerts.rules import DeviceState
 from controller.fleet import frames, roster
 from controller.fleet.frames import Channel
-from controller.fleet.picture import Attention, DeviceView, Picture, RoomRow, SchoolRow, Tile, ValueView, search
+from controller.fleet.picture import (
+    Attention,
+    DeviceView,
+    Picture,
+    RoomRow,
+    Roster,
+    SchoolRow,
+    Tile,
+    ValueView,
+    search,
+)
 from controller.ingest.observer import Fresh
 from controller.scope import Scope
 from device_profiles.profile import DeviceProfile, ProfileError
@@ -86,10 +96,10 @@ class LiveFleet:
         with self._noted:
             self._agents.add(agent_id)
 
-    def values_committed(self, fresh: Sequence[Fresh]) -> None:
+    def values_committed(self, values: Sequence[Fresh]) -> None:
         now = self._now_ms()
         with self._noted:
-            for each in fresh:
+            for each in values:
                 key = (each.device_id, each.metric)
                 before = self._fresh.get(key)
                 if before is None or before[0].at_ms <= each.at_ms:
@@ -125,7 +135,7 @@ class LiveFleet:
             published = self._publish_scopes(changed, now, turned=turned)
             return self._publish_devices(now) or published
 
-    def _load_agents(self, agents: set[int]) -> list[roster.Roster]:
+    def _load_agents(self, agents: set[int]) -> list[Roster]:
         try:
             return [roster.load(self._engine, agent_id) for agent_id in sorted(agents)]
         except SQLAlchemyError as error:  # told again at the next tick: what is shown stays what was last known

@@ -1,12 +1,14 @@
 """What the live picture is made of, read from the database. Read-only."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
 from controller.fleet.picture import AgentRow, DeclaredMetric, DeviceRow, LatestRow, RoomRow, Roster, SchoolRow
 from controller.fleet.tables import Agent, DeclaredProfile, Device, Latest, Room, School, Series
+from controller.scope import Scope
 
 
 def load(engine: Engine, agent_id: int | None = None) -> Roster:
@@ -91,3 +93,20 @@ def _latest(db: Session, agent_id: int | None) -> tuple[LatestRow, ...]:
         LatestRow(series.device_id, series.metric, latest.at_ms, latest.value(series.kind), latest.received_ms)
         for series, latest in db.exec(asked)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRow:
+    id: int
+    unit: str
+    kind: str
+
+
+def find_series(engine: Engine, scope: Scope, device_id: int, metric: str) -> SeriesRow | None:
+    """A metric of a device in the scope; None if it never had a value."""
+    asked = select(Series).where(Series.device_id == device_id, Series.metric == metric)
+    if scope.school_id is not None:
+        asked = asked.where(Series.school_id == scope.school_id)
+    with Session(engine) as db:
+        found = db.exec(asked).first()
+        return None if found is None or found.id is None else SeriesRow(found.id, found.unit, found.kind)

@@ -124,6 +124,12 @@ def forget_expired(db: Session, now_ms: int) -> None:
     db.execute(delete(EnrolToken).where(col(EnrolToken.expires_ms) <= now_ms))
 
 
+def end_everything(db: Session) -> None:
+    """End all sessions and one-time tokens."""
+    db.execute(delete(UserSession))
+    db.execute(delete(EnrolToken))
+
+
 # tokens
 
 

@@ -23,12 +23,14 @@ class Hub:
         self._tick_s = tick_s
         self._pulse = asyncio.Event()
         self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.streams = 0
 
     async def run(self) -> None:
         """Tick until cancelled. A tick that fails is logged, and the next one comes all the same."""
+        self._loop = asyncio.get_running_loop()
         while True:
-            began = asyncio.get_running_loop().time()
+            began = self._loop.time()
             try:
                 published = await asyncio.to_thread(self._live.tick)
             except Exception:  # noqa: BLE001 - the outermost loop of the live picture: it must go on
@@ -36,7 +38,7 @@ class Hub:
                 published = False
             if published:
                 self._beat()
-            spent_s = asyncio.get_running_loop().time() - began
+            spent_s = self._loop.time() - began
             await asyncio.sleep(max(0.01, self._tick_s - spent_s))
 
     def close(self) -> None:
@@ -44,9 +46,12 @@ class Hub:
         self._closed = True
         self._beat()
 
-    async def stream(
-        self, scope: Scope, device_id: int | None, may_listen: Callable[[], bool]
-    ) -> AsyncIterator[bytes]:
+    def close_soon(self) -> None:
+        """End all streams; from any thread or a signal's handler."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.close)
+
+    async def stream(self, scope: Scope, device_id: int | None, may_listen: Callable[[], bool]) -> AsyncIterator[bytes]:
         """Bytes of one stream: snapshot first, then what changes. Ends when `may_listen` (asked in a thread) says no.
 
         Raises KeyError at the first step for a device outside the scope.

@@ -35,6 +35,7 @@ STRICT_TRANSPORT = "max-age=31536000"
 PRIVATE = "no-store"
 """Pages and answers hold what only their reader may see, and what is true now."""
 STATIC_CACHE = "public, max-age=3600"
+VERSIONED_CACHE = "public, max-age=31536000, immutable"
 MAX_BODY = 64 * 1024
 """Bytes of the largest request body. Files go another way."""
 
@@ -75,9 +76,10 @@ class SecurityHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        static = scope["path"].startswith("/static/")
+        begun = False
 
         async def marked(message: Message) -> None:
+            nonlocal begun
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
@@ -85,10 +87,22 @@ class SecurityHeaders:
                 if self._tls:
                     headers["strict-transport-security"] = STRICT_TRANSPORT
                 good = message["status"] in (200, 206, 304)
-                headers.setdefault("cache-control", STATIC_CACHE if static and good else PRIVATE)
+                headers.setdefault("cache-control", _static_cache(scope["path"]) if good else PRIVATE)
+                begun = True
             await send(message)
 
-        await self._app(scope, receive, marked)
+        try:
+            await self._app(scope, receive, marked)
+        except Exception:
+            if not begun:
+                await refuse(marked, 500, "Something went wrong here. It has been logged.")
+            raise
+
+
+def _static_cache(path: str) -> str:
+    if path.startswith("/static/v-"):
+        return VERSIONED_CACHE
+    return STATIC_CACHE if path.startswith("/static/") else PRIVATE
 
 
 class Gate:

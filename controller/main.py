@@ -1,0 +1,105 @@
+"""The one composition root: makes every part from the configuration and starts and stops them in order."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import APIRouter, FastAPI
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.middleware.gzip import GZipMiddleware
+
+from controller.api import devices, enrol, health, quarantine, series, stream
+from controller.config import ControllerConfig
+from controller.database import make_engine
+from controller.fleet.enrolment import Enrolment
+from controller.fleet.live import LiveFleet
+from controller.identity.limit import FailureLimit
+from controller.identity.password import Passwords
+from controller.identity.signin import SignIn
+from controller.plant import Plant
+from controller.services import Services
+from controller.web import pages, signin
+from controller.web.access import Access
+from controller.web.live import Hub
+from controller.web.security import Gate, SecurityHeaders, own_hosts
+
+FOLLOW_S = 3.0
+"""How soon the broker follows agents that another process added or revoked."""
+_log = logging.getLogger(__name__)
+
+
+def wall_ms() -> int:
+    """Now, in milliseconds since the Unix epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) -> FastAPI:
+    """The whole controller as an ASGI application. Nothing runs and nothing is opened before its lifespan begins."""
+    engine = make_engine(config.database)
+    live = LiveFleet(engine, now_ms)
+    plant = Plant(config, engine, live, now_ms)
+    services = Services(
+        config=config,
+        engine=engine,
+        live=live,
+        hub=Hub(live),
+        signin=SignIn(engine, Passwords(), now_ms),
+        enrolment=Enrolment(engine, now_ms, plant.admit),
+        enrol_limit=FailureLimit(20, 5 * 60_000, now_ms),
+        plant=plant,
+        now_ms=now_ms,
+    )
+    return assemble(services)
+
+
+def assemble(services: Services) -> FastAPI:
+    """Routers and middleware around `services`."""
+    plant = services.plant
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await asyncio.to_thread(plant.start)
+        tasks = [asyncio.create_task(services.hub.run()), asyncio.create_task(_follow(plant))]
+        try:
+            yield
+        finally:
+            services.hub.close()
+            for task in tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+            await asyncio.to_thread(plant.stop)
+
+    app = FastAPI(title="Fabfleet", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.services = services
+    app.include_router(api(services), prefix="/api/v1")
+    app.include_router(health.router(services))
+    app.include_router(signin.router(services))
+    pages.install(app, services)
+    tls = services.config.tls
+    hosts = own_hosts((services.config.host, *services.config.hosts))
+    app.add_middleware(Access, signin=services.signin, tls=tls)
+    app.add_middleware(Gate, hosts=hosts)
+    app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
+    app.add_middleware(SecurityHeaders, tls=tls)
+    return app
+
+
+def api(services: Services) -> APIRouter:
+    """Everything under /api/v1."""
+    routes = APIRouter()
+    for part in (devices, series, stream, enrol, quarantine):
+        routes.include_router(part.router(services))
+    return routes
+
+
+async def _follow(plant: Plant) -> None:
+    """Keep the broker's users as the table has them, also when another process changed it."""
+    while True:
+        await asyncio.sleep(FOLLOW_S)
+        try:
+            await asyncio.to_thread(plant.admit)
+        except SQLAlchemyError as error:
+            _log.warning("the agents cannot be read now: %s", type(error).__name__)

@@ -1,0 +1,65 @@
+"""What Prometheus reads: the live picture, the streams, and what the ingest counts. A registry of our own."""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from controller.ingest.stats import IngestStats
+from controller.scope import CLUSTER
+from controller.services import Services
+
+
+def registry_of(services: Services) -> CollectorRegistry:
+    """A registry that asks `services` at each scrape."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Fleet(services))
+    ProcessCollector(registry=registry)
+    return registry
+
+
+COUNTERS = (
+    ("received", "Messages received from the broker."),
+    ("shed", "Messages dropped unacknowledged because the queue was full."),
+    ("batches", "Batches committed."),
+    ("values", "Readings committed."),
+    ("events", "Events committed."),
+    ("outcomes", "Outcomes of commands committed."),
+    ("duplicates", "Batches that came again, harmlessly."),
+    ("conflicts", "Batch numbers that came again with other content."),
+    ("deferred", "Batches left unacknowledged until their inventory comes."),
+    ("rejected", "Items rejected."),
+    ("given_up", "Readings that agents declared as given up."),
+    ("commits", "Commits."),
+    ("commit_seconds", "Seconds spent in commits."),
+    ("commit_failures", "Commits that failed and were tried again."),
+)
+"""Fields of IngestStats, and what they count."""
+
+
+class _Fleet(Collector):
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def collect(self) -> Iterator[Metric]:
+        services = self._services
+        devices = GaugeMetricFamily("fabfleet_devices", "Devices by state.", labels=["state"])
+        for state, count in services.live.counts(CLUSTER).items():
+            devices.add_metric([state.value], count)
+        yield devices
+        yield GaugeMetricFamily("fabfleet_streams", "Open live streams.", value=services.hub.streams)
+        ready = services.plant.ready()
+        yield from _ingest(services.plant.stats)
+        yield GaugeMetricFamily("fabfleet_broker_connected", "1 if the broker is reached.", value=int(ready.broker))
+        yield GaugeMetricFamily("fabfleet_writer_alive", "1 if commits are being made.", value=int(ready.writer))
+
+
+def _ingest(stats: IngestStats) -> Iterator[Metric]:
+    for name, text in COUNTERS:
+        yield CounterMetricFamily(f"fabfleet_ingest_{name}", text, value=getattr(stats, name))
+    quarantined = CounterMetricFamily("fabfleet_ingest_quarantined", "Items set aside, by reason.", labels=["reason"])
+    for reason, count in list(stats.quarantined.items()):
+        quarantined.add_metric([reason], count)
+    yield quarantined
+    yield GaugeMetricFamily("fabfleet_ingest_queue", "Messages waiting to be committed.", value=stats.queue_depth)

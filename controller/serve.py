@@ -1,0 +1,80 @@
+"""Runs the controller's web server until it is told to end."""
+
+import logging
+import sys
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from controller.config import ControllerConfig, is_loopback
+from controller.services import Services
+
+GRACE_S = 2
+"""How long open requests may take to end. Streams are ended at once."""
+
+
+class Unsafe(Exception):
+    """Passwords would cross the network in the clear."""
+
+
+def check_exposure(config: ControllerConfig) -> None:
+    """Raises Unsafe if the pages would be reachable from other machines without TLS and nobody has said so."""
+    if is_loopback(config.host) or config.tls or config.plain_http_beyond_loopback:
+        return
+    raise Unsafe(
+        f"{config.host} can be reached by other machines. Set tls_certificate and tls_key, or put a TLS proxy in"
+        " front and listen on 127.0.0.1; --plain-http-beyond-loopback sends passwords in the clear"
+    )
+
+
+def set_up_logging(level: str) -> None:
+    """One line an entry on standard error. Requests are not logged: addresses and paths are nobody's business."""
+    logging.basicConfig(
+        level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+    )
+    for noisy in ("alembic", "asyncio", "apscheduler", "uvicorn.error"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def serve(config: ControllerConfig, app: FastAPI) -> bool:
+    """Serve until SIGINT or SIGTERM; whether it ever came up. Raises Unsafe."""
+    check_exposure(config)
+    server = _Server(config, app)
+    server.run()
+    return server.started
+
+
+class _Server(uvicorn.Server):
+    """Ends the live streams as soon as a signal comes, and says where it listens."""
+
+    def __init__(self, config: ControllerConfig, app: FastAPI) -> None:
+        self._fabfleet = config
+        self._services: Services = app.state.services
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=config.host,
+                port=config.port,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=GRACE_S,
+                ssl_certfile=config.tls_certificate,
+                ssl_keyfile=config.tls_key,
+            )
+        )
+
+    async def startup(self, sockets: object = None) -> None:
+        await super().startup(sockets)  # type: ignore[arg-type]  # handed on as it is
+        for server in self.servers if self.started else ():
+            for socket in server.sockets:
+                host, port = socket.getsockname()[:2]
+                scheme = "https" if self._fabfleet.tls else "http"
+                shown = f"[{host}]" if ":" in host else host
+                logging.getLogger(__name__).info("listening on %s://%s:%d", scheme, shown, port)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._services.hub.close_soon()
+        super().handle_exit(sig, frame)
