@@ -24,6 +24,8 @@ Gauge: TypeAlias = Callable[[], Values]
 
 _READ_ERRORS: Final = (OSError, psutil.Error, ValueError, LookupError, RuntimeError, AttributeError)
 """What psutil raises for a sensor that is broken, forbidden or unknown to this system."""
+_ROOT: Final = "C:\\" if sys.platform == "win32" else "/"
+_PLUGGED_IN: Final = ("/media/", "/run/media/", "/Volumes/")
 _NOT_DISKS: Final = ("squashfs", "iso9660", "udf", "erofs")
 _MEGA: Final = 1e6
 _GIGA: Final = 1e9
@@ -85,12 +87,14 @@ def swap() -> Values:
 
 
 def disks() -> Values:
-    """Fixed disks, each once, named by their shortest mount point."""
+    yield from disk_values(psutil.disk_partitions(all=False), psutil.disk_usage)
+
+
+def disk_values(parts: Iterable[Any], usage_of: Callable[[str], Any]) -> Values:
+    """Fixed disks, each once, named by their shortest mount point; one that is gone or forbidden spoils no other."""
     mounted: dict[str, str] = {}
-    for part in psutil.disk_partitions(all=False):
-        removable = {"cdrom", "removable"} & set(part.opts.split(",")) or part.mountpoint.startswith(
-            ("/media/", "/run/media/", "/Volumes/")
-        )
+    for part in parts:
+        removable = {"cdrom", "removable"} & set(part.opts.split(",")) or part.mountpoint.startswith(_PLUGGED_IN)
         if removable or not part.fstype or part.fstype in _NOT_DISKS:
             continue
         known = mounted.get(part.device)
@@ -99,33 +103,37 @@ def disks() -> Values:
     taken: set[str] = set()
     for mountpoint in sorted(mounted.values()) or [_ROOT]:
         try:
-            usage = psutil.disk_usage(mountpoint)
+            usage = usage_of(mountpoint)
         except OSError:
-            continue  # this one is gone or forbidden; the others are not
+            continue
         name = unique_slug("root" if mountpoint == "/" else mountpoint, taken)
         taken.add(name)
         yield f"disk-{name}-used", float(usage.percent)
         yield f"disk-{name}-free", round(usage.free / _GIGA, 1)
 
 
-_ROOT: Final = "C:\\" if sys.platform == "win32" else "/"
-
-
 def temperatures() -> Values:
+    yield from temperature_values(psutil.sensors_temperatures())
+
+
+def temperature_values(chips: Mapping[str, Iterable[Any]]) -> Values:
+    """Some chips answer -128 or 255 for "no sensor": such are left out."""
     taken: set[str] = set()
-    for chip, sensors in psutil.sensors_temperatures().items():
+    for chip, sensors in chips.items():
         for sensor in sensors:
-            if (
-                sensor.current is not None and -50 < sensor.current < 200
-            ):  # some chips answer -128 or 255 for "no sensor"
+            if sensor.current is not None and -50 < sensor.current < 200:
                 name = unique_slug(f"{chip} {sensor.label}", taken)
                 taken.add(name)
                 yield f"temperature-{name}", round(float(sensor.current), 1)
 
 
 def fans() -> Values:
+    yield from fan_values(psutil.sensors_fans())
+
+
+def fan_values(chips: Mapping[str, Iterable[Any]]) -> Values:
     taken: set[str] = set()
-    for chip, sensors in psutil.sensors_fans().items():
+    for chip, sensors in chips.items():
         for sensor in sensors:
             name = unique_slug(f"{chip} {sensor.label}", taken)
             taken.add(name)
@@ -133,11 +141,14 @@ def fans() -> Values:
 
 
 def battery() -> Values:
-    battery = psutil.sensors_battery()
+    yield from battery_values(psutil.sensors_battery())
+
+
+def battery_values(battery: Any) -> Values:
     if battery is not None:
         yield "battery", round(float(battery.percent), 1)
         if battery.power_plugged is not None:
-            yield "on-mains", battery.power_plugged
+            yield "on-mains", bool(battery.power_plugged)
 
 
 def running_time() -> Values:
