@@ -128,6 +128,6 @@ def main(arguments: Sequence[str]) -> int:
     return _become(simulator(plan, broker, options.seed))
 
 
-def _become(command: Sequence[str]) -> NoReturn:
+def _become(command: tuple[str, ...]) -> NoReturn:
     """Run the command in this process's place, so that signals and the terminal are its own."""
     os.execv(command[0], command)  # noqa: S606 - a module of ours

@@ -1,0 +1,157 @@
+"""Controller, broker and simulated agents as processes of their own on one state folder, to be killed at will."""
+
+import contextlib
+import os
+import socket
+import sqlite3
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from sqlmodel import Session
+
+from controller.database import make_engine, migrate, sqlite_url
+from controller.demo.children import Child, Command
+from controller.simulation import SimulatedAgent, enrol_all, simulator, write_private
+
+HOST = "127.0.0.1"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def eventually(holds: Callable[[], object], within_s: float, what: str) -> None:
+    """Raises AssertionError naming what did not come about."""
+    deadline_s = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < deadline_s, f"not within {within_s:.0f} s: {what}"
+        time.sleep(0.02)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Batches of all outboxes: on the wire and not acked, not acked in all, and acked."""
+
+    attempted: int
+    unacked: int
+    acked: int
+
+
+class Stage:
+    """`simulate` holds further arguments of the simulator: its tick, speed and so on."""
+
+    def __init__(self, state: Path, agents: Sequence[SimulatedAgent], simulate: Sequence[str] = ()) -> None:
+        self.state = state
+        self.port, self.broker_port = free_port(), free_port()
+        self.database = state / "controller" / "fabfleet.db"
+        self.log = state / "values.log"
+        self._environment = {
+            "FABFLEET_STATE": str(state),
+            "FABFLEET_PORT": str(self.port),
+            "FABFLEET_BROKER_PORT": str(self.broker_port),
+        }
+        self._simulate = tuple(simulate)
+        self.controller: Child | None = None
+        self.agents: Child | None = None
+        self._enrol(agents)
+
+    def _enrol(self, agents: Sequence[SimulatedAgent]) -> None:
+        self.database.parent.mkdir(mode=0o700, parents=True)
+        engine = make_engine(sqlite_url(self.database))
+        try:
+            migrate(engine)
+            with Session(engine) as db:
+                write_private(self.plan, enrol_all(db, agents))
+                db.commit()
+        finally:
+            engine.dispose()
+
+    @property
+    def plan(self) -> Path:
+        return self.state / "simulate" / "agents.jsonl"
+
+    def start_controller(self, wait: bool = True) -> None:
+        command = Command("controller", self._cli("serve"), self.state / "controller.log", self._environment)
+        self.controller = Child(command)
+        if wait:
+            eventually(self.ready, 60.0, "the controller is ready")
+
+    def ready(self) -> bool:
+        assert self.controller is not None
+        assert self.controller.running, self.controller.last_words()
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{HOST}:{self.port}/readyz", timeout=2.0):
+            return True
+        return False
+
+    def start_agents(self, *more: str) -> None:
+        """Start the simulator; `more` stands after the stage's own arguments."""
+        command = (
+            *simulator(self.plan, f"{HOST}:{self.broker_port}", "7"),
+            *self._simulate,
+            "--log",
+            str(self.log),
+            *more,
+        )
+        self.agents = Child(Command("agents", command, self.state / "agents.log", self._environment))
+
+    def broker(self) -> psutil.Process | None:
+        """The broker's process, which the controller keeps."""
+        assert self.controller is not None
+        with contextlib.suppress(psutil.Error):
+            for child in psutil.Process(self.controller.pid).children():
+                if child.name() == "nats-server":
+                    return child
+        return None
+
+    def flow(self) -> Flow:
+        """Read from the outboxes' own files."""
+        counts = [0, 0, 0, 0]
+        for path in self.plan.parent.glob("*/outbox.db"):
+            with contextlib.suppress(sqlite3.OperationalError), opened(path) as db:
+                for state, count in db.execute("SELECT state, count(*) FROM batch GROUP BY state"):
+                    counts[state] += count
+        return Flow(attempted=counts[1], unacked=counts[0] + counts[1], acked=counts[2])
+
+    def drain(self, within_s: float = 120.0) -> None:
+        """Have the agents deliver what is left, reading nothing more, and stop."""
+        self.stop(self.agents)
+        self.start_agents("--quiet")
+        eventually(lambda: self.flow().unacked == 0, within_s, "every batch is acked")
+        self.stop(self.agents)
+
+    def cli(self, *arguments: str) -> tuple[str, ...]:
+        return self._cli(*arguments)
+
+    def _cli(self, *arguments: str) -> tuple[str, ...]:
+        return (sys.executable, "-m", "controller.cli", *arguments)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, **self._environment}
+
+    def stop(self, child: Child | None) -> None:
+        if child is not None:
+            child.ask_to_end()
+            child.end(15.0)
+
+    def stop_all(self) -> None:
+        self.stop(self.agents)
+        self.stop(self.controller)
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """A database of somebody else's, to look into."""
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5.0)
+    try:
+        yield db
+    finally:
+        db.close()

@@ -1,0 +1,148 @@
+"""Agents, broker and controller are killed while batches are in flight; every value is stored once, or declared."""
+
+import random
+import shutil
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from controller.fleet.enrolment import Place
+from controller.simulation import SimulatedAgent, SimulatedDevice
+from tests.kill.reckoning import reckon
+from tests.kill.stage import Stage, eventually
+
+pytestmark = [pytest.mark.kill]
+
+SEED = 20_261_121
+KILLS = 30
+"""Of each part, at least, each with a batch in flight."""
+VALUES = 100_000
+SOAK_S = 3_600.0
+PROFILES = ("demo/classroom-pc", "demo/printer-3d", "demo/projector", "demo/air-sensor")
+RATE = ("--tick", "0.2", "--speed", "25", "--every-value", "--hurry")
+"""Every device is read at each tick of 0.2 s, and everything that is read is reported."""
+
+
+def fleet() -> list[SimulatedAgent]:
+    """Four agents with ten devices each: about 1,600 values a second."""
+    return [
+        SimulatedAgent(
+            Place("kill", f"room-{number}"),
+            f"room-{number}",
+            tuple(SimulatedDevice(f"d-{n}", f"D {n}", PROFILES[n % len(PROFILES)]) for n in range(10)),
+        )
+        for number in range(4)
+    ]
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    stage = Stage(tmp_path / "state", fleet(), RATE)
+    try:
+        yield stage
+    finally:
+        stage.stop_all()
+
+
+class Killer:
+    """Kills one part at a time, and counts the kills that hit a batch in flight."""
+
+    def __init__(self, stage: Stage, chance: random.Random) -> None:
+        self._stage = stage
+        self._chance = chance
+        self.hits: Counter[str] = Counter()
+        self.parts: dict[str, Callable[[], bool]] = {
+            "agents": self._kill_agents,
+            "broker": self._kill_broker,
+            "controller": self._kill_controller,
+        }
+
+    def kill(self, part: str) -> None:
+        """Once the flow is whole again, wait a moment by chance, and kill when a batch is on the wire."""
+        before = self._stage.flow().acked
+        eventually(lambda: self._stage.flow().acked > before, 60.0, "batches are acked again")
+        time.sleep(self._chance.random() * 0.3)
+        eventually(lambda: self._stage.flow().attempted > 0, 30.0, "a batch is in flight")
+        if self.parts[part]():
+            self.hits[part] += 1
+
+    def _in_flight(self) -> bool:
+        """Looked up after the kill: the batch was not acked when its carrier died."""
+        return self._stage.flow().attempted > 0
+
+    def _kill_agents(self) -> bool:
+        agents = self._stage.agents
+        assert agents is not None
+        agents.kill()
+        hit = self._in_flight()
+        agents.start_again()
+        return hit
+
+    def _kill_broker(self) -> bool:
+        broker = self._stage.broker()
+        assert broker is not None
+        broker.kill()
+        hit = self._in_flight()
+        eventually(lambda: (now := self._stage.broker()) is not None and now.pid != broker.pid, 10.0, "a new broker")
+        return hit
+
+    def _kill_controller(self) -> bool:
+        controller = self._stage.controller
+        assert controller is not None
+        controller.kill()
+        hit = self._in_flight()
+        controller.start_again()
+        return hit
+
+
+def wipe_broker(stage: Stage) -> None:
+    """The broker loses all that it ever wrote, while batches are in flight."""
+    eventually(lambda: stage.flow().attempted > 0, 30.0, "a batch is in flight")
+    assert stage.controller is not None
+    stage.controller.kill()  # its broker dies with it
+    store = stage.state / "controller" / "broker"
+    eventually(lambda: not _uses(store), 5.0, "the broker is gone")
+    shutil.rmtree(store)
+    stage.controller.start_again()
+
+
+def _uses(folder: Path) -> bool:
+    return subprocess.run(["pgrep", "-f", str(folder)], capture_output=True, check=False).returncode == 0
+
+
+def verify(stage: Stage) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(stage.cli("verify"), env=stage.environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.timeout(5_400)
+def test_kill_of_any_part_loses_nothing_and_stores_nothing_twice(stage: Stage, tmp_path: Path, soak: bool) -> None:
+    chance = random.Random(SEED)
+    began_s = time.monotonic()
+    stage.start_controller()
+    stage.start_agents()
+    killer = Killer(stage, chance)
+    wiped = False
+    while min(killer.hits[part] for part in killer.parts) < KILLS or (soak and time.monotonic() - began_s < SOAK_S):
+        order = [part for part in killer.parts if soak or killer.hits[part] < KILLS]
+        chance.shuffle(order)
+        for part in order:
+            killer.kill(part)
+        if not wiped and killer.hits["broker"] >= KILLS // 2:
+            wipe_broker(stage)
+            wiped = True
+    assert wiped
+    assert {part: hits for part, hits in killer.hits.items() if hits < KILLS} == {}
+
+    stage.drain()
+    reckoning = reckon(stage.database, stage.log, tmp_path / "reckoning.db")
+    print(f"\n{time.monotonic() - began_s:.0f} s, kills that hit {dict(killer.hits)}, {reckoning}")
+    assert reckoning.logged >= VALUES
+    assert reckoning.holds, reckoning
+
+    stage.stop(stage.controller)
+    verified = verify(stage)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
