@@ -93,7 +93,9 @@ class Commands:
         """Call now and then: give up what waits for a device that hangs, once its time is over."""
         now_ms = self._clock.true_ms()
         for command in tuple(self._accepted.values()):
-            if command.expires_ms and now_ms >= command.expires_ms and self._accepted.pop(command.id, None):
+            if not command.expires_ms or now_ms < command.expires_ms:
+                continue
+            if self._accepted.pop(command.id, None) is not None:
                 self._settle(command, CommandStatus.EXPIRED, "expired")
 
     def _execute(self, command: Command, execute: Execute) -> None:

@@ -1,4 +1,4 @@
-"""The agent's configuration: agent.toml, with any key overridden by FABFLEET_*, to frozen dataclasses."""
+"""The agent's configuration: agent.toml, with any single-valued key overridden by FABFLEET_*, as frozen dataclasses."""
 
 import os
 import tomllib
@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from agent.connection import Broker
+from agent.desired import read_desired, settings
 from agent.errors import WrongConfig
 from agent.outbox import Limits
-from contract.model import ContractError, check_name, check_text
+from contract.model import ContractError, Value, check_name, check_text
 from contract.topics import Address
 from device_profiles.profile import PROFILES, DeviceProfile, ProfileError, load
 
@@ -75,8 +76,11 @@ _DEVICE_KEYS = frozenset({"id", "name", "profile", "endpoint", "room", "options"
 def load_config(
     path: Path, state: Path, environment: Mapping[str, str] = os.environ, profiles: Path = PROFILES
 ) -> AgentConfig:
-    """Read the file. Raises WrongConfig with a message for the user that names the file and the key."""
-    reader = _Reader(path, _read_toml(path), environment)
+    """Read the file; what the controller wants goes on top, the environment above all.
+
+    Raises WrongConfig with a message for the user that names the file and the key.
+    """
+    reader = _Reader(path, _read_toml(path), environment, settings(read_desired(state)))
     values = {key: reader.value(key, kind, default) for key, (kind, default) in _KEYS.items()}
     devices = reader.devices(profiles)
     reader.check_unknown()
@@ -147,10 +151,13 @@ def _within(path: Path, key: str, value: Any, least: float, most: float) -> Any:
 class _Reader:
     """Takes keys out of the TOML table, so that what is left over is what nobody knows."""
 
-    def __init__(self, path: Path, table: dict[str, Any], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, path: Path, table: dict[str, Any], environment: Mapping[str, str], desired: Mapping[str, Value]
+    ) -> None:
         self._path = path
         self._table = table
         self._environment = environment
+        self._desired = desired
 
     def value(self, key: str, kind: type, default: Any) -> Any:
         section, _, name = key.rpartition(".")
@@ -158,6 +165,7 @@ class _Reader:
         if not isinstance(table, dict):
             raise WrongConfig(f"{self._path}: {section} must be a table: [{section}]")
         given = table.pop(name, None)
+        given = self._desired.get(key, given)
         override = self._environment.get(PREFIX + key.upper().replace(".", "_"))
         if override is not None:
             given = self._from_text(key, kind, override)

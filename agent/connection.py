@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from agent import VERSION
 from agent.light_paho import import_paho
-from contract.messages import MAX_PAYLOAD, Status, encode
+from contract.messages import MAX_PAYLOAD, Presence, Status, encode
 from contract.topics import DOWN, Address, Channel
 
 if TYPE_CHECKING:
@@ -125,3 +126,20 @@ def _new_client(client_id: str, broker: Broker) -> "Client":
     if broker.tls_ca:
         client.tls_set(ca_certs=broker.tls_ca)
     return client
+
+
+def refusal_of(broker: Broker, address: Address) -> str:
+    """Why the broker does not let this agent in; empty if it does. Ends an agent that is connected.
+
+    Raises OSError when nobody answers.
+    """
+    news = threading.Event()
+    offline = Status("0" * 16, Presence.OFFLINE, 0, VERSION, 0)
+    connection = Connection(broker, address, offline, news.set)
+    connection.open()
+    try:
+        while connection.state is LinkState.OPENING and news.wait(CONNECT_TIMEOUT_S):
+            news.clear()
+        return "" if connection.state is LinkState.UP else connection.why or "it does not answer"
+    finally:
+        connection.close()

@@ -1,0 +1,148 @@
+"""`fabfleet-agent`: run, enrol, do, doctor, status."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from agent import VERSION
+from agent.frugal import save_memory
+
+_STATE = Path("/var/lib/fabfleet")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0 for done, 1 for no, 2 for what the user has to correct."""
+    from agent.errors import AgentError
+
+    given = _parser().parse_args(arguments)
+    state = given.state / "agent"
+    config = given.config or state / "agent.toml"
+    try:
+        return int(_COMMANDS[given.command](given, config, state))
+    except (AgentError, OSError) as error:
+        print(f"fabfleet-agent: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("fabfleet-agent", description=__doc__)
+    parser.add_argument("--version", action="version", version=VERSION)
+    commands = parser.add_subparsers(dest="command", required=True)
+    common = argparse.ArgumentParser(add_help=False)
+    state = Path(os.environ.get("FABFLEET_STATE", _STATE))
+    common.add_argument("--state", type=Path, default=state, help=f"state folder (default {state})")
+    common.add_argument("--config", type=Path, help="agent.toml (default STATE/agent/agent.toml)")
+    run = commands.add_parser("run", parents=[common], help="look after this machine until stopped")
+    run.add_argument("--die-with-parent", action="store_true", help="stop when standard input closes")
+    run.add_argument("--verbose", action="store_true")
+    enrol = commands.add_parser("enrol", parents=[common], help="become one of the fleet")
+    enrol.add_argument("url", help="address of the server")
+    enrol.add_argument("token", help="one-time token that the server gave")
+    enrol.add_argument("--name", help="name of this agent (default: the computer's)")
+    do = commands.add_parser("do", parents=[common], help="carry out an action at this machine")
+    do.add_argument("device")
+    do.add_argument("action")
+    do.add_argument("arguments", nargs="*", metavar="KEY=VALUE")
+    commands.add_parser("doctor", parents=[common], help="look whether all is well, and how to mend what is not")
+    commands.add_parser("status", parents=[common], help="how the running agent is")
+    return parser
+
+
+def _run(given: argparse.Namespace, config_file: Path, state: Path) -> int:
+    save_memory()
+    from agent.config import load_config
+    from agent.main import run
+
+    logging.basicConfig(
+        level=logging.INFO if given.verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+    )
+    run(load_config(config_file, state), die_with_parent=given.die_with_parent)
+    return 0
+
+
+def _enrol(given: argparse.Namespace, config_file: Path, state: Path) -> int:
+    from agent.enrol import checked_name, default_name, enrol, write_enrolled
+
+    enrolled = enrol(given.url, given.token, checked_name(given.name or default_name()))
+    write_enrolled(enrolled, config_file, state)
+    _say(f"{enrolled.address}: {config_file}")
+    return 0
+
+
+def _do(given: argparse.Namespace, _config_file: Path, state: Path) -> int:
+    from agent.control import ask
+
+    asked = {
+        "device": given.device,
+        "action": given.action,
+        "args": dict(_argument(text) for text in given.arguments),
+        "by": os.environ.get("USER", os.environ.get("USERNAME", "")),
+    }
+    answer = ask(state, "do", timeout_s=70.0, **asked)
+    _say(answer.get("error") or f"{answer['status']} {answer['detail']}".strip())
+    return 0 if answer.get("status") == "done" else 1
+
+
+def _doctor(_given: argparse.Namespace, config_file: Path, state: Path) -> int:
+    from agent.clock import Clock
+    from agent.doctor import Verdict, examine
+
+    vietnamese = os.environ.get("FABFLEET_LANGUAGE", os.environ.get("LANG", "")).startswith("vi")
+    bad = False
+    for finding in examine(config_file, state, Clock()):
+        bad = bad or finding.verdict is Verdict.BAD
+        what, cure = (words.vi if vietnamese else words.en for words in (finding.what, finding.cure))
+        _say(f"{finding.verdict:8} {what}: {finding.seen}")
+        if cure:
+            _say(f"         {cure}")
+    return 1 if bad else 0
+
+
+def _status(_given: argparse.Namespace, _config_file: Path, state: Path) -> int:
+    from agent.control import ask
+
+    for line in _status_lines(ask(state, "status")):
+        _say(line)
+    return 0
+
+
+def _status_lines(status: Mapping[str, Any]) -> list[str]:
+    uplink, outbox, clock = status["uplink"], status["outbox"], status["clock"]
+    lines = [
+        f"agent    {status['address']} {status['version']}",
+        f"server   {'online' if uplink['online'] else 'offline: ' + uplink['why']}",
+        f"outbox   {outbox['fresh'] + outbox['attempted']} to send, {outbox['acked']} kept",
+        f"clock    {'certain' if clock['certain'] else 'uncertain'}",
+    ]
+    if outbox["waiting"]:
+        lines.append(f"disk     takes nothing: {outbox['stalled_why']}")
+    return lines + [
+        f"device   {device['id']} {device['state']} {device['detail']}".rstrip() for device in status["devices"]
+    ]
+
+
+def _argument(text: str) -> tuple[str, bool | int | float | str]:
+    """`key=value`; the value is read as true, false, a number or else a text."""
+    key, _, value = text.partition("=")
+    if value in ("true", "false"):
+        return key, value == "true"
+    for kind in (int, float):
+        try:
+            return key, kind(value)
+        except ValueError:
+            continue
+    return key, value
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+_COMMANDS = {"run": _run, "enrol": _enrol, "do": _do, "doctor": _doctor, "status": _status}
+
+if __name__ == "__main__":
+    sys.exit(main())

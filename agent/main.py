@@ -1,0 +1,200 @@
+"""The composition root: reads the configuration, wires the parts, runs them until told to stop."""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from agent import VERSION
+from agent.clock import Clock
+from agent.commands import LOCAL, Commands
+from agent.config import AgentConfig, DeviceConfig
+from agent.control import ControlServer
+from agent.desired import DesiredKeeper
+from agent.journal import Journal
+from agent.leases import LeaseKeeper
+from agent.outbox import Outbox, random_epoch
+from agent.recorder import Recorder
+from agent.roster import Roster, printable, profile_entry
+from agent.service import Notifier
+from agent.session import Listeners
+from agent.uplink import Uplink
+from agent.worker import Worker
+from contract.lease import STOP_EXPIRY_MS
+from contract.messages import BridgeState, DeviceEntry, LeaseBook
+from contract.model import Command, Event
+from firmware_bridges import bridge_for
+from firmware_bridges.base import Bridge, LinkLost
+
+BEAT_S = 5.0
+_LOCAL_WAIT_S = 60.0
+_JOIN_S = 1.0
+_log = logging.getLogger(__name__)
+
+
+class Agent:
+    """All parts of one agent. Raises CannotWrite or OSError when the state folder cannot be used at all."""
+
+    def __init__(self, config: AgentConfig, clock: Clock) -> None:
+        self._config = config
+        self._clock = clock
+        state = config.state
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.outbox = Outbox(state / "outbox.db", clock.now_ms, config.limits)
+        self.roster = Roster()
+        self.recorder = Recorder(self.outbox, clock, config.flush_s, self._wake)
+        self._leases = LeaseKeeper(state / "leases.json", config.address, config.lease_key, self.tell)
+        self._desired = DesiredKeeper(state, self.tell)
+        self._workers: dict[str, Worker] = {}
+        self._commands = Commands(
+            self._workers,
+            journal=Journal(state / "commands.journal"),
+            leases=self._leases,
+            recorder=self.recorder,
+            clock=clock,
+            online=lambda: self.uplink.online,
+        )
+        self.uplink = Uplink(
+            config.broker,
+            config.address,
+            outbox=self.outbox,
+            roster=self.roster,
+            clock=clock,
+            listeners=Listeners(self._commands.take, self._take_leases, self._desired.take, self.recorder.tell),
+        )
+        self._control = ControlServer(state, {"status": self._answer_status, "do": self._answer_do})
+        self._notifier = Notifier()
+        for device in config.devices:
+            self._add(device)
+
+    def start(self) -> None:
+        self.roster.changed = self._wake
+        self.tell("agent-started", VERSION)
+        self._commands.recover()
+        self.recorder.start()
+        self.uplink.start()
+        for worker in self._workers.values():
+            worker.start()
+        self._control.start()
+        self._notifier.ready()
+
+    def beat(self) -> None:
+        """What is looked after every BEAT_S seconds."""
+        jump = self._clock.jump()
+        if jump:
+            self.tell("clock-jump", f"{jump.by_ms} ms")
+        for worker in self._workers.values():
+            worker.check_hung()
+        self._commands.expire()
+        self._notifier.alive()
+
+    def stop(self) -> None:
+        """Write down what there is, say goodbye, let go. A device that hangs is not waited for."""
+        self._notifier.ending()
+        self._control.stop()
+        for worker in self._workers.values():
+            worker.stop()
+        until_s = time.monotonic() + _JOIN_S
+        for worker in self._workers.values():
+            worker.join(max(0.0, until_s - time.monotonic()))
+        self.recorder.stop()
+        self.uplink.stop()
+        self.outbox.close()
+
+    def tell(self, kind: str, detail: str) -> None:
+        """An event of the agent itself."""
+        self.recorder.tell(Event(kind, max(0, self._clock.now_ms()), detail=printable(detail)))
+
+    def _wake(self) -> None:
+        self.uplink.wake()
+
+    def _take_leases(self, book: LeaseBook) -> None:
+        self._leases.take(book)
+
+    def _add(self, device: DeviceConfig) -> None:
+        profile = device.profile
+        entry = DeviceEntry(
+            id=device.id,
+            name=device.name,
+            profile=profile.digest,
+            state=BridgeState.STARTING,
+            since_ms=max(0, self._clock.now_ms()),
+            identity=device.endpoint,
+            room=device.room or self._config.room,
+        )
+        self.roster.declare(entry, profile_entry(profile))
+        self._workers[device.id] = Worker(
+            device.id,
+            profile,
+            partial(make_bridge, device),
+            recorder=self.recorder,
+            roster=self.roster,
+            clock=self._clock,
+            carry_out=self._commands.carry_out,
+        )
+
+    def _answer_status(self, _given: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {
+            "version": VERSION,
+            "address": str(self._config.address),
+            "uplink": asdict(self.uplink.figures()),
+            "outbox": asdict(self.outbox.figures()),
+            "clock": {"certain": self._clock.certain, "offset_ms": self._clock.offset_ms},
+            "devices": [asdict(device) for device in self.roster.inventory(self.outbox.epoch).devices],
+        }
+
+    def _answer_do(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        command = Command(
+            id=f"{LOCAL}{random_epoch()}",
+            device=given["device"],
+            action=given["action"],
+            args=given["args"],
+            by=given["by"],
+            expires_ms=self._clock.true_ms() + STOP_EXPIRY_MS,
+        )
+        outcome = self._commands.run_local(command, _LOCAL_WAIT_S)
+        return asdict(outcome) if outcome else {"error": "no outcome yet; the device is busy"}
+
+
+def make_bridge(device: DeviceConfig) -> Bridge:
+    """The device's bridge, not opened. Raises LinkLost for what cannot be set up like this."""
+    options = {**device.profile.options, **device.options}
+    try:
+        return bridge_for(device.profile.bridge, device.endpoint, options)
+    except KeyError as error:
+        raise LinkLost(f"this agent has no bridge {error}") from None
+    except ValueError as error:
+        raise LinkLost(f"cannot be set up: {error}") from None
+
+
+def run(config: AgentConfig, *, die_with_parent: bool, ready: Callable[[], None] = lambda: None) -> None:
+    """Run until SIGTERM, SIGINT or, if wanted, until standard input closes."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if die_with_parent:
+        threading.Thread(target=_wait_for_end_of_input, args=(stop,), name="parent", daemon=True).start()
+    agent = Agent(config, Clock())
+    agent.start()
+    ready()
+    _log.info("agent %s of %s devices runs", config.address, len(config.devices))
+    while not stop.wait(BEAT_S):
+        try:
+            agent.beat()
+        except Exception:  # noqa: BLE001 - outermost loop: the next beat may do better
+            _log.exception("fault in the beat")
+    agent.stop()
+
+
+def _wait_for_end_of_input(stop: threading.Event) -> None:
+    try:
+        while os.read(0, 4096):
+            pass
+    except OSError:
+        pass
+    stop.set()
