@@ -199,8 +199,10 @@ def _step(
                 continue
             key = (place, metric)
             before = memory.get(key)
-            if known.value is None:  # not known: neither raised nor cleared by it
-                after = before
+            if (
+                known.value is None
+            ):  # not known: it cannot clear what is raised, and nothing is raised by waiting for it
+                after = before if before is not None and before.raised else None
             elif _beyond(rule, known.value):
                 since_ms = before.since_ms if before else min(known.true_ms, now_ms)
                 after = Pending(since_ms, (before is not None and before.raised) or now_ms - since_ms >= _for_ms(rule))

@@ -1,0 +1,93 @@
+"""Settings of the controller."""
+
+from pathlib import Path
+
+import pytest
+
+from controller.config import ConfigError, ControllerConfig, is_loopback, load
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "controller.toml"
+    file.write_text(text, "utf-8")
+    return file
+
+
+def test_config_without_anything_is_on_loopback_with_an_embedded_broker(tmp_path: Path) -> None:
+    config = load(written(tmp_path, ""))
+
+    assert config == ControllerConfig()
+    assert is_loopback(config.host)
+    assert config.broker.embedded
+    assert config.database == "sqlite:////var/lib/fabfleet/controller/fabfleet.db"
+
+
+def test_config_is_read_from_the_file(tmp_path: Path) -> None:
+    text = 'state = "/srv/ff"\nport = 9000\nhosts = ["fabfleet.lan"]\n[broker]\nport = 1884\nembedded = false\n'
+
+    config = load(written(tmp_path, text))
+
+    assert (config.state, config.port, config.hosts) == (Path("/srv/ff"), 9000, ("fabfleet.lan",))
+    assert (config.broker.port, config.broker.embedded) == (1884, False)
+
+
+def test_config_environment_overrides_the_file_and_the_call_overrides_both(tmp_path: Path) -> None:
+    file = written(tmp_path, "port = 9000\n[broker]\nport = 1884\n")
+    environment = {"FABFLEET_PORT": "9001", "FABFLEET_BROKER_PORT": "1885", "FABFLEET_HOSTS": "a.lan, b.lan"}
+
+    config = load(file, environment)
+
+    assert (config.port, config.broker.port, config.hosts) == (9001, 1885, ("a.lan", "b.lan"))
+    assert load(file, environment, port=9002, host=None).port == 9002
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("prot = 1", "prot: nobody knows this key"),
+        ("[broker]\nhots = 'x'", "broker.hots: nobody knows this key"),
+        ("port = '8080'", "port: '8080' is not of type int"),
+        ("port = 70000", "port: 70000 is not a port"),
+        ("port = true", "port: True is not of type int"),
+        ("broker = 1", "broker: a table is wanted"),
+        ("hosts = 'a'", "hosts: a list of texts is wanted"),
+        ("state = ''", "state: an empty path"),
+        ("tls_key = '/x'", "give both or none"),
+        ("log_level = 'loud'", "log_level: 'loud' is none of"),
+        ("port = ", "Invalid value"),
+    ],
+)
+def test_config_names_what_is_wrong_in_the_file(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        load(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "told"),
+    [
+        ("FABFLEET_PORT", "eighty", "FABFLEET_PORT: 'eighty' is not a whole number"),
+        ("FABFLEET_BROKER_EMBEDDED", "maybe", "FABFLEET_BROKER_EMBEDDED: 'maybe' is neither true nor false"),
+    ],
+)
+def test_config_names_what_is_wrong_in_the_environment(tmp_path: Path, variable: str, text: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        load(written(tmp_path, ""), {variable: text})
+
+
+def test_config_file_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such file"):
+        load(tmp_path / "missing.toml")
+
+
+def test_config_shows_no_secret_when_printed() -> None:
+    text = repr(load(None, {"FABFLEET_BROKER_PASSWORD": "hush", "FABFLEET_DATABASE_URL": "postgresql://u:hush@h/d"}))
+
+    assert "hush" not in text
+
+
+@pytest.mark.parametrize(
+    ("host", "near"),
+    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("192.168.1.2", False), ("", False)],
+)
+def test_loopback_is_what_only_this_machine_reaches(host: str, near: bool) -> None:
+    assert is_loopback(host) is near

@@ -1,0 +1,64 @@
+"""Who may do what."""
+
+import pytest
+
+from controller.identity.policy import Permission, Principal, Role, home, may
+from controller.scope import CLUSTER, Scope
+
+TABLE = {
+    # permission: teacher of a school, technician of a school, technician of the cluster, administrator of the cluster
+    Permission.VIEW_DEVICES: (True, True, True, True),
+    Permission.VIEW_FLEET: (False, True, True, True),
+    Permission.VIEW_QUARANTINE: (False, True, True, True),
+    Permission.ENROL_AGENTS: (False, True, True, True),
+    Permission.VIEW_METRICS: (False, False, True, True),
+    Permission.MANAGE_USERS: (False, False, False, True),
+}
+
+
+def person(role: Role, school: str | None) -> Principal:
+    return Principal("0123", "someone", "Some One", role, school)
+
+
+ASKERS = (
+    person(Role.TEACHER, "an-phu"),
+    person(Role.TECHNICIAN, "an-phu"),
+    person(Role.TECHNICIAN, None),
+    person(Role.ADMINISTRATOR, None),
+)
+
+
+def test_policy_table_covers_every_permission() -> None:
+    assert set(TABLE) == set(Permission)
+
+
+@pytest.mark.parametrize("permission", list(Permission))
+def test_policy_grants_what_the_table_says(permission: Permission) -> None:
+    assert tuple(may(who, permission) for who in ASKERS) == TABLE[permission]
+
+
+def test_scope_of_a_school_covers_that_school_alone() -> None:
+    scope = person(Role.TECHNICIAN, "an-phu").scope
+
+    assert scope.covers("an-phu")
+    assert not scope.covers("binh-minh")
+    assert not scope.covers(None)
+
+
+def test_scope_of_the_cluster_covers_everything() -> None:
+    assert person(Role.TECHNICIAN, None).scope == CLUSTER
+    assert CLUSTER.covers("an-phu")
+    assert CLUSTER.covers(None)
+
+
+def test_teacher_without_a_school_sees_nothing() -> None:
+    scope = person(Role.TEACHER, None).scope
+
+    assert scope == Scope("")
+    assert not scope.covers("an-phu")
+    assert not scope.covers(None)
+
+
+def test_home_is_a_page_that_one_may_see() -> None:
+    assert home(person(Role.TEACHER, "an-phu")) == "/my"
+    assert home(person(Role.TECHNICIAN, None)) == "/fleet"
