@@ -1,1 +1,1 @@
-"""MQTT in, commit, ack out; the ledger that proves that nothing was lost."""
+"""From the broker into the database: decode, check, commit, then acknowledge."""

@@ -1,0 +1,100 @@
+"""The controller's own MQTT connection: hears every agent, and says what is committed."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from contract.topics import RETAINED, UP, Address, Channel, filter_for
+from controller.broker.access import Login
+
+log = logging.getLogger(__name__)
+
+KEEPALIVE_S = 15
+_MAX_INFLIGHT = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAddress:
+    """Where the broker is and who we are there. `ca`: the certificate that vouches for it; None is plain TCP."""
+
+    host: str
+    port: int
+    login: Login
+    ca: Path | None = None
+
+
+class Link:
+    """Connects, and again whenever the connection is lost; each time all subscriptions are made anew.
+
+    `heard(topic, payload, retained)` and `connected(bool)` are called from its thread.
+    """
+
+    def __init__(
+        self,
+        broker: BrokerAddress,
+        heard: Callable[[str, bytes, bool], None],
+        connected: Callable[[bool], None],
+    ) -> None:
+        self._broker = broker
+        self._heard = heard
+        self._told = connected
+        self._connected = threading.Event()
+        self._client = client = paho.Client(
+            CallbackAPIVersion.VERSION2, client_id=broker.login.user, clean_session=True, reconnect_on_failure=True
+        )
+        client.username_pw_set(broker.login.user, broker.login.password)
+        if broker.ca is not None:
+            client.tls_set(str(broker.ca))
+        client.reconnect_delay_set(min_delay=1, max_delay=5)
+        client.max_inflight_messages_set(_MAX_INFLIGHT)
+        client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+
+    @property
+    def connected(self) -> bool:
+        return self._connected.is_set()
+
+    def start(self) -> None:
+        """Begin to connect; does not wait for it."""
+        self._client.connect_async(self._broker.host, self._broker.port, KEEPALIVE_S)
+        self._client.loop_start()
+
+    def stop(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def say(self, address: Address, channel: Channel, payload: bytes) -> bool:
+        """Publish to one agent; False if there is no connection, and then nothing is kept for later."""
+        if not self.connected:
+            return False
+        self._client.publish(address.topic(channel), payload, qos=1, retain=channel in RETAINED)
+        return True
+
+    def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        if reason.is_failure:
+            log.error("the broker refuses the controller: %s", reason)
+            return
+        client.subscribe([(filter_for(channel), 1) for channel in UP])
+        self._connected.set()
+        self._told(True)
+
+    def _on_connect_fail(self, _client: paho.Client, _data: Any) -> None:
+        log.warning("no broker at %s:%d; trying again", self._broker.host, self._broker.port)
+
+    def _on_disconnect(self, _client: paho.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        was_connected = self._connected.is_set()
+        self._connected.clear()
+        if was_connected:
+            log.warning("connection to the broker lost: %s", reason)
+            self._told(False)
+
+    def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+        self._heard(message.topic, bytes(message.payload), message.retain)

@@ -1,0 +1,201 @@
+"""The one thread that writes what agents say: gather, decode, commit, then acknowledge and tell."""
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable
+from functools import partial
+from time import perf_counter
+from typing import Final
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from contract.messages import Ack
+from contract.topics import Address
+from controller.ingest.inbox import Inbox
+from controller.ingest.intake import Intake, Settled
+from controller.ingest.messages import Decoded, decode
+from controller.ingest.observer import Observer
+from controller.ingest.stats import IngestStats
+from controller.ingest.tables import Installation
+from controller.telemetry import retention
+
+log = logging.getLogger(__name__)
+
+GATHER_S: Final = 0.1
+"""How long a transaction waits for company; with its own length this stays well below a quarter of a second."""
+_IDLE_S: Final = 1.0
+_FIRST_PAUSE_S: Final = 0.1
+_LONGEST_PAUSE_S: Final = 5.0
+_HOUSEKEEPING_MS: Final = 3_600_000
+
+
+_OF_THE_WORK = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
+"""What a statement is to blame for; every other error is the database's own."""
+
+
+class _Unwritable(Exception):
+    """The database takes nothing just now, whatever is written: wait and try the same again."""
+
+
+class Writer:
+    """Runs until `stop`. A database that fails costs nothing but time: what is not committed is not acknowledged."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        inbox: Inbox,
+        observer: Observer,
+        stats: IngestStats,
+        *,
+        now_ms: Callable[[], int],
+        acknowledge: Callable[[Address, Ack], None],
+        retention_days: int,
+    ) -> None:
+        self._engine = engine
+        self._inbox = inbox
+        self._observer = observer
+        self._stats = stats
+        self._now_ms = now_ms
+        self._acknowledge = acknowledge
+        self._retention_days = retention_days
+        self._intake = Intake()
+        self._loaded = False
+        self._generation = 0
+        self._kept_house_ms = 0
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ingest-writer", daemon=True)
+        self.connected_ms: int | None = None
+        """Since when we hear the broker; None while we do not."""
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """Write what has come, then end."""
+        self._stopping.set()
+        self._inbox.close()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while not self._inbox.closed:
+            try:
+                arrivals = self._inbox.take(_IDLE_S, GATHER_S)
+                self._stats.queue_depth = len(self._inbox)
+                if arrivals:
+                    self._write([decode(arrival) for arrival in arrivals])
+                self._watch()
+                self._keep_house()
+            except Exception:
+                log.exception("ingest goes on after an error")
+                self._loaded = False
+                self._stopping.wait(_FIRST_PAUSE_S)
+
+    def _write(self, messages: list[Decoded]) -> None:
+        """Commit them together; if one of them makes that fail, each by itself."""
+        if self._attempt(partial(self._take_all, messages)):
+            return
+        for message in messages:
+            if not self._attempt(partial(self._take_all, [message])):
+                self._attempt(partial(self._set_aside, message))
+
+    def _take_all(self, messages: list[Decoded], connection: Connection) -> None:
+        for message in messages:
+            self._intake.take(connection, message)
+
+    def _set_aside(self, message: Decoded, _connection: Connection) -> None:
+        self._intake.set_aside(message, "the controller failed on it; its log says how")
+
+    def _attempt(self, work: Callable[[Connection], None]) -> bool:
+        """Do `work` in a transaction, as often as the database needs; False if the fault is in the work itself."""
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                self._commit(work)
+            except _Unwritable as error:
+                self._unwritable(error)
+                if self._stopping.is_set():
+                    return True  # not acknowledged: its agent has it
+                self._stopping.wait(pause_s)
+                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+            except Exception:
+                log.exception("a transaction failed")
+                self._stats.commit_failures += 1
+                return False
+            else:
+                self._stats.writable = True
+                return True
+
+    def _unwritable(self, error: Exception) -> None:
+        self._stats.commit_failures += 1
+        if self._stats.writable:
+            log.error("the database takes nothing: %s; trying again", error)
+        self._stats.writable = False
+
+    def _commit(self, work: Callable[[Connection], None]) -> None:
+        began = perf_counter()
+        try:
+            with self._engine.connect() as connection:
+                self._begin(connection)
+                try:
+                    if not self._loaded:
+                        self._load(connection)
+                    work(connection)
+                    self._intake.flush(connection)
+                    connection.commit()
+                except BaseException:
+                    self._loaded = False
+                    connection.rollback()
+                    raise
+        except (DBAPIError, sqlite3.Error) as error:
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            if isinstance(cause, _OF_THE_WORK):
+                raise
+            raise _Unwritable(str(cause)) from error
+        self._stats.commits += 1
+        self._stats.commit_seconds += perf_counter() - began
+        self._tell(self._intake.settle())
+
+    def _begin(self, connection: Connection) -> None:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def _load(self, connection: Connection) -> None:
+        self._intake.load(connection)
+        self._generation = generation(connection)
+        self._loaded = True
+
+    def _tell(self, settled: Settled) -> None:
+        """After the commit, and only then."""
+        self._stats.add(settled.counted)
+        for address, ack in self._intake.acks.drain(self._generation, self._now_ms()):
+            self._acknowledge(address, ack)
+        for agent_id in settled.changed_agents:
+            self._observer.registry_changed(agent_id)
+        if settled.fresh:
+            self._observer.values_committed(settled.fresh)
+
+    def _watch(self) -> None:
+        connected_ms, now_ms = self.connected_ms, self._now_ms()
+        if not self._loaded:
+            self._attempt(lambda _connection: None)
+        if connected_ms is not None and self._intake.anyone_overdue(now_ms, connected_ms):
+            self._attempt(lambda connection: self._intake.watch(connection, now_ms, connected_ms))
+
+    def _keep_house(self) -> None:
+        now_ms = self._now_ms()
+        if self._loaded and now_ms - self._kept_house_ms >= _HOUSEKEEPING_MS:
+            self._kept_house_ms = now_ms
+            self._attempt(lambda connection: retention.apply(connection, self._retention_days, now_ms))
+            self._loaded = False  # days it remembers may be gone
+
+
+def generation(connection: Connection) -> int:
+    """Which life of this installation it is; begun if it is the first."""
+    table = Installation.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
+    found = connection.execute(table.select()).one_or_none()
+    if found is None:
+        connection.execute(table.insert().values(id=1, generation=1))
+        return 1
+    return int(found.generation)

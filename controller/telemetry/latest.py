@@ -1,0 +1,69 @@
+"""The newest reading of each series: in memory for whoever asks, in a table for the next start."""
+
+import sqlite3
+from typing import NamedTuple
+
+from controller.telemetry.checksum import Row
+
+_UPSERT = """INSERT INTO latest (series_id, at_ms, number, text, received_ms) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (series_id) DO UPDATE SET at_ms = excluded.at_ms, number = excluded.number, text = excluded.text,
+received_ms = excluded.received_ms WHERE excluded.at_ms > latest.at_ms"""
+
+
+class Known(NamedTuple):
+    """As stored: truth values are 0 and 1."""
+
+    at_ms: int
+    value: float | str | None
+
+
+class LatestValues:
+    """One writer offers, flushes in its transaction, then settles; anyone may read what is settled.
+
+    An older reading never replaces a newer one, in whatever order they come.
+    """
+
+    def __init__(self) -> None:
+        self._settled: dict[int, Known] = {}
+        self._times: dict[int, int] = {}
+        self._drafts: dict[int, Row] = {}
+
+    def load(self, cursor: sqlite3.Cursor) -> None:
+        """Begin with what the table has."""
+        found = cursor.execute("SELECT series_id, at_ms, number, text FROM latest").fetchall()
+        self._settled = {
+            series: Known(at_ms, number if text is None else text) for series, at_ms, number, text in found
+        }
+        self._times = {series: known.at_ms for series, known in self._settled.items()}
+        self._drafts = {}
+
+    def get(self, series_id: int) -> Known | None:
+        return self._settled.get(series_id)
+
+    def offer(self, rows: list[Row]) -> None:
+        """Take those that are newer than what is known. Hot: runs over every reading."""
+        times, drafts = self._times, self._drafts
+        for row in rows:
+            series = row[0]
+            if series not in times or row[1] > times[series]:
+                times[series] = row[1]
+                drafts[series] = row
+
+    def flush(self, cursor: sqlite3.Cursor, received_ms: int) -> None:
+        """Write what was taken."""
+        cursor.executemany(
+            _UPSERT,
+            [
+                (series, at_ms, None, value, received_ms)
+                if value.__class__ is str
+                else (series, at_ms, value, None, received_ms)
+                for series, at_ms, _, value in self._drafts.values()
+            ],
+        )
+
+    def settle(self) -> dict[int, Known]:
+        """After the commit: what is new since the last one."""
+        fresh = {series: Known(at_ms, value) for series, at_ms, _, value in self._drafts.values()}
+        self._drafts = {}
+        self._settled.update(fresh)
+        return fresh
