@@ -23,7 +23,9 @@ VENDOR = WEB / "static" / "vendor"
 AXE = ROOT / "build" / "axe-core" / "axe.min.js"
 STAMP = VENDOR / "stamp.json"
 
-FONTS = tuple(f"be-vietnam-pro-{part}-{weight}-normal.woff2" for part in ("latin", "vietnamese") for weight in (400, 600))
+FONTS = tuple(
+    f"be-vietnam-pro-{part}-{weight}-normal.woff2" for part in ("latin", "vietnamese") for weight in (400, 600)
+)
 PAGE_FILES = {
     "htmx.org/dist/htmx.min.js": "htmx.min.js",
     "uplot/dist/uPlot.iife.min.js": "uplot.min.js",
@@ -36,7 +38,7 @@ LICENCES = {
     "@fontsource/be-vietnam-pro/LICENSE": "be-vietnam-pro.txt",
     "@tabler/icons/LICENSE": "tabler-icons.txt",
 }
-_ICON = re.compile(r"""\bicon\(\s*['"]([a-z0-9-]+)['"]""")
+_ICON = re.compile(r"""\bicon(?:\(|=)\s*['"]([a-z0-9-]+)['"]""")
 _SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -45,7 +47,7 @@ class AssetError(RuntimeError):
 
 
 def icon_names(folder: Path = WEB) -> list[str]:
-    """The icons that templates and view models name as `icon("...")`, in order."""
+    """The icons that templates and view models name as `icon("...")` or `icon="..."`, in order."""
     files = [*folder.glob("templates/**/*.html"), *folder.glob("*.py")]
     return sorted({name for path in files for name in _ICON.findall(path.read_text("utf-8"))})
 
@@ -54,7 +56,7 @@ def sprite(icons: Iterable[tuple[str, str]]) -> str:
     """One SVG with a symbol `i-NAME` for each (name, SVG text)."""
     symbols = []
     for name, text in icons:
-        shapes = [shape for shape in ET.fromstring(text) if not (shape.get("stroke") == "none")]
+        shapes = [shape for shape in ET.fromstring(text) if shape.get("stroke") != "none"]
         drawn = "".join(_shape(shape) for shape in shapes)
         symbols.append(f'<symbol id="i-{name}" viewBox="0 0 24 24">{drawn}</symbol>')
     return f'<svg xmlns="http://www.w3.org/2000/svg">{"".join(symbols)}</svg>\n'

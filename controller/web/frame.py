@@ -1,0 +1,140 @@
+"""What every page has around it, and how a page is rendered."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from contract.units import UNITS, symbol
+from controller.fleet.live import LiveFleet
+from controller.identity.policy import Permission, Principal, Role, home, may
+from controller.web.formats import age
+from controller.web.i18n import LANGUAGES, Language, language, number
+from controller.web.statics import static_url
+from controller.web.views import state_word
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of the navigation."""
+
+    href: str
+    text: str
+    icon: str
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who is signed in, as the menu says it."""
+
+    name: str
+    initials: str
+    role: str
+    school: str
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """`here` is the page's own address, for coming back after the language was changed."""
+
+    home: str
+    entries: tuple[Entry, ...]
+    person: Person | None
+    csrf: str
+    here: str
+
+
+def language_of(request: Request) -> Language:
+    """The language of an answer: asked for by `?lang=`, else the reader's."""
+    asked = request.query_params.get("lang", "")
+    return language(asked if asked in LANGUAGES else request.state.lang)
+
+
+def frame(request: Request, live: LiveFleet, words: Language) -> Frame:
+    """Navigation follows the role; only pages that there are stand in it."""
+    who: Principal | None = request.state.user
+    query = request.url.query
+    here = request.url.path + (f"?{query}" if query and "lang=" not in query else "")
+    if who is None:
+        return Frame("/signin", (), None, request.state.csrf, here)
+    return Frame(home(who), _entries(who, request.url.path, words), _person(who, live, words), request.state.csrf, here)
+
+
+def _entries(who: Principal, path: str, words: Language) -> tuple[Entry, ...]:
+    found = []
+    if may(who, Permission.VIEW_FLEET):
+        found.append(Entry("/fleet", str(words.t("Devices")), icon="layout-grid", current=path == "/fleet"))
+    if who.role is Role.TEACHER:
+        found.append(Entry("/my", str(words.t("My bookings")), icon="list-check", current=path == "/my"))
+    return tuple(found)
+
+
+def _person(who: Principal, live: LiveFleet, words: Language) -> Person:
+    schools = live.schools(who.scope) if who.school_id else []
+    parts = who.name.split()
+    initials = "".join(part[0] for part in (parts[-2:] if len(parts) > 1 else parts))
+    return Person(who.name, initials.upper(), role_word(who.role, words), schools[0].name if schools else "")
+
+
+def role_word(role: Role, words: Language) -> str:
+    """The glossary's word for a role."""
+    return str(
+        {
+            Role.TEACHER: words.t("teacher"),
+            Role.TECHNICIAN: words.t("technician"),
+            Role.ADMINISTRATOR: words.t("administrator"),
+        }[role]
+    )
+
+
+def render(
+    request: Request, live: LiveFleet, now_ms: int, template: str, values: Mapping[str, object], *, status: int = 200
+) -> HTMLResponse:
+    """A page, or a part of one, in the reader's language."""
+    words = language_of(request)
+    text = (
+        _environment(words.code)
+        .get_template(template)
+        .render(
+            values,
+            frame=frame(request, live, words),
+            age_of=lambda at_ms: age(at_ms, now_ms, words),
+            broker=live.broker,
+        )
+    )
+    return HTMLResponse(text, status)
+
+
+@cache
+def _environment(code: str) -> Environment:
+    words = language(code)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.globals.update(
+        lang=words,
+        t=words.t,
+        tn=words.tn,
+        number=lambda value: number(value, code),
+        state_word=lambda state: state_word(state, words),
+        static=static_url,
+        words=_script_content(words),
+    )
+    return environment
+
+
+def _script_content(words: Language) -> Mapping[str, Any]:
+    """What static/words.js reads from the page."""
+    return {"messages": words.script_words(), "units": {code: symbol(code, words.code) for code in sorted(UNITS)}}

@@ -1,0 +1,88 @@
+"""The words of the pages in Vietnamese and English. msgids are English; gettext catalogues hold the rest.
+
+Templates, Python and the page scripts share one catalogue: `t("Sign in")`, `t("Showing {name}", name=...)`,
+`tn("{n} device", "{n} devices", n)`. tools/translations.py extracts, checks and compiles it.
+"""
+
+import gettext
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from babel.messages.extract import extract_from_file
+from babel.numbers import format_decimal
+from markupsafe import Markup, escape
+
+from controller.web.typography import tidy
+
+LANGUAGES = ("vi", "en")
+DEFAULT = "vi"
+LOCALE = Path(__file__).parent / "locale"
+STATIC = Path(__file__).parent / "static"
+KEYWORDS: dict[str, tuple[int, ...] | None] = {"t": None, "tn": (1, 2)}
+"""The functions whose arguments are translated, for babel."""
+
+
+class NoCatalogue(RuntimeError):
+    """A compiled catalogue is missing: run `python -m tools.translations`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """One language of the pages."""
+
+    code: str
+    catalogue: gettext.NullTranslations
+
+    def t(self, msgid: str, **values: object) -> Markup:
+        """`msgid` in this language, with `{name}` places filled in. Safe in HTML: values are escaped."""
+        return _filled(self._tidied(self.catalogue.gettext(msgid)), values)
+
+    def tn(self, one: str, many: str, n: int, **values: object) -> Markup:
+        """As `t`, in the form that goes with `n`, which also fills `{n}` unless `values` does."""
+        return _filled(self._tidied(self.catalogue.ngettext(one, many, n)), {"n": number(n, self.code), **values})
+
+    def _tidied(self, text: str) -> str:
+        return tidy(text) if self.code == "vi" else text
+
+    def script_words(self) -> dict[str, str | list[str]]:
+        """What the page scripts say: msgid -> words, or -> [one, many] for a plural."""
+        words: dict[str, str | list[str]] = {}
+        for msgid in script_messages():
+            if isinstance(msgid, tuple):
+                one, many = msgid
+                words[one] = [self._tidied(self.catalogue.ngettext(one, many, n)) for n in (1, 2)]
+            else:
+                words[msgid] = self._tidied(self.catalogue.gettext(msgid))
+        return words
+
+
+def number(value: float, code: str, decimals: int = 0) -> str:
+    """1000 -> "1.000" in Vietnamese; a true minus."""
+    pattern = "#,##0" + ("." + "0" * decimals if decimals else "")
+    return format_decimal(value, format=pattern, locale=code).replace("-", "\u2212")
+
+
+def _filled(text: str, values: dict[str, object]) -> Markup:
+    return Markup(escape(text)).format(**values)  # noqa: S704 - escaped just here
+
+
+@cache
+def language(code: str) -> Language:
+    """The language `code`, or Vietnamese if there is none. Raises NoCatalogue."""
+    if code == "en":
+        return Language("en", gettext.NullTranslations())
+    try:
+        return Language(DEFAULT, gettext.translation("messages", LOCALE, [DEFAULT]))
+    except FileNotFoundError:
+        raise NoCatalogue(f"no compiled catalogue below {LOCALE}: run python -m tools.translations") from None
+
+
+@cache
+def script_messages() -> tuple[str | tuple[str, str], ...]:
+    """Every msgid in the page scripts, plurals as pairs, in order."""
+    found: set[str | tuple[str, str]] = set()
+    for path in sorted(STATIC.glob("*.js")):
+        for _, message, _, _ in extract_from_file("javascript", path, keywords=KEYWORDS):
+            found.add((message[0], message[1]) if isinstance(message, tuple) else message)
+    return tuple(sorted(found, key=str))

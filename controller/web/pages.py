@@ -1,0 +1,170 @@
+"""The pages. Thin: who may see it, what it shows, which template."""
+
+import base64
+import hashlib
+import logging
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from controller.fleet import roster
+from controller.fleet.picture import RoomRow
+from controller.identity.policy import Permission, Principal, home, may
+from controller.services import Services
+from controller.web import views
+from controller.web.access import Asker, allowed, is_api
+from controller.web.device_view import DevicePage, Known, Reader, device_page
+from controller.web.frame import language_of, render, role_word
+from controller.web.history import last_day
+from controller.web.i18n import Language
+from controller.web.signin import local
+from controller.web.signin_view import signin_page
+from controller.web.statics import Statics
+
+_log = logging.getLogger(__name__)
+
+FleetViewer = Annotated[Principal, Depends(allowed(Permission.VIEW_FLEET))]
+DeviceViewer = Annotated[Principal, Depends(allowed(Permission.VIEW_DEVICES))]
+
+
+def router(services: Services) -> APIRouter:
+    """Every page, and the parts of pages that are asked for alone."""
+    routes = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+    _add_doors(routes, services)
+    _add_fleet(routes, services)
+    return routes
+
+
+def _add_doors(routes: APIRouter, services: Services) -> None:
+    @routes.get("/")
+    def start(who: Asker) -> Response:
+        return RedirectResponse(home(who), 303)
+
+    @routes.get("/signin")
+    def signin(request: Request, error: str = "", minutes: int = 0, next: str = "") -> Response:  # noqa: A002
+        if request.state.user is not None:
+            return RedirectResponse(local(next) or home(request.state.user), 303)
+        view = signin_page(error, minutes, local(next), language_of(request))
+        return _page(services, request, "signin.html", view=view)
+
+    @routes.get("/my")
+    def my(request: Request, who: DeviceViewer) -> Response:
+        view = views.my_page(services.live, who.scope, language_of(request))
+        return _page(services, request, "my.html", view=view)
+
+
+def _add_fleet(routes: APIRouter, services: Services) -> None:
+    live = services.live
+
+    @routes.get("/fleet")
+    def fleet(request: Request, who: FleetViewer) -> Response:
+        view = views.fleet_page(live, who.scope, language_of(request))
+        return _page(services, request, "fleet.html", view=view, script="fleet.js")
+
+    @routes.get("/fleet/attention")
+    def attention(request: Request, who: FleetViewer) -> Response:
+        entries = views.attention(live, who.scope, language_of(request))
+        return _page(services, request, "fleet_attention.html", attention=entries)
+
+    @routes.get("/devices/{device_id}")
+    def device(request: Request, who: DeviceViewer, device_id: int) -> Response:
+        view = _device(services, request, who, device_id)
+        return _page(services, request, "device.html", view=view, script="device.js")
+
+    @routes.get("/devices/{device_id}/panel")
+    def panel(request: Request, who: DeviceViewer, device_id: int) -> Response:
+        return _page(services, request, "panel.html", view=_device(services, request, who, device_id))
+
+    @routes.get("/rooms/{room_id}")
+    def room(request: Request, who: DeviceViewer, room_id: int) -> Response:
+        found = _room(services, who, room_id)
+        fleet = may(who, Permission.VIEW_FLEET)
+        view = views.room_page(live, who.scope, found, language_of(request), fleet=fleet)
+        return _page(services, request, "room.html", view=view, script="room.js")
+
+
+def _page(services: Services, request: Request, template: str, **values: object) -> Response:
+    return render(request, services.live, services.now_ms(), template, values)
+
+
+def _room(services: Services, who: Principal, room_id: int) -> RoomRow:
+    for room in services.live.rooms(who.scope):
+        if room.id == room_id:
+            return room
+    raise HTTPException(404, "no such room")
+
+
+def _device(services: Services, request: Request, who: Principal, device_id: int) -> DevicePage:
+    live, now = services.live, services.now_ms()
+    try:
+        device = live.device(who.scope, device_id)
+        profile, values = live.profile(who.scope, device_id), live.values(who.scope, device_id)
+    except KeyError:
+        raise HTTPException(404, "no such device") from None
+    found = roster.load(services.engine, device.agent_id)
+    known = Known(
+        device=device,
+        row=next(row for row in found.devices if row.id == device_id),
+        agent=found.agents[0],
+        profile=profile,
+        values=values,
+        history=last_day(services.engine, who.scope, device_id, now),
+    )
+    return device_page(known, Reader(language_of(request), now, may(who, Permission.VIEW_FLEET)))
+
+
+def install(app: FastAPI, services: Services) -> None:
+    """Give `app` the pages, the files they load, and pages for what is refused. The API keeps its own answers."""
+    app.include_router(router(services))
+    app.mount("/static", Statics(), name="static")
+
+    def refused(request: Request, error: Exception) -> Response:
+        if not isinstance(error, StarletteHTTPException):
+            raise error
+        return _refused(services, request, error)
+
+    app.add_exception_handler(StarletteHTTPException, refused)
+
+
+def _refused(services: Services, request: Request, error: StarletteHTTPException) -> Response:
+    who: Principal | None = getattr(request.state, "user", None)
+    if is_api(request.url.path) or who is None or error.status_code not in (403, 404):
+        return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+    now = services.now_ms()
+    words = language_of(request)
+    way_out = str(words.t("Back to the devices") if may(who, Permission.VIEW_FLEET) else words.t("Back to my bookings"))
+    if error.status_code == 404:
+        view = views.RefusedPage(
+            title=str(words.t("This page is not here")),
+            text=str(words.t("The device or room may have been removed, or the address is not complete.")),
+            icon="map-off",
+            way_out=way_out,
+        )
+    else:
+        reference = reference_code(who.id, request.url.path, now)
+        _log.warning("%s: %s asked for %s", reference, who.id, request.url.path)
+        view = views.RefusedPage(
+            title=str(words.t("No permission to see this page yet")),
+            text=f"{words.t('This page is for technicians.')} {_whose(who, services, words)}",
+            icon="lock",
+            way_out=way_out,
+            reference=reference,
+        )
+    return render(request, services.live, now, "refused.html", {"view": view}, status=error.status_code)
+
+
+def _whose(who: Principal, services: Services, words: Language) -> str:
+    role = role_word(who.role, words)
+    schools = services.live.schools(who.scope) if who.school_id else []
+    if not schools:
+        return str(words.t("The account {name} has the role {role}.", name=who.name, role=role))
+    place = schools[0].name
+    return str(words.t("The account {name} has the role {role} at {school}.", name=who.name, role=role, school=place))
+
+
+def reference_code(user_id: str, path: str, now_ms: int) -> str:
+    """What a reader tells the administrator, who finds it in the server's log: 403-7K2Q."""
+    digest = hashlib.sha256(f"{user_id}\0{path}\0{now_ms}".encode()).digest()
+    return "403-" + base64.b32encode(digest)[:4].decode()

@@ -1,0 +1,111 @@
+// uPlot with real gaps: where no data came there is no line, and a band says so.
+import { clock, dateTime, now, shownText } from "./format.js";
+import { language } from "./words.js";
+
+const DAY_S = 86_400, COLOURS = ["--accent", "--warn-fill", "--ok", "--care"], DASHES = [undefined, [6, 4], [2, 4], [9, 3, 2, 3]];
+const charts = new Map();
+
+const css = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+/** [[from, to], ...] where every line is silent, in seconds. */
+export function gaps(xs, lines, end) {
+  const found = [];
+  let from = null;
+  xs.forEach((x, i) => {
+    const silent = lines.every(ys => ys[i] === null);
+    const some = lines.some(ys => typeof ys[i] === "number");
+    if (silent && from === null) from = i ? xs[i - 1] : x;
+    if (some && from !== null) { found.push([from, x]); from = null; }
+  });
+  if (from !== null) found.push([from, end]);
+  return found;
+}
+
+function joined(lines) {
+  const tables = lines.map(line => [line.points.map(p => p[0] / 1000), line.points.map(p => p[1])]);
+  return tables.length === 1 ? tables[0] : uPlot.join(tables, tables.map(() => [0, 2]));
+}
+
+function range(unit) {
+  return (u, low, high) => {
+    if (unit === "%") return [0, 100];
+    if (low === null) return [0, 1];
+    const floor = low >= 0 && low < high * 0.6 ? 0 : low, pad = Math.max((high - floor) * 0.12, Math.abs(high) * 0.02, 0.5);
+    return [floor === 0 ? 0 : floor - pad, high + pad];
+  };
+}
+
+function bands(u) {
+  const context = u.ctx, { left, top, width, height } = u.bbox;
+  context.save();
+  context.beginPath();
+  context.rect(left, top, width, height);
+  context.clip();
+  context.fillStyle = css("--warn-soft");
+  const found = gaps(u.data[0], u.data.slice(1), u.scales.x.max);
+  for (const [from, to] of found) {
+    const x = u.valToPos(from, "x", true);
+    context.fillRect(x, top, Math.max(u.valToPos(to, "x", true) - x, 2), height);
+  }
+  context.restore();
+  const key = u.root.closest(".chart").querySelector("[data-gap-key]");
+  if (key) key.hidden = !found.length;
+}
+
+function ticks(u) {
+  const step = u.width < 500 ? 21_600 : 14_400, zone = 25_200, marks = [];
+  for (let x = Math.ceil((u.scales.x.min + zone) / step) * step - zone; x <= u.scales.x.max; x += step) marks.push(x);
+  return marks;
+}
+
+function options(box, content, unit) {
+  const plot = box.querySelector(".plot"), out = box.querySelector("output");
+  const axis = { stroke: css("--text-2"), grid: { stroke: css("--border"), width: 1 }, ticks: { show: false }, font: '12px "Be Vietnam Pro", sans-serif' };
+  const tell = u => {
+    const i = u.cursor.idx;
+    out.textContent = i === null || i === undefined ? "" : dateTime(u.data[0][i] * 1000) + ": " +
+      content.lines.map((line, k) => (content.lines.length > 1 ? line.label + " " : "") + shownText(u.data[k + 1][i], unit)).join(" · ");
+  };
+  return {
+    width: Math.max(plot.clientWidth, 200), height: 160, legend: { show: false }, cursor: { y: false, points: { size: 7 } }, padding: [8, 6, 0, 0],
+    scales: { x: { time: true, range: () => [now() / 1000 - DAY_S, now() / 1000] }, y: { range: range(unit) } },
+    hooks: { drawClear: [bands], setCursor: [tell] },
+    axes: [{ ...axis, size: 26, splits: ticks, values: (u, xs) => xs.map(x => clock(x * 1000)) },
+      { ...axis, size: 52, space: 30, values: (u, ys) => ys.map(y => unit === "By" ? shownText(y, unit) : y.toLocaleString(language, { maximumFractionDigits: 1 })) }],
+    series: [{}, ...content.lines.map((line, k) => ({ label: line.label, stroke: css(COLOURS[k % 4]), width: 2, dash: DASHES[k % 4], spanGaps: false, points: { show: false } }))],
+  };
+}
+
+function draw(box) {
+  const known = charts.get(box), content = known ? known.content : JSON.parse(box.querySelector("script").textContent);
+  if (known) known.plot.destroy();
+  const plot = new uPlot(options(box, content, box.dataset.unit), joined(content.lines), box.querySelector(".plot"));
+  box.plot = plot;
+  charts.set(box, { plot, content });
+}
+
+/** Draw every chart below `root`; those no longer in the page are let go. */
+export function drawCharts(root) {
+  for (const [box, { plot }] of charts) if (!box.isConnected) { plot.destroy(); charts.delete(box); }
+  for (const box of root.querySelectorAll("[data-chart]")) draw(box);
+}
+
+/** Put fresh values ({metric: [at, value]}) at the end of their lines. */
+export function append(values) {
+  const horizon = now() - DAY_S * 1000;
+  for (const [box, { plot, content }] of charts) {
+    let grown = false;
+    for (const line of content.lines) {
+      const fresh = values[line.name], last = line.points[line.points.length - 1];
+      if (!fresh || (last && fresh[0] <= last[0]) || typeof fresh[1] === "string" || typeof fresh[1] === "boolean") continue;
+      line.points.push([fresh[0], fresh[1]]);
+      while (line.points.length && line.points[0][0] < horizon) line.points.shift();
+      grown = true;
+    }
+    if (grown && box.isConnected) plot.setData(joined(content.lines));
+  }
+}
+
+document.addEventListener("theme:changed", () => { for (const box of charts.keys()) draw(box); });
+let resized = 0;
+addEventListener("resize", () => { clearTimeout(resized); resized = setTimeout(() => { for (const box of charts.keys()) draw(box); }, 150); });

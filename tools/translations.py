@@ -1,0 +1,108 @@
+"""The catalogue of the pages' words: `python -m tools.translations` compiles it.
+
+`--update` takes new msgids from templates, Python and page scripts into locale/vi/LC_MESSAGES/messages.po;
+`--check` fails on what is missing, fuzzy, no longer used, or not translated, and writes nothing.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+
+from controller.web.i18n import DEFAULT, KEYWORDS, LOCALE
+
+WEB = LOCALE.parent
+PO = LOCALE / DEFAULT / "LC_MESSAGES" / "messages.po"
+_PLACE = re.compile(r"\{\w+\}")
+METHODS = [
+    ("static/vendor/**", "ignore"),
+    ("**.py", "python"),
+    ("templates/**.html", "jinja2"),
+    ("static/**.js", "javascript"),
+]
+
+
+def extracted(folder: Path = WEB) -> Catalog:
+    """Every msgid there is."""
+    catalog = Catalog(charset="utf-8", fuzzy=False)
+    found = extract_from_dir(folder, METHODS, keywords=KEYWORDS, comment_tags=())
+    for filename, _, message, _, context in found:
+        catalog.add(message, None, [(filename, 0)], context=context)
+    return catalog
+
+
+def load(path: Path = PO) -> Catalog:
+    """The committed catalogue; empty if there is none yet."""
+    if not path.exists():
+        return Catalog(locale=DEFAULT, project="fabfleet", fuzzy=False)
+    with path.open("rb") as file:
+        return read_po(file, locale=DEFAULT)
+
+
+def problems(catalog: Catalog, wanted: Catalog) -> list[str]:
+    """One line for each msgid that is not as it should be."""
+    found = []
+    for message in wanted:
+        if not message.id:
+            continue
+        name = message.id[0] if isinstance(message.id, tuple) else message.id
+        mine = catalog.get(name)
+        if mine is None or mine.pluralizable != message.pluralizable:
+            found.append(f"missing: {name!r}")
+        elif mine.fuzzy:
+            found.append(f"fuzzy: {name!r}")
+        elif not all(mine.string if isinstance(mine.string, tuple) else (mine.string,)):
+            found.append(f"not translated: {name!r}")
+        elif _places(mine.string) != _places(message.id):
+            found.append(f"other places than in English: {name!r}")
+    found += [f"no longer used: {message.id!r}" for message in catalog if message.id and message.id not in wanted]
+    return found
+
+
+def _places(text: str | Sequence[str] | None) -> set[str]:
+    """The `{name}` places of all forms of a message."""
+    forms = (text,) if isinstance(text, str) else text or ()
+    return {place for form in forms for place in _PLACE.findall(form)}
+
+
+def compile_catalogue(path: Path = PO) -> None:
+    """Write the .mo beside the .po, if it is older or not there."""
+    target = path.with_suffix(".mo")
+    if target.exists() and target.stat().st_mtime_ns >= path.stat().st_mtime_ns:
+        return
+    with target.open("wb") as file:
+        write_mo(file, load(path))
+
+
+def update(path: Path = PO) -> None:
+    catalog = load(path)
+    catalog.update(extracted(), no_fuzzy_matching=True, update_header_comment=False)
+    catalog.obsolete.clear()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        write_po(file, catalog, width=120, sort_output=True, no_location=True, omit_header=False)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Compile, update or check the catalogue of the pages' words.")
+    parser.add_argument("--update", action="store_true", help="take new msgids in")
+    parser.add_argument("--check", action="store_true", help="fail if anything is not translated")
+    given = parser.parse_args()
+    if given.update:
+        update()
+    if given.check:
+        found = problems(load(), extracted())
+        print("\n".join(found) or "Translations are complete.")
+        return 1 if found else 0
+    compile_catalogue()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
