@@ -39,8 +39,10 @@ class HostBridge:
 
     def __init__(self, _endpoint: str, options: Mapping[str, Any], gauges: Iterable[Gauge] | None = None) -> None:
         """Raises ValueError for `services` that is not a short list of names."""
-        self._gauges = tuple(gauges) if gauges is not None else (*_GAUGES, service_gauge(options.get("services", ())))
-        self._seen: set[str] = set()
+        self._gauges = (
+            (service_gauge(options.get("services", ())), *_GAUGES, *_SENSORS) if gauges is None else tuple(gauges)
+        )
+        self._seen: dict[str, None] = {}
 
     def open(self) -> None:
         self._seen.clear()
@@ -58,8 +60,8 @@ class HostBridge:
         if all(value is None for value in values.values()):
             raise LinkLost(f"nothing of this machine can be read: {'; '.join(problems)[:200]}")
         while len(values) > MAX_METRICS:
-            values.popitem()
-        self._seen.update(values)
+            values.popitem()  # the newest: sensors come last
+        self._seen.update(dict.fromkeys(values))
         return values
 
     def execute(self, action: str, args: Mapping[str, Value]) -> None:  # noqa: ARG002 - it has no actions
@@ -171,9 +173,8 @@ def supply() -> Values:
             yield "under-voltage", alarm
 
 
-_GAUGES: Final[tuple[Gauge, ...]] = (
-    processor, memory, swap, disks, temperatures, fans, battery, running_time, supply,
-)  # fmt: skip
+_GAUGES: Final[tuple[Gauge, ...]] = (processor, memory, swap, disks, battery, running_time, supply)
+_SENSORS: Final[tuple[Gauge, ...]] = (temperatures, fans)
 
 
 def service_gauge(names: Any) -> Gauge:
