@@ -7,6 +7,7 @@ from typing import Any, cast
 from firmware_bridges.base import Bridge
 
 BRIDGES = {
+    "firmata": "firmware_bridges.firmata:FirmataBridge",
     "host": "firmware_bridges.host:HostBridge",
     "marlin": "firmware_bridges.marlin:MarlinBridge",
     "network": "firmware_bridges.network:NetworkBridge",
