@@ -127,7 +127,7 @@ def read_credentials(state: Path, address: Address) -> Credentials:
         raise WrongConfig(f"{path}: {error.strerror}") from None
     try:
         given = json.loads(text)
-        user = given.get("user", f"{address.school}.{address.agent}")
+        user = given.get("user", address.user)
         return Credentials(user, given["password"], bytes.fromhex(given.get("lease_key", "")))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WrongConfig(f"{path}: cannot be read ({error}); enrol this agent again") from None

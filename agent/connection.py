@@ -51,7 +51,7 @@ class Connection:
         self.state = LinkState.OPENING
         self.why = ""
         self.inbox: deque[tuple[Channel, bytes]] = deque(maxlen=_INBOX)
-        self._client = _new_client(f"{address.school}.{address.agent}", broker)
+        self._client = _new_client(address.client_id, broker)
         self._client.will_set(address.topic(Channel.STATUS), encode(will), qos=1, retain=True)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe

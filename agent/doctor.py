@@ -115,7 +115,7 @@ def _clock(clock: Clock) -> Finding:
         Words(
             "Switch on time synchronisation (timedatectl set-ntp true); until the server is heard, dangerous machines"
             " stay locked.",
-            "Bật đồng bộ giờ (timedatectl set-ntp true); khi chưa liên lạc được máy chủ, các máy nguy hiểm vẫn bị khóa.",
+            "Bật đồng bộ giờ (timedatectl set-ntp true); khi chưa liên lạc được máy chủ, máy nguy hiểm vẫn bị khóa.",
         ),
     )
 

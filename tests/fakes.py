@@ -1,0 +1,122 @@
+"""Stand-ins for the other side."""
+
+import threading
+from collections.abc import Mapping
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from contract import topics
+from contract.messages import Ack, Inventory, Presence, Report, Status, digest_of, encode
+from contract.model import Value
+from contract.topics import UP, Address, Channel
+from contract.wire import decode
+from firmware_bridges.base import LinkLost
+
+
+class FakeBridge:
+    """A bridge that answers `values`, raises what `poll` is told to, and notes what it is asked to do."""
+
+    def __init__(self, values: Mapping[str, Value | None]) -> None:
+        self.values = dict(values)
+        self.trouble: Exception | None = None
+        self.hang: threading.Event | None = None
+        self.opened = self.closed = self.polled = 0
+        self.executed: list[tuple[str, dict[str, Value]]] = []
+
+    def open(self) -> None:
+        if isinstance(self.trouble, LinkLost):
+            raise self.trouble
+        self.opened += 1
+
+    def poll(self) -> Mapping[str, Value | None]:
+        self.polled += 1
+        if self.hang:
+            self.hang.wait()
+        if self.trouble:
+            raise self.trouble
+        return dict(self.values)
+
+    def execute(self, action: str, args: Mapping[str, Value]) -> None:
+        if self.trouble:
+            raise self.trouble
+        self.executed.append((action, dict(args)))
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class FakeController:
+    """Hears all agents, keeps every report in memory and acks it. `acking` may be switched off."""
+
+    def __init__(self, host: str, port: int, user: str = "", password: str = "") -> None:
+        self._client = paho.Client(
+            CallbackAPIVersion.VERSION2, client_id=user.replace(".", "/") or "fabfleet-controller"
+        )
+        if user:
+            self._client.username_pw_set(user, password)
+        self._where = (host, port)
+        self._ready = threading.Event()
+        self.acking = True
+        self.generation = 1
+        self.reports: dict[tuple[str, int], Report] = {}
+        self.digests: dict[tuple[str, int], str] = {}
+        self.conflicts: list[tuple[str, int]] = []
+        self.resent = 0
+        self.order: list[tuple[str, int]] = []
+        self.statuses: list[Status] = []
+        self.inventories: list[Inventory] = []
+        self.refuse: dict[tuple[str, int], str] = {}
+        self._client.on_connect = self._on_connect
+        self._client.on_subscribe = lambda *_: self._ready.set()
+        self._client.on_message = self._on_message
+
+    def start(self) -> None:
+        self._client.connect(*self._where, keepalive=10)
+        self._client.loop_start()
+        assert self._ready.wait(10.0), "no subscription"
+
+    def stop(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def publish(self, address: Address, channel: Channel, payload: bytes) -> None:
+        self._client.publish(address.topic(channel), payload, qos=1, retain=channel in topics.RETAINED)
+
+    def numbers(self, epoch: str) -> tuple[tuple[int, int], ...]:
+        """What is committed of an epoch."""
+        return tuple((report.first, report.number) for (e, _), report in sorted(self.reports.items()) if e == epoch)
+
+    def _on_connect(self, client: paho.Client, *_: object) -> None:
+        client.subscribe([(topics.filter_for(channel), 1) for channel in UP])
+
+    def _on_message(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
+        address, channel = topics.parse(message.topic)
+        if channel is Channel.STATUS:
+            status = decode(Status, message.payload)
+            self.statuses.append(status)
+            if status.presence is Presence.ONLINE and self.acking:
+                for held in status.held:
+                    self._ack(address, Ack(self.generation, 1, held.epoch, self.numbers(held.epoch), complete=True))
+        elif channel is Channel.INVENTORY:
+            self.inventories.append(decode(Inventory, message.payload))
+        else:
+            self._take(address, message.payload)
+
+    def _take(self, address: Address, payload: bytes) -> None:
+        report = decode(Report, payload)
+        digest = digest_of(payload)
+        assert digest, "a report without its digest"
+        if not self.acking:
+            return
+        key = report.epoch, report.number
+        if self.digests.setdefault(key, digest) != digest:
+            self.conflicts.append(key)
+            return
+        self.resent += key in self.reports
+        self.reports[key] = report
+        self.order.append(key)
+        self._ack(address, Ack(self.generation, 1, report.epoch, ((report.first, report.number),)))
+
+    def _ack(self, address: Address, ack: Ack) -> None:
+        self.publish(address, Channel.ACK, encode(ack))
