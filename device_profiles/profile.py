@@ -41,11 +41,12 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class MetricProfile:
-    """A metric with what a page needs to show it."""
+    """A metric with what a page needs to show it. `words` tells what a text value means to a reader."""
 
     metric: Metric
     label: Words
     chart: bool = False
+    words: Mapping[str, Words] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,10 +190,11 @@ class _Reader:
         if table:
             raise self.wrong(f"{where}{next(iter(table))}", "nobody knows this key")
 
-    def words(self, table: dict[str, Any], where: str) -> Words:
-        label = dict(self.take(table, where, "label", dict))
-        result = Words(self.take(label, f"{where}label.", "en", str), self.take(label, f"{where}label.", "vi", str))
-        self.done(label, f"{where}label.")
+    def words(self, table: dict[str, Any], where: str, key: str = "label") -> Words:
+        label = dict(self.take(table, where, key, dict))
+        inner = f"{where}{key}."
+        result = Words(self.take(label, inner, "en", str), self.take(label, inner, "vi", str))
+        self.done(label, inner)
         return result
 
     def profile(self, table: dict[str, Any], text: str) -> DeviceProfile:
@@ -257,7 +259,15 @@ class _Reader:
         )
         if metric.deadband < 0 or metric.heartbeat_s <= 0:
             raise self.wrong(where, "deadband and heartbeat_s are not negative")
-        result = MetricProfile(metric, self.words(table, where), self.take(table, where, "chart", bool, default=False))
+        meanings = dict(self.take(table, where, "words", dict, {}))
+        if meanings and metric.kind is not Kind.TEXT:
+            raise self.wrong(f"{where}words", "only text values have words")
+        result = MetricProfile(
+            metric,
+            self.words(table, where),
+            self.take(table, where, "chart", bool, default=False),
+            {value: self.words(meanings, f"{where}words.", value) for value in tuple(meanings)},
+        )
         self.done(table, where)
         return result
 
