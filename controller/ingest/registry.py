@@ -99,11 +99,7 @@ class Registry:
         if inventory.epoch == agent.inventory_epoch and inventory.number < agent.inventory_number:
             return False
         self._declare(connection, agent, inventory)
-        ids = dict(
-            connection.execute(select(_DEVICE.c.slug, _DEVICE.c.id).where(_DEVICE.c.agent_id == agent.id))
-            .tuples()
-            .all()
-        )
+        ids = dict(connection.execute(select(_DEVICE.c.slug, _DEVICE.c.id).where(_DEVICE.c.agent_id == agent.id)).all())
         for entry in inventory.devices:
             values = _device_values(entry, inventory.profiles[entry.profile], received_ms)
             room_id = self._room(connection, agent.school_id, entry.room)
@@ -234,9 +230,7 @@ class Registry:
         slug = slug_of(name)
         if not slug:
             return None
-        rooms = dict(
-            connection.execute(select(_ROOM.c.slug, _ROOM.c.id).where(_ROOM.c.school_id == school_id)).tuples().all()
-        )
+        rooms = dict(connection.execute(select(_ROOM.c.slug, _ROOM.c.id).where(_ROOM.c.school_id == school_id)).all())
         if slug not in rooms and len(rooms) < MAX_ROOMS:
             made = connection.execute(insert(_ROOM).values(school_id=school_id, slug=slug, name=name))
             return int(made.inserted_primary_key[0]) if made.inserted_primary_key else None

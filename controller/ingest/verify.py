@@ -67,7 +67,7 @@ class EpochReport:
 
 @dataclass(slots=True)
 class Verification:
-    """All epochs; rows that belong to no batch; readings that came twice, in two batches (a clock that was set back)."""
+    """All epochs; rows that belong to no batch; readings that came in two batches (a clock was set back)."""
 
     epochs: list[EpochReport] = field(default_factory=list)
     stray_rows: int = 0

@@ -21,7 +21,8 @@ def series_points(engine: Engine, series_id: int, from_ms: int, to_ms: int, poin
     with engine.connect() as connection:
         cursor = raw_cursor(connection)
         found = cursor.execute(
-            "SELECT agent_id, profile_slug, metric FROM series JOIN device ON device.id = device_id WHERE series.id = ?",
+            "SELECT agent_id, profile_slug, metric FROM series JOIN device ON device.id = device_id"
+            " WHERE series.id = ?",
             (series_id,),
         ).fetchone()
         if found is None:
