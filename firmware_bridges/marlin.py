@@ -302,9 +302,9 @@ class _Talk:
             self._link.write(data)
         data = self._link.read(_TURN_S)
         now_ms = self._now_ms()
-        self._hear(self.core.receive(data, now_ms) if data else self.core.tick(now_ms))
-        if data:
-            self._hear(self.core.tick(now_ms))
+        events = (self.core.receive(data, now_ms) if data else []) + self.core.tick(now_ms)
+        self.view = self.core.view()  # before anybody is answered who looks at it next
+        self._hear(events)
         self._take_tasks()
         self.view = self.core.view()
         for waiter in [each for each in self._waiters if each.done and each.done(self.view)]:
@@ -397,7 +397,7 @@ def _values(view: View) -> dict[str, Value | None]:
         "bed-temperature": temperatures.bed.actual if temperatures.bed else None,
         "bed-target": temperatures.bed.target if temperatures.bed else None,
         "job": view.job,
-        "job-progress": round(100 * max(done, 0) / view.total, 1) if view.total else None,
+        "progress": round(100 * max(done, 0) / view.total, 1) if view.total else None,
         "job-result": str(view.ended) if view.ended else "",
         "fault": view.fault,
         "waits-for-user": view.waits_for_user,

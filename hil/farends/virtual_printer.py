@@ -11,15 +11,14 @@ carried out, and answers. It is told on stdin:
     garbage COUNT       so many bytes that are no text
     huge COUNT          so many letters without a line end
     drip on|off         hand on every byte of an answer by itself
-    noise COUNT         spoil so many of the next numbered lines on their way to the printer
+    noise COUNT         spoil every second numbered line on its way to the printer, so many in all
     freeze on|off       neither hear nor say anything, and let the line fill up
     unplug, plug        take the terminal away; give a new one under the same name
 
 It ends when its stdin closes.
 """
 
-# mypy: ignore-errors
-# Runs in another Python, against a library without types.
+# mypy: ignore-errors - it runs in another Python, against a library without types
 
 import argparse
 import contextlib
@@ -31,16 +30,20 @@ import threading
 import time
 import tty
 from collections.abc import Callable
+from pathlib import Path
 
 import octoprint.plugins.virtual_printer.virtual as virtual
 from octoprint.plugins.virtual_printer import VirtualPrinterPlugin
+
+_RECEIVES = 4096
+"""Bytes of the virtual printer's buffer. The terminal before it stands for what a real one has."""
 
 
 class Settings:
     """What the virtual printer asks of OctoPrint's settings."""
 
     def __init__(self, changed: dict, folder: str) -> None:
-        self._values = {**VirtualPrinterPlugin().get_settings_defaults(), **changed}
+        self._values = {**VirtualPrinterPlugin().get_settings_defaults(), "rxBuffer": _RECEIVES, **changed}
         self._folder = folder
 
     def get(self, path: list[str], **_: object):
@@ -99,12 +102,13 @@ class Printer(virtual.VirtualPrinter):
 class Line:
     """The terminal between the driver and the printer. Bytes pass through threads of their own."""
 
-    def __init__(self, link: str, printer: Printer) -> None:
+    def __init__(self, link: Path, printer: Printer) -> None:
         self.link = link
         self.printer = printer
         self.frozen = threading.Event()
         self.drip = False
         self.spoil = 0
+        self.passed = 0
         self.master = self.slave = -1
         self.lock = threading.RLock()
         self.plug()
@@ -116,16 +120,15 @@ class Line:
             self.master, self.slave = os.openpty()
             tty.setraw(self.slave)
             name = os.ttyname(self.slave)
-            fresh = f"{self.link}.new"
-            os.symlink(name, fresh)
-            os.replace(fresh, self.link)
+            fresh = self.link.with_suffix(".new")
+            fresh.symlink_to(name)
+            fresh.replace(self.link)
             os.set_blocking(self.master, False)
         tell(f"ready {name}")
 
     def unplug(self) -> None:
         with self.lock:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.link)
+            self.link.unlink(missing_ok=True)
             os.close(self.slave)
             os.close(self.master)
             self.master = self.slave = -1
@@ -171,10 +174,14 @@ class Line:
                 continue
             *lines, kept = (kept + data).split(b"\n")
             for line in lines:
-                self.printer.write(self.spoiled(line) + b"\n")
+                data = self.spoiled(line) + b"\n"
+                while self.printer.incoming.qsize() + len(data) > _RECEIVES:  # it locks itself up when it is full
+                    time.sleep(0.002)
+                self.printer.write(data)
 
     def spoiled(self, line: bytes) -> bytes:
-        if self.spoil and line.startswith(b"N") and b"M110" not in line:
+        self.passed += 1
+        if self.spoil and self.passed % 2 and line.startswith(b"N") and b"M110" not in line:
             self.spoil -= 1
             tell(f"spoiled {line.decode()}")
             at = line.index(b" ") + 1
@@ -184,7 +191,7 @@ class Line:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("link")
+    parser.add_argument("link", type=Path)
     parser.add_argument("--set", default="{}", help="settings of the virtual printer, as JSON")
     arguments = parser.parse_args()
     virtual.plugin_manager = NoPlugins
@@ -194,7 +201,7 @@ def main() -> None:
         line = Line(arguments.link, printer)
         orders: dict[str, Callable[[str], None]] = {
             "state": lambda _: tell(f"state {json.dumps(state(printer))}"),
-            "debug": lambda text: printer._debugTrigger(text),
+            "debug": printer._debugTrigger,
             "say": lambda text: line.send(text.encode() + b"\n"),
             "garbage": lambda text: line.send((bytes(range(128, 256)) * (int(text) // 128 + 1))[: int(text)] + b"\n"),
             "huge": lambda text: line.send(b"x" * int(text) + b"\n"),
@@ -208,8 +215,7 @@ def main() -> None:
             name, _, text = order.strip().partition(" ")
             orders[name](text)
             tell(f"ok {name}")
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(arguments.link)
+        arguments.link.unlink(missing_ok=True)
     os._exit(0)  # the virtual printer's threads do not end by themselves
 
 

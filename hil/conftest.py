@@ -1,0 +1,55 @@
+"""The lab that the hil tests run in: simulated devices, unless --lab names a file that says where real ones are."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hil.farends.printer import SimulatedPrinter
+from hil.lab import SIMULATED, FarEnd, Lab, Place, load, missing
+
+FAR_ENDS = frozenset({"marlin"})
+"""Fixtures that yield a FarEnd, and the names of their tables in lab.toml."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--lab", type=Path, help="file that says where real devices are; see hil/lab.toml")
+    parser.addoption("--arm", action="store_true", help="let tests move and heat the machines that the lab file allows")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, as deselected, what the lab does not permit."""
+    lab = load(config.getoption("--lab"))
+    armed = bool(config.getoption("--arm"))
+
+    def permitted(item: pytest.Item) -> bool:
+        marks = frozenset(mark.name for mark in item.iter_markers())
+        names = FAR_ENDS.intersection(getattr(item, "fixturenames", ()))
+        return all(lab.get(name, Place(SIMULATED)).permits(marks, armed=armed) for name in names)
+
+    left_out = [item for item in items if not permitted(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(scope="session")
+def lab(request: pytest.FixtureRequest) -> Lab:
+    """Devices by name; empty without --lab."""
+    return load(request.config.getoption("--lab"))
+
+
+@pytest.fixture
+def marlin(lab: Lab, tmp_path: Path) -> Iterator[FarEnd]:
+    """A Marlin printer."""
+    place = lab.get("marlin", Place(SIMULATED))
+    if place.physical:
+        yield FarEnd(place.endpoint)
+        return
+    try:
+        printer = SimulatedPrinter(tmp_path / "printer")
+    except (OSError, subprocess.SubprocessError) as error:
+        missing("OctoPrint's virtual printer", error)
+    yield FarEnd(str(tmp_path / "printer"), printer, printer)
+    printer.close()
