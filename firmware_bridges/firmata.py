@@ -246,6 +246,7 @@ class _Board(pyfirmata2.Board):  # type: ignore[misc]  # pyfirmata2 has no types
         self.firmware_version: tuple[int, ...] = ()
         self.analog: list[Any] = []
         self.digital: list[Any] = []
+        self.digital_ports: list[Any] = []
         self.answers = 0
         """How often the firmware was named."""
         self.starts = 0

@@ -18,6 +18,8 @@ class Unattended:
     def __init__(self, bridge: Bridge, pause_s: float = 0.03) -> None:
         self.bridge = bridge
         self.faults: list[type[BridgeError]] = []
+        self.words: list[str] = []
+        """What the faults said."""
         self._pause_s = pause_s
         self._open = False
         self._fault: type[BridgeError] | None = None
@@ -34,6 +36,7 @@ class Unattended:
             if kind is not self._fault:
                 self._fault = kind
                 self.faults.append(kind)
+                self.words.append(str(error))
             if not isinstance(error, BadReply):
                 self.bridge.close()
                 self._open = False
@@ -49,7 +52,7 @@ class Unattended:
             if values is not None and wanted(values):
                 return values
             time.sleep(self._pause_s)
-        raise TimeoutError(f"the readings did not become as wanted; faults: {[each.__name__ for each in self.faults]}")
+        raise TimeoutError(f"the readings did not become as wanted; faults: {self.words}")
 
     def until_fault(self, fault: type[BridgeError], timeout_s: float = 20.0) -> None:
         """Poll until this fault is reported. Raises TimeoutError."""
@@ -58,7 +61,7 @@ class Unattended:
             if self.step() is None and self._fault is fault:
                 return
             time.sleep(self._pause_s)
-        raise TimeoutError(f"no {fault.__name__}; faults: {[each.__name__ for each in self.faults]}")
+        raise TimeoutError(f"no {fault.__name__}; faults: {self.words}")
 
     def take_faults(self) -> list[type[BridgeError]]:
         """The faults since this was last asked."""

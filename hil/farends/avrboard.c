@@ -15,7 +15,7 @@
  *     freeze 0|1                        stop the processor, and let it go on
  *     garbage COUNT                     send bytes that are no protocol's
  *     sysex COUNT                       send one message of so many bytes
- *     reset | unplug | plug             restart; take the port away; a new port and a restart
+ *     reset | unplug | plug             restart; take the port away, and give a new one (the board has its own power)
  *
  * It ends when stdin closes.
  */
@@ -174,7 +174,7 @@ static void restart(void)
     queue_read = queue_write;
 }
 
-/* The slave stays open here, so that the host may close and open it and find it raw. */
+/* What was sent while nobody could hear it is lost. The slave stays open here, so that the host may close and open it and find it raw. */
 static void plug(void)
 {
     char name[64];
@@ -187,11 +187,11 @@ static void plug(void)
         exit(1);
     }
     fcntl(master, F_SETFL, O_NONBLOCK);
+    queue_read = queue_write;
     if (link_path && symlink(name, link_path) < 0) {
         perror(link_path);
         exit(1);
     }
-    restart();
     printf("port %s\n", link_path ? link_path : name);
 }
 
@@ -377,6 +377,7 @@ int main(int argc, char **argv)
     load(mcu, argv[optind]);
     wire(baud);
     plug();
+    restart();
     fflush(stdout);
     fcntl(0, F_SETFL, fcntl(0, F_GETFL) | O_NONBLOCK);
     run(speed);
