@@ -46,8 +46,8 @@ class Connection:
         self._broker = broker
         self._address = address
         self._notify = notify
-        self._lock = threading.Lock()
-        self._unconfirmed: set[int] = set()
+        self._sent = 0
+        self._confirmed = 0
         self.state = LinkState.OPENING
         self.why = ""
         self.inbox: deque[tuple[Channel, bytes]] = deque(maxlen=_INBOX)
@@ -61,8 +61,12 @@ class Connection:
 
     @property
     def unconfirmed(self) -> int:
-        """Messages that the broker has not confirmed."""
-        return len(self._unconfirmed)
+        """Messages that the broker has not confirmed.
+
+        Two counters, each written by one thread only: a lock here would be taken under paho's own in one thread and
+        around it in the other.
+        """
+        return self._sent - self._confirmed
 
     def open(self) -> None:
         """Connect and start the network's thread. Raises OSError when nobody answers."""
@@ -70,10 +74,9 @@ class Connection:
         self._client.loop_start()
 
     def publish(self, channel: Channel, payload: bytes, *, retain: bool = False) -> None:
-        with self._lock:  # so that a confirmation does not overtake the note of what it confirms
-            info = self._client.publish(self._address.topic(channel), payload, qos=1, retain=retain)
-            if info.rc == 0:
-                self._unconfirmed.add(info.mid)
+        """Hand one message to the network's thread. For the uplink's thread only."""
+        self._sent += 1
+        self._client.publish(self._address.topic(channel), payload, qos=1, retain=retain)
 
     def close(self) -> None:
         """End it in an orderly way: the broker does not publish the will."""
@@ -95,9 +98,8 @@ class Connection:
         self.state = LinkState.UP
         self._notify()
 
-    def _on_publish(self, _client: Any, _userdata: Any, mid: int, _reason: Any, _properties: Any) -> None:
-        with self._lock:
-            self._unconfirmed.discard(mid)
+    def _on_publish(self, _client: Any, _userdata: Any, _mid: int, _reason: Any, _properties: Any) -> None:
+        self._confirmed += 1
         self._notify()
 
     def _on_message(self, _client: Any, _userdata: Any, message: Any) -> None:
