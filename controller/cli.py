@@ -45,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """All commands and their options."""
     top = argparse.ArgumentParser(prog="fabfleet", description="Watch and share the machines of a cluster of schools.")
-    common = argparse.ArgumentParser(add_help=False)
+    top.set_defaults(config=None, state=None)
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     common.add_argument("--config", type=Path, help="settings (default /etc/fabfleet/controller.toml)")
     common.add_argument("--state", type=Path, help="where everything is kept (default /var/lib/fabfleet)")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
@@ -71,8 +72,8 @@ def parser() -> argparse.ArgumentParser:
     add("restore", "Put a backup in place of the database. Stop the controller first.", _restore).add_argument(
         "file", type=Path
     )
-    _add_user_commands(add("user", "Accounts."))
-    _add_token_commands(add("token", "Bearer tokens for programs."))
+    _add_user_commands(add("user", "Accounts."), common)
+    _add_token_commands(add("token", "Bearer tokens for programs."), common)
     enrol = add("enrol-token", "Make a one-time token that adds agents to a school.", _enrol_token)
     enrol.add_argument("--school", required=True, help="short name as in topics; made if it is new")
     enrol.add_argument("--school-name", default="", help="name on the pages, for a new school")
@@ -83,37 +84,41 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _add_user_commands(user: argparse.ArgumentParser) -> None:
+def _add_user_commands(user: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
     actions = user.add_subparsers(required=True, metavar="ACTION")
-    add = actions.add_parser("add", help="make an account")
+    add = actions.add_parser("add", parents=[common], help="make an account")
     add.add_argument("login")
     add.add_argument("--role", required=True, choices=("teacher", "technician", "administrator"))
     add.add_argument("--school", help="only this school; without it the whole cluster")
     add.add_argument("--name", required=True, help="full name")
     add.set_defaults(command=_user_add)
-    password = actions.add_parser("password", help="set a new password and end the account's sessions")
+    password = actions.add_parser(
+        "password", parents=[common], help="set a new password and end the account's sessions"
+    )
     password.add_argument("login")
     password.set_defaults(command=_user_password)
     for each in (add, password):
         each.add_argument("--password-stdin", action="store_true", help="read it from standard input, else one is made")
     for name, text in (("disable", "end an account's sessions and tokens"), ("enable", "let it in again")):
-        action = actions.add_parser(name, help=text)
+        action = actions.add_parser(name, parents=[common], help=text)
         action.add_argument("login")
         action.set_defaults(command=_user_disable, disabled=name == "disable")
-    actions.add_parser("list", help="all accounts").set_defaults(command=_user_list)
+    actions.add_parser("list", parents=[common], help="all accounts").set_defaults(command=_user_list)
 
 
-def _add_token_commands(token: argparse.ArgumentParser) -> None:
+def _add_token_commands(token: argparse.ArgumentParser, common: argparse.ArgumentParser) -> None:
     actions = token.add_subparsers(required=True, metavar="ACTION")
-    add = actions.add_parser("add", help="make a token that acts for an account; shown once")
+    add = actions.add_parser("add", parents=[common], help="make a token that acts for an account; shown once")
     add.add_argument("login")
     add.add_argument("--name", required=True, help="what it is for")
     add.add_argument("--expires", type=duration_ms, help="like 90d (default: never)")
     add.set_defaults(command=_token_add)
-    revoke = actions.add_parser("revoke", help="end a token")
+    revoke = actions.add_parser("revoke", parents=[common], help="end a token")
     revoke.add_argument("id")
     revoke.set_defaults(command=_token_revoke)
-    actions.add_parser("list", help="all tokens, without the secrets").set_defaults(command=_token_list)
+    actions.add_parser("list", parents=[common], help="all tokens, without the secrets").set_defaults(
+        command=_token_list
+    )
 
 
 def duration_ms(text: str) -> int:

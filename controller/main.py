@@ -6,11 +6,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.security import APIKeyCookie, HTTPBearer
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.middleware.gzip import GZipMiddleware
 
 from controller.api import devices, enrol, health, quarantine, series, stream
+from controller.api.models import Problem
 from controller.config import ControllerConfig
 from controller.database import make_engine
 from controller.fleet.enrolment import Enrolment
@@ -21,7 +23,7 @@ from controller.identity.signin import SignIn
 from controller.plant import Plant
 from controller.services import Services
 from controller.web import pages, signin
-from controller.web.access import Access
+from controller.web.access import SESSION_COOKIE, Access
 from controller.web.live import Hub
 from controller.web.security import Gate, SecurityHeaders, own_hosts
 
@@ -88,10 +90,22 @@ def assemble(services: Services) -> FastAPI:
 
 
 def api(services: Services) -> APIRouter:
-    """Everything under /api/v1."""
+    """Everything under /api/v1. `Access` lets nobody in without a session or token; the document says so."""
+    guarded = APIRouter(
+        dependencies=[
+            Depends(HTTPBearer(auto_error=False)),
+            Depends(APIKeyCookie(name=SESSION_COOKIE, auto_error=False)),
+        ],
+        responses={
+            401: {"model": Problem, "description": "Neither session nor bearer token"},
+            403: {"model": Problem, "description": "The account lacks the permission"},
+        },
+    )
+    for part in (devices, series, stream, quarantine):
+        guarded.include_router(part.router(services))
     routes = APIRouter()
-    for part in (devices, series, stream, enrol, quarantine):
-        routes.include_router(part.router(services))
+    routes.include_router(guarded)
+    routes.include_router(enrol.router(services))
     return routes
 
 

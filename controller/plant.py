@@ -18,6 +18,8 @@ from controller.ingest.service import Ingest
 from controller.ingest.stats import IngestStats
 from controller.lock import StateLock
 
+_ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
+
 
 @dataclass(frozen=True, slots=True)
 class BrokerAddress:
@@ -89,10 +91,16 @@ class Plant:
         """What the ingest counts; zeros before the start."""
         return self._ingest.stats if self._ingest is not None else IngestStats()
 
+    @property
+    def broker_pid(self) -> int | None:
+        """The embedded broker's process; None if it is not ours or not up."""
+        return self._broker.pid if self._broker is not None else None
+
     def address(self) -> BrokerAddress:
         asked = self._config.broker
         port = self._broker.port if self._broker is not None else asked.port
-        return BrokerAddress(asked.public_host or asked.host, port, asked.ca is not None)
+        host = asked.public_host or ("" if asked.host in _ANY else asked.host)
+        return BrokerAddress(host, port, asked.ca is not None)
 
     def ready(self) -> Ready:
         try:

@@ -1,6 +1,7 @@
 """Runs the controller's web server until it is told to end."""
 
 import logging
+import signal
 import sys
 from types import FrameType
 
@@ -76,5 +77,8 @@ class _Server(uvicorn.Server):
                 logging.getLogger(__name__).info("listening on %s://%s:%d", scheme, shown, port)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The second SIGINT waits for nobody. Nothing is raised again after the end: it was asked for and is done."""
+        del frame
         self._services.hub.close_soon()
-        super().handle_exit(sig, frame)
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True

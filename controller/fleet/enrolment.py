@@ -71,7 +71,7 @@ def add_agent(db: Session, place: Place, agent: str, *, replace: bool = False) -
     row.password_hash, row.lease_key, row.revoked = hash_password(password), lease_key, False
     db.add(row)
     db.flush()
-    return Credentials(address, f"{place.school}.{agent}", password, lease_key)
+    return Credentials(address, address.user, password, lease_key)
 
 
 def ensure_place(db: Session, place: Place) -> int | None:

@@ -190,7 +190,8 @@ class LiveFleet:
         """Begin to listen. Raises KeyError for a device that is not in the scope. Close what is returned."""
         with self._lock:
             if device_id is not None:
-                self._inside(scope, device_id)
+                tile = self._inside(scope, device_id)
+                self._told.setdefault(device_id, self._device_frame(tile, self._now_ms()))
                 self._watched[device_id] = _one_more(self._watched.get(device_id), self._now_ms())
             self._scopes[scope] = _one_more(self._scopes.get(scope), self._now_ms())
             watched = self._watched[device_id][0] if device_id is not None else None

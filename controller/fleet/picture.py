@@ -380,10 +380,10 @@ def _sortable(name: str) -> str:
 
 
 def _headline(row: DeviceRow, profile: DeviceProfile | None) -> str:
-    """The metric a tile shows: the profile's first chart, else the first number that is declared."""
+    """The metric a tile shows: the profile's first chart that the agent has, else the first number it declares."""
     if profile is not None:
         for name, each in profile.metrics.items():
-            if each.chart and "*" not in name:
+            if each.chart and "*" not in name and name in row.declared:
                 return name
     for name, declared in row.declared.items():
         if declared.kind in ("int", "float") and "*" not in name:

@@ -51,7 +51,7 @@ class SignIn:
 
     def enter(self, login: str, password: str, *, address: str, shared_machine: bool) -> SignedIn:
         """Check a password and begin a session. Raises Refused, TooManyTries."""
-        pair = f"{store.clean_login(login)[:64]}\0{address}"
+        pair = _pair(login, address)
         wait_ms = max(self._by_pair.wait_ms(pair), self._by_address.wait_ms(address))
         if wait_ms > 0:
             raise TooManyTries(wait_ms)
@@ -107,6 +107,10 @@ class SignIn:
             user = store.user_of_api_token(db, token, self._now_ms())
             return None if user is None else store.principal(user)
 
+    def forgive(self, login: str, address: str) -> None:
+        """Forget the failures of a login from an address: somebody who may has said that it was no attack."""
+        self._by_pair.forget(_pair(login, address))
+
     def set_language(self, who: Principal, language: str) -> None:
         """Remember the language of the pages. A preference: not audited."""
         with Session(self._engine) as db:
@@ -114,3 +118,7 @@ class SignIn:
             if user is not None:
                 user.language = language
                 db.commit()
+
+
+def _pair(login: str, address: str) -> str:
+    return f"{store.clean_login(login)[:64]}\0{address}"
