@@ -92,16 +92,17 @@ class FakeController:
 
     def _on_message(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
         address, channel = topics.parse(message.topic)
+        payload = bytes(message.payload)
         if channel is Channel.STATUS:
-            status = decode(Status, message.payload)
+            status = decode(Status, payload)
             self.statuses.append(status)
             if status.presence is Presence.ONLINE and self.acking:
                 for held in status.held:
                     self._ack(address, Ack(self.generation, 1, held.epoch, self.numbers(held.epoch), complete=True))
         elif channel is Channel.INVENTORY:
-            self.inventories.append(decode(Inventory, message.payload))
+            self.inventories.append(decode(Inventory, payload))
         else:
-            self._take(address, message.payload)
+            self._take(address, payload)
 
     def _take(self, address: Address, payload: bytes) -> None:
         report = decode(Report, payload)
