@@ -158,6 +158,16 @@ class SerialLink:
             self._port.close()
 
 
+class _Remote(serial.rfc2217.Serial):
+    """pyserial's, which forgets to close the socket of a connection that broke."""
+
+    def close(self) -> None:
+        broken: socket.socket | None = getattr(self, "_socket", None)
+        super().close()
+        if broken:
+            broken.close()
+
+
 class Rfc2217Link:
     """A serial port that another computer shares over TCP (RFC 2217)."""
 
@@ -166,9 +176,7 @@ class Rfc2217Link:
         host = f"[{where.host}]" if ":" in where.host else where.host
         with _lost(self._name):
             # pyserial connects with a time-out of its own of 5 s; this one is for the negotiation after it.
-            self._port = serial.rfc2217.Serial(
-                f"rfc2217://{host}:{where.port}?timeout={timeout_s}", where.baud, timeout=_SLICE_S
-            )
+            self._port = _Remote(f"rfc2217://{host}:{where.port}?timeout={timeout_s}", where.baud, timeout=_SLICE_S)
 
     def write(self, data: bytes) -> None:
         with _lost(self._name):

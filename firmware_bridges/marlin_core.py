@@ -176,8 +176,8 @@ class MarlinCore:
         for line in self._input.feed(data):
             for reply in parse(line):
                 self._take(reply)
+            self._pump()
         self._view = replace(self._view, noise=self._view.noise + self._input.dropped - dropped)
-        self._pump()
         return self._told()
 
     def tick(self, now_ms: int) -> list[Event]:
@@ -305,6 +305,8 @@ class MarlinCore:
         self._confirm()
 
     def _resend(self, number: int) -> None:
+        if self.state is State.CONNECTING:  # about a line of an earlier conversation
+            return
         try:
             self._lines.asked_again(number)
         except marlin_lines.OutOfStep as error:

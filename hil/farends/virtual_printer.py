@@ -18,7 +18,8 @@ carried out, and answers. It is told on stdin:
 It ends when its stdin closes.
 """
 
-# mypy: ignore-errors - it runs in another Python, against a library without types
+# mypy: ignore-errors
+# It runs in another Python, against a library without types.
 
 import argparse
 import contextlib
