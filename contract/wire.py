@@ -21,6 +21,10 @@ def decode(kind: type[T], payload: bytes) -> T:
         raise ContractError(f"payload: {len(payload)} bytes, at most {MAX_PAYLOAD} are taken")
     try:
         tree = json.loads(payload.decode(), parse_constant=_refuse_constant)
+        if b"\\u" in payload:  # the only way to half of a surrogate pair
+            json.dumps(tree, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ContractError("payload: half of a surrogate pair") from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ContractError(f"payload: not JSON in UTF-8 ({error})") from None
     except ValueError as error:  # NaN, or an integer of more digits than Python reads

@@ -30,10 +30,14 @@ def with_gaps(readings: Sequence[Point], heartbeat_ms: int, declared: Iterable[S
 
 
 def thinned(points: Sequence[Point], most: int) -> list[Point]:
-    """At most `most` points: of each stretch of time the lowest, the highest, and a gap if there is one."""
+    """At most `most` points, or five if that is more: of each stretch of time the lowest and the highest, and a gap
+    wherever a line between two of them would cross one.
+    """
+    most = max(most, 5)
     if len(points) <= most:
         return list(points)
-    stretches = max(1, most // 3)
+    gaps = sum([value is None for _, value in points])
+    stretches = max(most // 5, (most - gaps) // 2)
     begin, length = points[0][0], points[-1][0] - points[0][0] + 1
     result: list[Point] = []
     together: list[Point] = []
@@ -48,13 +52,19 @@ def thinned(points: Sequence[Point], most: int) -> list[Point]:
 
 
 def _kept(together: list[Point]) -> list[Point]:
+    """Up to five: two readings, and a gap before, between and after them."""
     known = [point for point in together if point[1] is not None]
-    kept = [point for point in together if point[1] is None][:1]
-    if known and isinstance(known[0][1], str):
-        kept += [known[0], known[-1]]
-    elif known:
-        kept += [min(known, key=_number), max(known, key=_number)]
-    return sorted(set(kept), key=_time)
+    gaps = [point for point in together if point[1] is None]
+    if not known:
+        return gaps[:1]
+    if isinstance(known[0][1], str):
+        one, two = known[0], known[-1]
+    else:
+        one, two = sorted((min(known, key=_number), max(known, key=_number)), key=_time)
+    kept = {one, two}
+    for begin, end in ((0, one[0]), (one[0], two[0]), (two[0], together[-1][0] + 1)):
+        kept.update([gap for gap in gaps if begin <= gap[0] < end][:1])
+    return sorted(kept, key=_time)
 
 
 def _number(point: Point) -> float:

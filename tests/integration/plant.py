@@ -1,6 +1,5 @@
 """Broker, database and ingest as they run, with enrolled agents that tests speak for."""
 
-import json
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from contract.messages import (
     Status,
     encode,
 )
-from contract.model import Kind, Value
+from contract.model import Event, Gap, Kind, Outcome, Value
 from contract.topics import DOWN, Address, Channel
 from contract.wire import decode
 from controller.broker.access import BrokerUser, hash_password
@@ -101,10 +100,17 @@ class Voice:
         told = Inventory(EPOCH, number, {"d1": PROFILE}, entries)
         self.client.say(self.address.topic(Channel.INVENTORY), encode(told), retain=True)
 
-    def report(self, series: Mapping[str, Mapping[str, Sequence[tuple[int, Value | None]]]], **more: object) -> bytes:
+    def report(
+        self,
+        series: Mapping[str, Mapping[str, Sequence[tuple[int, Value | None]]]],
+        base_ms: int | None = None,
+        events: tuple[Event, ...] = (),
+        outcomes: tuple[Outcome, ...] = (),
+        gaps: tuple[Gap, ...] = (),
+    ) -> bytes:
         """Send the next batch; what was sent."""
         self.number += 1
-        payload = encode(batch(self.number, series, **more))
+        payload = encode(batch(self.number, series, base_ms, events, outcomes, gaps))
         self.send(payload)
         return payload
 
@@ -127,14 +133,28 @@ class Voice:
 
 
 def batch(
-    number: int, series: Mapping[str, Mapping[str, Sequence[tuple[int, Value | None]]]], **more: object
+    number: int,
+    series: Mapping[str, Mapping[str, Sequence[tuple[int, Value | None]]]],
+    base_ms: int | None = None,
+    events: tuple[Event, ...] = (),
+    outcomes: tuple[Outcome, ...] = (),
+    gaps: tuple[Gap, ...] = (),
+    epoch: str = EPOCH,
 ) -> Report:
+    """A report whose count is right, of now unless said otherwise."""
     points = {device: {name: tuple(each) for name, each in metrics.items()} for device, metrics in series.items()}
-    readings = sum(len(each) for metrics in points.values() for each in metrics.values())
-    items = readings + sum(len(more.get(name, ())) for name in ("events", "outcomes"))  # type: ignore[arg-type]
-    given_up = sum(gap.count for gap in more.get("gaps", ()))  # type: ignore[attr-defined]
-    given = {"epoch": EPOCH, "number": number, "first": number, "count": items + given_up, "base_ms": wall_ms()}
-    return Report(**(given | {"series": points} | more))  # type: ignore[arg-type]
+    readings = sum([len(each) for metrics in points.values() for each in metrics.values()])
+    return Report(
+        epoch=epoch,
+        number=number,
+        first=number,
+        count=readings + len(events) + len(outcomes) + sum([gap.count for gap in gaps]),
+        base_ms=wall_ms() if base_ms is None else base_ms,
+        series=points,
+        events=events,
+        outcomes=outcomes,
+        gaps=gaps,
+    )
 
 
 class Plant:
@@ -212,12 +232,6 @@ class Plant:
     def quarantined(self) -> dict[str, int]:
         found = self.rows("SELECT reason, sum(item_count) FROM quarantine GROUP BY reason")
         return {str(reason): int(str(count)) for reason, count in found}
-
-
-def as_json(payload: bytes) -> dict[str, object]:
-    tree = json.loads(payload)
-    assert isinstance(tree, dict)
-    return tree
 
 
 def settle() -> None:

@@ -99,6 +99,7 @@ def running(state: Path) -> Iterator[Running]:
         eventually(lambda: server.started or not thread.is_alive(), "the controller is up", 30)
         assert server.started, "the controller did not come up; its log says why"
         controller = Running(app, server)
+        eventually(lambda: controller.services.live.broker, "it hears the broker", 30)
         try:
             yield controller
         finally:

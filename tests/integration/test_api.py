@@ -43,8 +43,8 @@ def speaker(controller: Running, cluster: Cluster) -> Iterator[Speaker]:
         agent.lists("a1", "b2", "c3")
         agent.reports("a1", 20.0, None, 21.5)
         agent.reports("b2", 250.25)
-        eventually(lambda: len(controller.services.live.devices(CLUSTER)) == 3, "three devices")
-        eventually(lambda: values_of(controller) == [21.5, 250.25, None], "two values")
+        eventually(lambda: len(controller.services.live.devices(CLUSTER)) == 3, "three devices", 30)
+        eventually(lambda: values_of(controller) == [21.5, 250.25, None], "two values", 30)
         yield agent
 
 

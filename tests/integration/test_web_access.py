@@ -37,7 +37,7 @@ def controller(state: Path, cluster: Cluster) -> Iterator[Running]:
             slug = f"may-{speaker.address.school}"
             speaker.lists(slug)
             speaker.reports(slug, 20.0, 21.5)
-        eventually(lambda: len(one.services.live.devices(CLUSTER)) == 2, "two devices")
+        eventually(lambda: len(one.services.live.devices(CLUSTER)) == 2, "two devices", 30)
         yield one
         for speaker in speakers:
             speaker.__exit__()

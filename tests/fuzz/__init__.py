@@ -1,0 +1,1 @@
+"""Harnesses for coverage-guided fuzzing; run by hand, for as long as one likes."""

@@ -1,0 +1,204 @@
+"""`make run` from a fresh clone in an empty folder, as the README tells it."""
+
+import contextlib
+import multiprocessing
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from playwright.sync_api import Page
+
+from controller.demo.cluster import TECHNICIAN, THIS_MACHINE_NAME
+from tests.integration.browsing import browsing, sign_in
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+
+ROOT = Path(__file__).parents[2]
+FIRST_START_S = 180.0
+SECOND_START_S = 10.0
+STOP_S = 10.0
+
+
+class MakeRun:
+    """One `make run` in a clone, with its output."""
+
+    def __init__(self, clone: Path, state: Path) -> None:
+        self.clone = clone
+        self.state = state
+        self.began_s = time.monotonic()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self.log = state.with_suffix(".log")
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                ["make", "run", f"STATE={state}"],
+                cwd=clone,
+                env={**_plain_environment(), "PORT": str(port)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def said(self) -> str:
+        return self.log.read_text("utf-8", "replace")
+
+    def await_ready(self, within_s: float) -> float:
+        """Seconds until /healthz answered."""
+        while True:
+            took_s = time.monotonic() - self.began_s
+            with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/healthz", timeout=2.0):
+                return took_s
+            assert self.process.poll() is None, self.said()[-2000:]
+            assert took_s < within_s, f"not ready after {took_s:.0f} s: {self.said()[-2000:]}"
+            time.sleep(0.2)
+
+    def password(self) -> str:
+        """As it was printed for the person who started it."""
+        for _ in range(100):
+            found = re.search(rf"^\s+{TECHNICIAN.login}\s+(\S+)", self.said(), re.MULTILINE)
+            if found:
+                return found[1]
+            time.sleep(0.2)
+        raise AssertionError(self.said())
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything that runs from the clone or on the state."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                words = " ".join(process.cmdline())
+                if process.pid != os.getpid() and (str(self.clone) in words or str(self.state) in words):
+                    found.append(process)
+        return found
+
+    def interrupt(self) -> float:
+        """Ctrl-C: the terminal sends it to the whole foreground group. Seconds until the command ended."""
+        began_s = time.monotonic()
+        os.killpg(self.process.pid, signal.SIGINT)
+        self.process.wait(30.0)
+        return time.monotonic() - began_s
+
+    def clean_up(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(10.0)
+        psutil.wait_procs(self.processes(), timeout=10.0)
+        for process in self.processes():
+            process.kill()
+
+
+def _plain_environment() -> dict[str, str]:
+    """Without the virtual environment that runs the tests."""
+    known = {
+        key: value for key, value in os.environ.items() if not key.startswith(("FABFLEET_", "MAKE", "VIRTUAL_ENV"))
+    }
+    ours = str(Path(sys.executable).parent)
+    known["PATH"] = os.pathsep.join(part for part in known["PATH"].split(os.pathsep) if part != ours)
+    return {key: value for key, value in known.items() if key not in ("HOST", "PORT", "STATE", "PYTHONPATH")}
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("make") / "fabfleet"
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(folder)], check=True)
+    return folder
+
+
+@pytest.fixture
+def run(clone: Path, tmp_path: Path) -> Iterator[MakeRun]:
+    run = MakeRun(clone, tmp_path / "state")
+    try:
+        yield run
+    finally:
+        run.clean_up()
+
+
+@contextlib.contextmanager
+def loaded() -> Iterator[None]:
+    """Every core is busy meanwhile."""
+    until_s = time.monotonic() + 60.0
+    burners = [multiprocessing.Process(target=_burn, args=(until_s,), daemon=True) for _ in range(os.cpu_count() or 1)]
+    for burner in burners:
+        burner.start()
+    try:
+        yield
+    finally:
+        for burner in burners:
+            burner.kill()
+            burner.join()
+
+
+def _burn(until_s: float) -> None:
+    while time.monotonic() < until_s:
+        pass
+
+
+def shown_cpu(page: Page) -> float:
+    """The processor load as the page shows it, in per cent."""
+    text = page.locator('[data-metric="cpu"] .v').inner_text()
+    found = re.search(r"\d+(?:[.,]\d+)?", text)
+    assert found, text
+    return float(found[0].replace(",", "."))
+
+
+def wait_for_cpu(page: Page, low: float, high: float, within_s: float) -> float:
+    """Watch the live page, never reloading it, until it shows a load between the two."""
+    deadline_s = time.monotonic() + within_s
+    while not low <= (shown := shown_cpu(page)) <= high:
+        assert time.monotonic() < deadline_s, f"the page shows {shown} %, not {low} to {high} %"
+        page.wait_for_timeout(250)
+    return shown
+
+
+def test_fresh_clone_runs_and_shows_this_machine_s_real_load_live(run: MakeRun) -> None:
+    run.await_ready(FIRST_START_S)
+    with browsing() as page:
+        sign_in(page, run.url, TECHNICIAN.login, run.password())
+        page.get_by_role("link", name=re.compile(rf"^{THIS_MACHINE_NAME}(?!:)")).first.click()
+        page.locator("#drawer").get_by_role("link").first.wait_for()
+        page.goto(
+            run.url
+            + str(page.get_by_role("link", name=re.compile(rf"^{THIS_MACHINE_NAME}(?!:)")).first.get_attribute("href"))
+        )
+        page.locator('[data-metric="cpu"] .v').wait_for()
+        with loaded():
+            busy = wait_for_cpu(page, 90.0, 100.0, 45.0)
+        wait_for_cpu(page, 0.0, busy - 10.0, 90.0)
+    assert run.interrupt() < STOP_S
+    assert run.processes() == []
+
+
+def test_second_start_on_a_fresh_state_is_ready_within_10_s(run: MakeRun) -> None:
+    run.await_ready(SECOND_START_S)
+    assert run.interrupt() < STOP_S
+    assert run.processes() == []
+
+
+def test_nothing_is_left_running_when_the_demo_is_killed(run: MakeRun) -> None:
+    run.await_ready(60.0)
+    run.password()  # by now all its children run
+    demo = next(process for process in run.processes() if "demo" in process.cmdline())
+    assert len(demo.children(recursive=True)) >= 4
+    demo.kill()
+    _, alive = psutil.wait_procs(run.processes(), timeout=STOP_S)
+    assert alive == []
+
+
+def test_nothing_is_left_running_when_make_is_killed(run: MakeRun) -> None:
+    run.await_ready(60.0)
+    run.password()
+    run.process.kill()
+    _, alive = psutil.wait_procs(run.processes(), timeout=STOP_S)
+    assert alive == []
