@@ -1,5 +1,6 @@
 """Numbers, times and ages as people of each language write them. static/format.js says the same in the page."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -14,6 +15,7 @@ HANOI = timezone(timedelta(hours=7), "+07")
 """The schools' wall clock. Vietnam has no summer time."""
 NOTHING = "—"
 _SECOND, _DAY = 1_000, 86_400_000
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?Z")
 _TIMES_MS = {"s": 1_000, "min": 60_000, "h": 3_600_000}
 SCALED = frozenset({*_TIMES_MS, "By"})
 """Units that are not shown as they are: times become durations, bytes are scaled."""
@@ -33,7 +35,7 @@ class Shown:
 
 def decimals(value: float) -> int:
     """Whole numbers bare, small ones to a tenth, from 100 on none: what a reading is good for."""
-    return 0 if isinstance(value, int) or abs(value) >= 99.95 else 1
+    return 0 if abs(value) >= 99.95 or float(value).is_integer() else 1
 
 
 def shown(value: Value | None, unit: str, language: Language) -> Shown:
@@ -43,13 +45,20 @@ def shown(value: Value | None, unit: str, language: Language) -> Shown:
     if isinstance(value, bool):
         return Shown(str(language.t("yes") if value else language.t("no")))
     if isinstance(value, str):
-        return Shown(value)
+        return Shown(_local_instant(value))
     if unit in _TIMES_MS and value * _TIMES_MS[unit] >= 60_000:
         return Shown(duration(int(value * _TIMES_MS[unit]), language))
     if unit == "By":
         return _bytes(value, language.code)
     places = decimals(value)
     return Shown(number(value, language.code, places), symbol(unit, language.code) if unit in UNITS else unit)
+
+
+def _local_instant(text: str) -> str:
+    """A time in UTC on the schools' wall clock, day first; any other text as it is."""
+    if not _INSTANT.fullmatch(text):
+        return text
+    return f"{datetime.fromisoformat(text).astimezone(HANOI):%H:%M, %d/%m/%Y}"
 
 
 def _bytes(value: float, code: str) -> Shown:

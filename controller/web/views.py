@@ -54,6 +54,9 @@ class SchoolGroup:
 
 @dataclass(frozen=True, slots=True)
 class AttentionEntry:
+    """One cause. `key` names it in the page, so that the focus stays on it when the list is renewed."""
+
+    key: str
     state: str
     title: str
     where: str
@@ -89,6 +92,11 @@ class RoomPage:
     cut_off: tuple[CutOff, ...]
     troubled: tuple[TileView, ...]
     healthy: tuple[tuple[str, tuple[TileView, ...]], ...]
+
+    @property
+    def fine(self) -> bool:
+        """Whether any device runs well."""
+        return any(devices for _, devices in self.healthy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,9 +235,12 @@ def _entry(each: Attention, language: Language) -> AttentionEntry:
     where = "\u00a0· ".join(tidy(part) for part in (first.room, first.school) if part)
     why = reason_text(each.reason, language)
     if not each.by_agent:
-        return AttentionEntry(each.state.value, tidy(first.name), where, why, each.since_ms, f"/devices/{first.id}")
+        return AttentionEntry(
+            f"d{first.id}", each.state.value, tidy(first.name), where, why, each.since_ms, f"/devices/{first.id}"
+        )
     count = language.tn("{n} device cut off", "{n} devices cut off", len(each.devices))
     return AttentionEntry(
+        key=f"g{first.agent_id}",
         state=each.state.value,
         title=str(language.t("Agent {name}", name=first.agent)),
         where=where,

@@ -2,7 +2,8 @@
 import { clock, dateTime, now, shownText } from "./format.js";
 import { language } from "./words.js";
 
-const DAY_S = 86_400, COLOURS = ["--accent", "--warn-fill", "--ok", "--care"], DASHES = [undefined, [6, 4], [2, 4], [9, 3, 2, 3]];
+const DAY_S = 86_400, SHORTEST_S = 900, ZONE_S = 25_200, STEPS_S = [120, 300, 600, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200];
+const COLOURS = ["--accent", "--warn-fill", "--ok", "--care"], DASHES = [undefined, [6, 4], [2, 4], [9, 3, 2, 3]];
 const charts = new Map();
 
 const css = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -52,9 +53,16 @@ function bands(u) {
   if (key) key.hidden = !found.length;
 }
 
+/** The last 24 hours; of a young device from its first value on, so that there is something to see. */
+function span(u) {
+  const end = now() / 1000, first = u.data[0].length ? u.data[0][0] : end;
+  return [Math.max(end - DAY_S, Math.min(first, end - SHORTEST_S)), end];
+}
+
 function ticks(u) {
-  const step = u.width < 500 ? 21_600 : 14_400, zone = 25_200, marks = [];
-  for (let x = Math.ceil((u.scales.x.min + zone) / step) * step - zone; x <= u.scales.x.max; x += step) marks.push(x);
+  const { min, max } = u.scales.x, wanted = (max - min) / Math.max(3, u.width / 110);
+  const step = STEPS_S.find(each => each >= wanted) || DAY_S, marks = [];
+  for (let x = Math.ceil((min + ZONE_S) / step) * step - ZONE_S; x <= max; x += step) marks.push(x);
   return marks;
 }
 
@@ -68,11 +76,11 @@ function options(box, content, unit) {
   };
   return {
     width: Math.max(plot.clientWidth, 200), height: 160, legend: { show: false }, cursor: { y: false, points: { size: 7 } }, padding: [8, 6, 0, 0],
-    scales: { x: { time: true, range: () => [now() / 1000 - DAY_S, now() / 1000] }, y: { range: range(unit) } },
+    scales: { x: { time: true, range: span }, y: { range: range(unit) } },
     hooks: { drawClear: [bands], setCursor: [tell] },
     axes: [{ ...axis, size: 26, splits: ticks, values: (u, xs) => xs.map(x => clock(x * 1000)) },
       { ...axis, size: 52, space: 30, values: (u, ys) => ys.map(y => unit === "By" ? shownText(y, unit) : y.toLocaleString(language, { maximumFractionDigits: 1 })) }],
-    series: [{}, ...content.lines.map((line, k) => ({ label: line.label, stroke: css(COLOURS[k % 4]), width: 2, dash: DASHES[k % 4], spanGaps: false, points: { show: false } }))],
+    series: [{}, ...content.lines.map((line, k) => ({ label: line.label, stroke: css(COLOURS[k % 4]), width: 2, dash: DASHES[k % 4], spanGaps: false, points: { show: (u, k) => u.data[k].filter(y => typeof y === "number").length < 3, size: 6 } }))],
   };
 }
 

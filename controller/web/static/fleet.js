@@ -9,7 +9,7 @@ const fleet = document.getElementById("fleet"), rail = document.getElementById("
 const search = document.getElementById("search"), nothing = document.getElementById("nothing");
 const stats = [...document.querySelectorAll("[data-filter]")], filters = new Set();
 const tiles = new Map(), schools = new Map();
-let order = [], current = null, pending = new Map(), scheduled = false, news = [];
+let order = [], current = null, pending = new Map(), scheduled = false, news = [], unfolded = false;
 
 // -- What is in the page ---------------------------------------------------------------------------------------------
 
@@ -128,7 +128,13 @@ document.addEventListener("live:devices", event => {
   }
   if (!scheduled) { scheduled = true; requestAnimationFrame(patch); }
 });
+document.addEventListener("htmx:beforeSwap", event => {
+  const more = rail.querySelector("details");
+  if (event.detail.target === rail) unfolded = Boolean(more && more.open);
+});
 document.addEventListener("htmx:afterSettle", event => {
+  const more = rail.querySelector("details");
+  if (more && event.detail.target === rail) more.open = unfolded;
   if (event.detail.target !== fleet) return;
   index();
   totals();

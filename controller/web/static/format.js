@@ -18,7 +18,7 @@ export function number(value, decimals = 0) {
 export function shown(value, unit) {
   if (value === null || value === undefined) return ["—", ""];
   if (typeof value === "boolean") return [value ? t("yes") : t("no"), ""];
-  if (typeof value === "string") return [value, ""];
+  if (typeof value === "string") return [localInstant(value), ""];
   if (unit in TIMES && value * TIMES[unit] >= 60_000) return [duration(value * TIMES[unit]), ""];
   if (unit === "By") return bytes(value);
   return [number(value, places(value)), symbol(unit)];
@@ -27,6 +27,13 @@ export function shown(value, unit) {
 export function shownText(value, unit) {
   const [text, behind] = shown(value, unit);
   return behind ? text + NBSP + behind : text;
+}
+
+/** A time in UTC on the schools' wall clock; any other text as it is. */
+function localInstant(text) {
+  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?Z$/.test(text)) return text;
+  const at = new Date(text);
+  return `${clock(at)}, ${DAY_MONTH_YEAR.format(at)}`;
 }
 
 function bytes(value) {
@@ -54,6 +61,7 @@ export function age(at) {
 const part = (options, locale = "en-GB") => new Intl.DateTimeFormat(locale, { timeZone: ZONE, ...options });
 const HOUR_MINUTE = part({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const SECOND = part({ hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const DAY_MONTH_YEAR = part({ day: "2-digit", month: "2-digit", year: "numeric" });
 const YEAR = part({ year: "numeric" });
 const DATE = language === "en" ? part({ day: "numeric", month: "short" }, "en") : part({ day: "2-digit", month: "2-digit" });
 

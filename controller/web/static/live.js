@@ -100,7 +100,7 @@ export function watch(id) {
   if (source) open();
 }
 
-/** Put a value through a live page at most once per `ms`, the last call winning. */
+/** A function that does `work` soon after it is called, at most once per `ms`. */
 export function eased(work, ms) {
   let timer = 0, last = -ms;
   return () => {

@@ -4,9 +4,12 @@ import { t } from "./words.js";
 
 const QUALITY = { good: () => "", stale: () => t("Stale value,"), bad: () => t("Not to be trusted,") };
 
+const LONG_TEXT = 8;
+
 function putValue(box, [at, value, quality]) {
   const [text, unit] = shown(value, box.dataset.u), place = box.querySelector(".v");
   const small = place.querySelector("small");
+  if (place.tagName === "DD") place.classList.toggle("long", text.length > LONG_TEXT);
   if (small && unit) {
     place.firstChild.nodeValue = text + "\u00a0";
     if (small.textContent !== unit) small.textContent = unit;
