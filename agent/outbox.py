@@ -122,9 +122,9 @@ class Outbox:
                 epoch = self._epoch
                 try:
                     number = self._write(self._waiting[0])
-                except ContractError:
+                except ValueError as error:  # ContractError, or what JSON cannot say
                     self._waiting.popleft()
-                    raise
+                    raise ContractError(str(error)) from None
                 except CannotWrite:
                     if epoch != self._epoch:
                         continue  # the file was damaged; its successor is tried at once
