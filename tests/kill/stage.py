@@ -75,11 +75,15 @@ class Stage:
             engine.dispose()
 
     @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
     def plan(self) -> Path:
         return self.state / "simulate" / "agents.jsonl"
 
     def start_controller(self, wait: bool = True) -> None:
-        command = Command("controller", self._cli("serve"), self.state / "controller.log", self._environment)
+        command = Command("controller", self.cli("serve"), self.state / "controller.log", self._environment)
         self.controller = Child(command)
         if wait:
             eventually(self.ready, 60.0, "the controller is ready")
@@ -87,7 +91,7 @@ class Stage:
     def ready(self) -> bool:
         assert self.controller is not None
         assert self.controller.running, self.controller.last_words()
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{HOST}:{self.port}/readyz", timeout=2.0):
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/readyz", timeout=2.0):
             return True
         return False
 
@@ -128,9 +132,6 @@ class Stage:
         self.stop(self.agents)
 
     def cli(self, *arguments: str) -> tuple[str, ...]:
-        return self._cli(*arguments)
-
-    def _cli(self, *arguments: str) -> tuple[str, ...]:
         return (sys.executable, "-m", "controller.cli", *arguments)
 
     @property
