@@ -49,13 +49,13 @@ $(VENV)/all.stamp: requirements/dev.lock pyproject.toml | $(BIN)/python
 	@touch $(VENV)/run.stamp $@
 
 %.mo: %.po | $(VENV)/run.stamp
-	@$(BIN)/pybabel --quiet compile -i $< -o $@
+	@$(BIN)/python -m tools.translations
 
 assets: | $(VENV)/run.stamp
 	@$(BIN)/python -m tools.assets
 
 packages:
-	@tools/debian-packages.sh
+	@PYTHON="$(PYTHON)" tools/debian-packages.sh
 
 setup: $(VENV)/all.stamp
 
@@ -80,7 +80,7 @@ check: $(VENV)/all.stamp
 
 test: packages $(VENV)/all.stamp $(MO) assets check
 	@echo "==> Tests"
-	@$(BIN)/pytest -n 2 --dist loadgroup -m "not soak" $(ARGS)
+	@HIL_REQUIRE=1 $(BIN)/pytest -n 2 --dist loadgroup -m "not soak" $(ARGS)
 
 soak: packages $(VENV)/all.stamp $(MO) assets
 	@echo "==> Tests at full size: an hour of kills and the other long ones"
@@ -90,4 +90,4 @@ hil: packages $(VENV)/all.stamp
 	@$(BIN)/python -m hil $(ARGS)
 
 bench: $(VENV)/all.stamp
-	@$(BIN)/python -m $(if $(NAME),bench.$(NAME),bench) $(ARGS)
+	@$(BIN)/python -m bench$(addprefix .,$(NAME)) $(ARGS)

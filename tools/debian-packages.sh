@@ -2,15 +2,17 @@
 # The Debian packages that the tests need beside Python: installs the missing ones as root, else names them and fails.
 set -eu
 
-# package:command, where having the command is enough, wherever it came from
-needed="chromium:chromium git:git mosquitto:mosquitto procps:pgrep"
+# package:proof, where the proof is a command, or a file for what has none; it counts wherever it came from
+needed="chromium:chromium gcc:gcc git:git iproute2:ip libelf-dev:/usr/include/libelf.h
+        libsimavr-dev:/usr/include/simavr/sim_avr.h procps:pgrep"
 
 PATH="$PATH:/usr/sbin:/sbin"
 missing=""
 for pair in $needed; do
-    command -v "${pair#*:}" >/dev/null 2>&1 || missing="$missing ${pair%%:*}"
+    proof="${pair#*:}"
+    command -v "$proof" >/dev/null 2>&1 || [ -e "$proof" ] || missing="$missing ${pair%%:*}"
 done
-python3 -c "import ensurepip, venv" 2>/dev/null || missing="$missing python3-venv"
+"${PYTHON:-python3}" -c "import ensurepip, venv" 2>/dev/null || missing="$missing python3-venv"
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" -ne 0 ]; then
@@ -18,7 +20,7 @@ if [ "$(id -u)" -ne 0 ]; then
     echo "Install them:  sudo apt install$missing" >&2
     exit 1
 fi
-echo "Installing Debian packages:$missing"
+echo "==> Debian packages:$missing"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 # shellcheck disable=SC2086

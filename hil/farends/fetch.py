@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hil.farends.child import ROOT
+from tools.assets import npm_command
 
 CACHE = ROOT / ".cache" / "farends"
 
@@ -29,7 +30,7 @@ def npm_package(name: str, version: str, sha512: str) -> Path:
 
     def unpack(folder: Path) -> None:
         folder.mkdir()
-        command = ["npm", "pack", "--silent", "--pack-destination", str(folder), f"{name}@{version}"]
+        command = [*npm_command(), "pack", "--silent", "--pack-destination", str(folder), f"{name}@{version}"]
         subprocess.run(command, check=True, capture_output=True, cwd=folder)
         archive = next(folder.glob("*.tgz"))
         if hashlib.sha512(archive.read_bytes()).hexdigest() != sha512:
