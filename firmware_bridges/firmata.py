@@ -8,7 +8,7 @@ its board is given a link and whole messages here, and nothing of that is used.
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import pyfirmata2
 from pyfirmata2 import pyfirmata2 as protocol
@@ -103,17 +103,17 @@ class FirmataBridge:
 
     def _meet(self) -> None:
         """Wait for a board that starts, then learn what its pins can do: that answer is also where both are in step."""
-        deadline = self._clock() + self._boot_s
+        garbage, deadline = self._core.garbage, self._clock() + self._boot_s
         while not self._board.answers:
             self._board.send_sysex(protocol.REPORT_FIRMWARE, [])
             probe_until = min(self._clock() + _PROBE_S, deadline)
             self._pump(lambda: self._board.answers > 0, probe_until)
             if self._clock() >= deadline:
-                self._give_up("no Firmata answers here", self._boot_s)
+                self._give_up("no Firmata answers here", self._boot_s, garbage)
         self._board.send_sysex(protocol.CAPABILITY_QUERY, [])
-        deadline = self._clock() + self._reply_s
+        garbage, deadline = self._core.garbage, self._clock() + self._reply_s
         if not self._pump(lambda: self._board.known, deadline):
-            self._give_up("does not say what its pins can do", self._reply_s)
+            self._give_up("does not say what its pins can do", self._reply_s, garbage)
         self._board.answers = self._board.starts = 0
 
     def _set_up(self) -> None:
@@ -182,9 +182,9 @@ class FirmataBridge:
     def _in_step(self) -> None:
         """Ask for the firmware's name and wait for it: then all that was sent before is done and told."""
         self._board.send_sysex(protocol.REPORT_FIRMWARE, [])
-        wanted = self._board.answers + 1
+        garbage, wanted = self._core.garbage, self._board.answers + 1
         if not self._pump(lambda: self._board.answers >= wanted, self._clock() + self._reply_s):
-            self._give_up("no answer", self._reply_s)
+            self._give_up("no answer", self._reply_s, garbage)
         if self._board.starts:
             raise LinkLost(f"{self._endpoint}: the board restarted")
 
@@ -202,9 +202,9 @@ class FirmataBridge:
                     self._core.garbage += len(message)
         return True
 
-    def _give_up(self, what: str, after_s: float) -> None:
-        if self._core.garbage:
-            garbage, self._core.garbage = self._core.garbage, 0
+    def _give_up(self, what: str, after_s: float, garbage_before: int) -> NoReturn:
+        garbage = self._core.garbage - garbage_before
+        if garbage:
             raise BadReply(f"{self._endpoint}: {what} in {after_s:g} s, but {garbage} bytes that are not Firmata")
         raise LinkLost(f"{self._endpoint}: {what} in {after_s:g} s")
 

@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from device_profiles.profile import load as load_profile
+from device_profiles.profile import slugs
 from firmware_bridges.base import BadReply, LinkLost, Refused
 from firmware_bridges.pjlink import Found, NoticeListener, PjlinkBridge, Told, search
 from hil.farends.child import ROOT, Child
 from hil.farends.dialogue import load
 from hil.farends.fetch import python_packages
 from hil.farends.projector_model import Projector, Settings
-from hil.unattended import Unattended, resources
+from hil.unattended import Unattended, resources, undeclared
 
 pytestmark = pytest.mark.hil
 
@@ -354,6 +356,24 @@ def test_peer_that_is_no_projector_is_told_as_such() -> None:
 def test_endpoint_that_is_no_tcp_address_is_refused_at_once(endpoint: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         PjlinkBridge(endpoint, {})
+
+
+@pytest.mark.parametrize("slug", [slug for slug in slugs() if load_profile(slug).bridge == "pjlink"])
+def test_profile_declares_what_the_bridge_gives_and_every_action_is_carried_out(start: Start, slug: str) -> None:
+    profile = load_profile(slug)
+    pjclass = "2" if profile.metric("serial-number") else "1"
+    bridge = PjlinkBridge(start("--pjclass", pjclass).endpoint, {**profile.options, **QUICK})
+    device = Unattended(bridge)
+    device.until()
+    bridge.execute("power-on", {})
+    values = device.until(lambda values: values["power"] == "on")
+    surplus = [] if profile.metric("fan-state") else [name for name in values if name.endswith("-state")]
+    assert undeclared(profile, values) == surplus
+    assert set(profile.actions) == {"power-on", "power-off", "input", "mute"}
+    bridge.execute("input", {"input": "31"})
+    bridge.execute("mute", {"on": True})
+    bridge.execute("power-off", {})
+    bridge.close()
 
 
 FOREIGN = {

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from contract.model import Value
+from device_profiles.profile import DeviceProfile
 from firmware_bridges.base import BadReply, Bridge, BridgeError, LinkLost, Refused
 
 _KINDS: tuple[type[BridgeError], ...] = (LinkLost, BadReply, Refused)
@@ -44,7 +45,7 @@ class Unattended:
         self._fault = None
         return values
 
-    def until(self, wanted: Callable[[Values], bool] = bool, timeout_s: float = 20.0) -> Values:
+    def until(self, wanted: Callable[[Values], bool] = bool, timeout_s: float = 90.0) -> Values:
         """Poll until the values are as wanted. Raises TimeoutError."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
@@ -54,7 +55,7 @@ class Unattended:
             time.sleep(self._pause_s)
         raise TimeoutError(f"the readings did not become as wanted; faults: {self.words}")
 
-    def until_fault(self, fault: type[BridgeError], timeout_s: float = 20.0) -> None:
+    def until_fault(self, fault: type[BridgeError], timeout_s: float = 90.0) -> None:
         """Poll until this fault is reported. Raises TimeoutError."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
@@ -67,6 +68,12 @@ class Unattended:
         """The faults since this was last asked."""
         faults, self.faults = self.faults, []
         return faults
+
+
+def undeclared(profile: DeviceProfile, values: Values) -> list[str]:
+    """The metrics that a bridge gives and its profile does not declare as such."""
+    declared = {name: profile.metric(name) for name in values}
+    return [name for name, metric in declared.items() if metric is None or not metric.kind.holds(values[name])]
 
 
 def resources() -> tuple[int, int]:

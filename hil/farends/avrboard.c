@@ -4,7 +4,7 @@
  *
  * -s is the speed in real time, -l a symbolic link to the pty that stays the same when it is plugged in again.
  *
- * It tells on stdout:   port PATH | pin B5 1 MICROSECONDS | state B5 LEVEL DIRECTION | did ... | unknown ...
+ * It tells on stdout:   port PATH | awake (the first byte after a start) | pin B5 1 MICROSECONDS | state B5 LEVEL DIRECTION | did ... | unknown ...
  * (the microseconds are simulated). It is told on stdin, a line each:
  *
  *     adc CHANNEL MILLIVOLT             the voltage at an analog input
@@ -45,7 +45,7 @@ static avr_t *avr;
 static avr_irq_t *uart_in;
 static const char *link_path;
 static int master = -1, slave = -1;
-static int frozen, uart_ready = 1;
+static int frozen, asleep, uart_ready = 1;
 static unsigned char queue[QUEUE]; /* from the host, paced to the baud rate */
 static unsigned queue_read, queue_write;
 static struct wave waves[CHANNELS];
@@ -79,6 +79,11 @@ static void on_uart_out(struct avr_irq_t *irq, uint32_t value, void *param)
     (void)irq;
     (void)param;
     to_host(&byte, 1);
+    if (asleep) {
+        asleep = 0;
+        puts("awake");
+        fflush(stdout);
+    }
 }
 
 static void on_uart_ready(struct avr_irq_t *irq, uint32_t value, void *param)
@@ -170,7 +175,7 @@ static void restart(void)
     avr_reset(avr);
     avr_cycle_timer_register(avr, byte_cycles, feed, NULL);
     avr_cycle_timer_register(avr, wave_cycles, swing, NULL);
-    uart_ready = 1;
+    uart_ready = asleep = 1;
     queue_read = queue_write;
 }
 
@@ -331,7 +336,8 @@ static void run(double speed)
     for (;;) {
         read_orders();
         read_host();
-        if (frozen) {
+        if (frozen) { /* a UART keeps no more than two bytes for a processor that does not fetch them */
+            queue_read = queue_write;
             usleep(1000);
             began = seconds();
             first = avr->cycle;

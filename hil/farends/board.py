@@ -13,7 +13,9 @@ from hil.farends.child import ROOT, Child
 from hil.farends.fetch import cached, npm_package
 
 SOURCE = ROOT / "hil" / "farends" / "avrboard.c"
-DEBIAN_PACKAGES = ("gcc", "libelf-dev", "libsimavr-dev", "npm")
+DEBIAN_PACKAGES = ("gcc", "libelf-dev", "libsimavr-dev")
+BOOT_S = 90.0
+"""Real time: it takes 2 s when the computer keeps up."""
 _INCLUDE = "/usr/include/simavr"
 _SHA512 = (
     "c05f702618511babc38a70714ee1514778886950cc8c97dc7b6c16ec9c266d72"
@@ -53,9 +55,10 @@ class Board:
         self.start()
 
     def start(self) -> None:
-        """Begin anew after `child.kill()`."""
+        """Begin, or begin anew after `child.kill()`; returns when the firmware runs."""
+        Path(self.endpoint).unlink(missing_ok=True)
         self.child = Child(self._command)
-        self.child.wait_for("port")
+        self.child.wait_for("awake", timeout_s=BOOT_S)
 
     def tell(self, line: str) -> None:
         self.child.ask(line, "did")
