@@ -27,6 +27,8 @@ FORBIDDEN: Final = frozenset(
 )
 _COMMAND = re.compile(r"\s*(?:N\s*\d+\s+)?([A-Z])\s*(\d+)(?:\.\d+)?\s*(.*)", re.IGNORECASE)
 _WORD = re.compile(r"([A-Z])\s*([-+]?(?:\d+\.?\d*|\.\d+))\s*", re.IGNORECASE)
+_PLAIN = re.compile(r"(?:[A-Z] *[-+]?(?:\d+\.?\d*|\.\d+) *)*")
+"""What nearly every line is: read in one go."""
 _FLAG = re.compile(r"[A-Z]\s*", re.IGNORECASE)
 _HEATS: Final = {"M104": "nozzle", "M109": "nozzle", "M140": "bed", "M190": "bed", "M141": "chamber", "M191": "chamber"}
 _AXES: Final = ("X", "Y", "Z")
@@ -332,7 +334,11 @@ class _Clock:
 
 def _words(text: str) -> dict[str, float] | None:
     """Letters and numbers; a letter alone counts 0. None for a letter twice, or for anything else."""
-    words: dict[str, float] = {}
+    if _PLAIN.fullmatch(text):
+        pairs = _WORD.findall(text)
+        words = {letter: float(number) for letter, number in pairs}
+        return words if len(words) == len(pairs) else None
+    words = {}
     at = 0
     while at < len(text):
         found = _WORD.match(text, at) or _FLAG.match(text, at)
