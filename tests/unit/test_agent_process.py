@@ -1,0 +1,173 @@
+"""The agent as a process: what it loads, how it ends, what it says of itself."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from agent import VERSION
+from agent.control import ask
+from agent.errors import NotRunning
+
+ROOT = Path(__file__).parents[2]
+HEAVY = ("asyncio", "pydantic", "yaml", "ssl", "urllib.request", "msgspec", "sqlmodel")
+ENDPOINTS = ("sim:1", "127.0.0.1:1", "tcp://127.0.0.1:1")
+"""Each bridge takes one of them, and none of them leads anywhere."""
+CONFIG = """
+school = "school"
+agent = "agent"
+[broker]
+port = 1
+[[devices]]
+id = "computer"
+profile = "computer/classroom-pc"
+[[devices]]
+id = "network"
+profile = "network/uplink"
+[[devices]]
+id = "projector"
+profile = "demo/projector"
+endpoint = "sim:1"
+"""
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    folder = tmp_path / "agent"
+    folder.mkdir()
+    (folder / "agent.toml").write_text(CONFIG)
+    (folder / "credentials.json").write_text(json.dumps({"password": "p", "lease_key": "00"}))
+    return tmp_path
+
+
+def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "LANG": "C.UTF-8", "FABFLEET_LANGUAGE": "en"}
+    return subprocess.run(
+        [sys.executable, "-m", "agent", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=60,
+        check=False,
+    )
+
+
+def running(state: Path) -> "subprocess.Popen[bytes]":
+    """An agent that answers."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "agent", "run", "--state", str(state), "--die-with-parent"], stdin=subprocess.PIPE
+    )
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            ask(state / "agent", "status")
+        except NotRunning:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        else:
+            return process
+
+
+def test_agent_with_every_bridge_open_loads_nothing_heavy() -> None:
+    probe = f"""
+import sys
+from agent.frugal import save_memory
+save_memory()
+import agent.main, agent.doctor
+from agent.light_paho import import_paho
+import_paho(tls=False)
+from firmware_bridges import BRIDGES, bridge_for
+from firmware_bridges.base import BridgeError
+from device_profiles.profile import load, slugs
+for name in BRIDGES:
+    slug = next((slug for slug in slugs() if load(slug).bridge == name), None)
+    options = load(slug).options if slug else {{}}
+    bridge = None
+    for endpoint in {ENDPOINTS!r}:
+        try:
+            bridge = bridge or bridge_for(name, endpoint, options)
+        except ValueError:
+            continue
+    try:
+        bridge.open()
+        bridge.poll()
+    except BridgeError:
+        pass
+    bridge.close()
+print(",".join(name for name in {HEAVY!r} if name in sys.modules))
+"""
+    found = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=True)
+    assert found.stdout.strip() == ""
+
+
+def test_paho_is_left_with_working_tls_for_who_needs_it() -> None:
+    probe = """
+from agent.light_paho import import_paho
+paho = import_paho(tls=True)
+paho.Client(paho.CallbackAPIVersion.VERSION2).tls_set()
+import ssl, urllib.request
+assert ssl.SSLContext and urllib.request.urlopen
+"""
+    subprocess.run([sys.executable, "-c", probe], timeout=60, check=True)
+
+
+@pytest.mark.parametrize("end", ["parent", "term"])
+def test_agent_ends_within_three_seconds(state: Path, end: str) -> None:
+    with running(state) as process:
+        assert process.stdin
+        began = time.monotonic()
+        if end == "parent":
+            process.stdin.close()
+        else:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+    assert time.monotonic() - began < 3
+    assert not (state / "agent" / "control.json").exists()
+
+
+def test_agent_tells_how_it_is_and_carries_out_what_is_asked_at_the_machine(state: Path) -> None:
+    with running(state) as process:
+        told = command("status", "--state", str(state)).stdout
+        assert "agent    school/agent" in told
+        assert re.search(r"server   offline: no way to 127.0.0.1:1|server   offline: not connected", told)
+        done = command("do", "projector", "power-on", "--state", str(state))
+        assert (done.stdout.strip(), done.returncode) == ("done", 0)
+        refused = command("do", "projector", "fly", "--state", str(state))
+        assert (refused.stdout.strip(), refused.returncode) == ("refused no-such-action", 1)
+        examined = command("doctor", "--state", str(state))
+        assert examined.returncode == 1
+        assert re.search(r"fault +broker: 127.0.0.1:1: ", examined.stdout)
+        assert re.search(r"ok +device projector: open", examined.stdout)
+        process.terminate()
+
+
+def test_doctor_examines_an_agent_that_does_not_run(state: Path) -> None:
+    examined = command("doctor", "--state", str(state))
+    assert re.search(r"ok +device computer: \d+ values", examined.stdout)
+    assert re.search(r"fault +broker: 127.0.0.1:1: ", examined.stdout)
+    assert "Look at the network cable" in examined.stdout
+    (state / "agent" / "agent.toml").write_text("school = 1")
+    examined = command("doctor", "--state", str(state))
+    assert "school = 1: must be a text" in examined.stdout
+    assert examined.returncode == 1
+
+
+def test_commands_without_an_agent_say_so(tmp_path: Path) -> None:
+    told = command("status", "--state", str(tmp_path))
+    assert (told.returncode, told.stdout) == (2, "")
+    assert "no agent runs on" in told.stderr
+    told = command("run", "--state", str(tmp_path))
+    assert (told.returncode, "there is no such file" in told.stderr) == (2, True)
+
+
+def test_version_is_the_projects() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["version"] == VERSION

@@ -1,0 +1,208 @@
+"""One device's thread: whatever its bridge does, only that device suffers, and it is said."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.clock import Clock
+from agent.outbox import Outbox
+from agent.recorder import Recorder
+from agent.roster import Roster, profile_entry
+from agent.worker import INBOX, Execute, Patience, Worker, retry_ms
+from contract.messages import BridgeState, DeviceEntry, Report
+from contract.model import Command, Value
+from contract.wire import decode
+from device_profiles.profile import DeviceProfile, load
+from firmware_bridges.base import BadReply, LinkLost
+from tests.fakes import FakeBridge
+
+QUICK = Patience(bad_replies=3, parked_after=5, retry_ms=10, retry_most_ms=20, parked_ms=30, hung_ms=100)
+WAIT_S = 10.0
+
+
+def quick_profile() -> DeviceProfile:
+    return replace(load("demo/projector"), poll_s=0.05)
+
+
+class Shop:
+    """Workers with fake bridges on a true outbox."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = Clock()
+        self.outbox = Outbox(folder / "outbox.db", self.clock.now_ms)
+        self.roster = Roster()
+        self.recorder = Recorder(self.outbox, self.clock)
+        self.commands: list[tuple[Command, bool]] = []
+        self.workers: list[Worker] = []
+
+    def worker(self, bridge: FakeBridge, device_id: str = "d") -> Worker:
+        profile = quick_profile()
+        entry = DeviceEntry(device_id, device_id, profile.digest, BridgeState.STARTING)
+        self.roster.declare(entry, profile_entry(profile))
+        worker = Worker(
+            device_id,
+            profile,
+            lambda: bridge,
+            recorder=self.recorder,
+            roster=self.roster,
+            clock=self.clock,
+            carry_out=self.carry_out,
+            patience=QUICK,
+            chance=lambda: 0.5,
+        )
+        self.workers.append(worker)
+        worker.start()
+        return worker
+
+    def carry_out(self, command: Command, execute: Execute | None) -> None:
+        self.commands.append((command, execute is not None))
+        if execute:
+            execute(command.action, command.args)
+
+    def state(self, device_id: str = "d") -> BridgeState:
+        device = self.roster.device(device_id)
+        assert device
+        return device.state
+
+    def stop(self) -> None:
+        for worker in self.workers:
+            worker.stop()
+        assert all(worker.join(WAIT_S) for worker in self.workers)
+
+    def told(self) -> tuple[list[str], list[Value | None]]:
+        """Kinds of events, and values of the power metric."""
+        self.recorder.flush()
+        reports = [decode(Report, batch.payload) for batch in self.outbox.unacked()]
+        values = [value for report in reports for _, value in report.series.get("d", {}).get("temperature", ())]
+        return [event.kind for report in reports for event in report.events], values
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    shop = Shop(tmp_path)
+    yield shop
+    shop.outbox.close()
+
+
+def until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_worker_polls_and_reports_by_exception(shop: Shop) -> None:
+    bridge = FakeBridge({"temperature": 30.0})
+    shop.worker(bridge)
+    until(lambda: bridge.polled > 3)
+    bridge.values["temperature"] = 60.0
+    before = bridge.polled
+    until(lambda: bridge.polled > before + 2)
+    shop.stop()
+    assert shop.told() == ([], [30.0, 60.0])
+    assert (shop.state(), bridge.opened, bridge.closed) == (BridgeState.OPEN, 1, 1)
+
+
+def test_worker_parks_a_device_that_stays_lost_and_takes_it_back(shop: Shop) -> None:
+    bridge = FakeBridge({"temperature": 30.0})
+    shop.worker(bridge)
+    until(lambda: shop.state() is BridgeState.OPEN)
+    number = shop.roster.number
+    bridge.trouble = LinkLost("the cable is out")
+    until(lambda: shop.state() is BridgeState.PARKED)
+    device = shop.roster.device("d")
+    assert device is not None
+    assert (device.detail, device.since_ms > 0) == ("no contact: the cable is out", True)
+    assert shop.roster.number > number
+    bridge.trouble = None
+    until(lambda: shop.state() is BridgeState.OPEN)
+    shop.stop()
+    kinds, values = shop.told()
+    assert kinds == ["device-lost", "device-parked", "device-back"]
+    assert values == [30.0, None, 30.0]
+
+
+def test_worker_forgives_a_bad_reply_and_gives_up_on_many(shop: Shop) -> None:
+    bridge = FakeBridge({"temperature": 30.0})
+    shop.worker(bridge)
+    until(lambda: bridge.polled > 1)
+    bridge.trouble = BadReply("?")
+    until(lambda: shop.state() is BridgeState.LOST)
+    bridge.trouble = None
+    until(lambda: shop.state() is BridgeState.OPEN)
+    shop.stop()
+    assert bridge.opened == 2
+    assert shop.told()[0] == ["device-lost", "device-back"]
+
+
+def test_worker_survives_a_bridge_that_breaks_its_contract(shop: Shop) -> None:
+    bridge = FakeBridge({"temperature": 30.0})
+    bridge.trouble = ZeroDivisionError("oops")
+    shop.worker(bridge)
+    until(lambda: shop.state() is BridgeState.LOST)
+    device = shop.roster.device("d")
+    assert device is not None
+    assert "ZeroDivisionError" in device.detail
+    bridge.trouble = None
+    until(lambda: shop.state() is BridgeState.OPEN)
+    shop.stop()
+
+
+def test_worker_that_hangs_is_reported_and_harms_no_other(shop: Shop) -> None:
+    stuck, fine = FakeBridge({"temperature": 30.0}), FakeBridge({"temperature": 1.0})
+    stuck.hang = threading.Event()
+    hanging = shop.worker(stuck)
+    shop.worker(fine, "fine")
+    until(lambda: stuck.polled)
+    deadline = time.monotonic() + WAIT_S
+    while shop.state() is not BridgeState.LOST:
+        assert time.monotonic() < deadline
+        hanging.check_hung()
+        time.sleep(0.01)
+    before = fine.polled
+    until(lambda: fine.polled > before + 2)
+    assert (shop.state("fine"), hanging.join(0.0)) == (BridgeState.OPEN, False)
+    stuck.hang.set()
+    until(lambda: shop.state() is BridgeState.OPEN)
+    shop.stop()
+    assert shop.told()[0] == ["device-lost", "device-back"]
+
+
+def test_worker_carries_out_commands_between_polls_and_looks_at_once(shop: Shop) -> None:
+    bridge = FakeBridge({"temperature": 30.0})
+    worker = shop.worker(bridge)
+    until(lambda: shop.state() is BridgeState.OPEN)
+    assert worker.submit(Command("c-1", "d", "power-on"))
+    until(lambda: bridge.executed)
+    shop.stop()
+    assert [command.id for command, _ in shop.commands] == ["c-1"]
+    assert bridge.executed == [("power-on", {})]
+
+
+def test_worker_takes_only_so_many_commands(shop: Shop) -> None:
+    bridge = FakeBridge({})
+    bridge.hang = threading.Event()
+    worker = shop.worker(bridge)
+    until(lambda: bridge.polled)
+    taken = [worker.submit(Command(f"c-{i}", "d", "power-on")) for i in range(INBOX + 5)]
+    assert taken == [True] * INBOX + [False] * 5
+    worker.stop()
+    bridge.hang.set()
+    shop.stop()
+
+
+@given(st.integers(1, 1_000), st.floats(0, 1))
+def test_retry_waits_longer_each_time_up_to_the_parking_time(failures: int, chance: float) -> None:
+    patience = Patience()
+    wait_ms = retry_ms(failures, patience, lambda: chance)
+    if failures >= patience.parked_after:
+        assert patience.parked_ms / 2 <= wait_ms <= patience.parked_ms
+    else:
+        step = min(patience.retry_most_ms, patience.retry_ms * 2 ** (failures - 1))
+        assert step // 2 <= wait_ms <= step
