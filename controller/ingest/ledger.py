@@ -13,6 +13,10 @@ _LEDGER: Table = Ledger.__table__  # type: ignore[attr-defined]  # SQLModel does
 _BATCH: Table = Batch.__table__  # type: ignore[attr-defined]
 
 
+_REMEMBERED = 20_000
+"""Epochs kept in memory; an agent has a new one with each start."""
+
+
 @dataclass(slots=True)
 class Counts:
     """What became of items. produced = accepted + quarantined + rejected + given_up."""
@@ -93,6 +97,8 @@ class LedgerBook:
         """After the commit."""
         self._touched.clear()
         self._entries.clear()
+        if len(self._epochs) > _REMEMBERED:
+            self._epochs.clear()
 
     def new_batch(self, connection: Connection) -> int:
         """A batch id never used before."""
@@ -113,7 +119,10 @@ class LedgerBook:
 
     def known_epoch(self, connection: Connection, agent_id: int, epoch: str) -> Epoch | None:
         """The account of that epoch if there is one."""
-        return self._epochs.get((agent_id, epoch)) or self._load(connection, agent_id, epoch)
+        found = self._epochs.get((agent_id, epoch)) or self._load(connection, agent_id, epoch)
+        if found is not None:
+            self._epochs[agent_id, epoch] = found
+        return found
 
     def seen(self, connection: Connection, epoch: Epoch, first: int, number: int) -> Seen | None:
         """What the ledger knows of numbers that it has taken; None if it keeps their batches no more."""
@@ -149,6 +158,8 @@ class LedgerBook:
 
     def refusals(self, connection: Connection, epoch: Epoch, most: int) -> tuple[Refusal, ...]:
         """The newest batches of an epoch that were refused, as far as they are kept."""
+        if not epoch.counts.quarantined:
+            return ()
         found = connection.execute(
             select(_BATCH.c.number, _BATCH.c.refused)
             .where(_BATCH.c.ledger_id == epoch.id, _BATCH.c.refused != "")

@@ -93,7 +93,8 @@ class Link:
         was_connected = self._connected.is_set()
         self._connected.clear()
         if was_connected:
-            log.warning("connection to the broker lost: %s", reason)
+            if reason.is_failure:
+                log.warning("connection to the broker lost: %s", reason)
             self._told(False)
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:

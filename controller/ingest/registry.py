@@ -95,8 +95,8 @@ class Registry:
         return known[metric]
 
     def apply(self, connection: Connection, agent: AgentState, inventory: Inventory, received_ms: int) -> bool:
-        """Take over an inventory; False if it is an older one of the same epoch."""
-        if inventory.epoch == agent.inventory_epoch and inventory.number < agent.inventory_number:
+        """Take over an inventory; False if it is not newer than the last of the same epoch."""
+        if inventory.epoch == agent.inventory_epoch and inventory.number <= agent.inventory_number:
             return False
         self._declare(connection, agent, inventory)
         ids = dict(connection.execute(select(_DEVICE.c.slug, _DEVICE.c.id).where(_DEVICE.c.agent_id == agent.id)).all())

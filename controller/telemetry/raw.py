@@ -6,6 +6,6 @@ from sqlalchemy import Connection
 
 
 def raw_cursor(connection: Connection) -> sqlite3.Cursor:
-    """A cursor of the driver's own, in the connection's transaction."""
+    """A cursor of the driver's own, in the connection's transaction. Begin one first: SQLAlchemy does not see ours."""
     cursor: sqlite3.Cursor = connection.connection.cursor()  # type: ignore[assignment]  # SQLite's driver
     return cursor

@@ -13,7 +13,7 @@ import pytest
 from contract.messages import Held, Presence, Status, encode
 from contract.model import CommandStatus, Event, Gap, Outcome
 from contract.topics import Channel
-from controller.ingest.verify import verify
+from controller.ingest.verify import main, verify
 from tests.integration.mqtt import eventually
 from tests.integration.plant import EPOCH, ME, OTHER, Clock, Plant, batch, settle
 
@@ -378,3 +378,30 @@ def test_verify_names_what_is_missing_changed_or_stray(plant: Plant) -> None:
     assert epoch.unbalanced == [4]
     assert result.stray_rows == 1
     assert not result.ok
+
+
+def test_a_presence_that_changed_while_the_controller_was_down_is_known_after_its_start(plant: Plant) -> None:
+    will = Status(EPOCH, Presence.OFFLINE, 1, "1.0", plant.clock())
+    with plant.agent(will=will) as agent:
+        agent.online()
+        eventually(lambda: plant.rows("SELECT 1 FROM agent WHERE presence = 'online'"), "online")
+        plant.ingest.stop()
+        agent.client.vanish()
+        plant.restart_ingest()
+        eventually(lambda: plant.rows("SELECT 1 FROM agent WHERE presence = 'offline'"), "the broker has kept the will")
+
+
+def test_verify_prints_a_report_and_tells_by_its_exit_code(plant: Plant, capsys: pytest.CaptureFixture[str]) -> None:
+    with plant.agent() as agent:
+        agent.inventory()
+        agent.report({"pc": {"cpu": [(0, 1.0)]}})
+        agent.acked(1)
+        assert main(plant.engine) == 0
+        printed = capsys.readouterr().out
+        assert f"ok  alpha/room-1 {EPOCH} 1..1: produced 1 = accepted 1" in printed
+        assert "nothing is missing" in printed
+        agent.number += 1
+        agent.report({"pc": {"cpu": [(0, 1.0)]}})
+        agent.acked(3)
+        assert main(plant.engine) == 1
+        assert "missing numbers: 2" in capsys.readouterr().out

@@ -1,0 +1,145 @@
+"""Readings of the past: few points of many, over days, and only as long as they are kept."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from controller.database import make_engine, migrate, sqlite_url
+from controller.fleet.tables import Agent, Device, School, Series
+from controller.ingest.tables import Batch, DeclaredGap, Ledger
+from controller.ingest.verify import verify
+from controller.telemetry import retention
+from controller.telemetry.checksum import Row
+from controller.telemetry.days import DAY_MS, DayTables, existing_days
+from controller.telemetry.latest import LatestValues
+from controller.telemetry.raw import raw_cursor
+from controller.telemetry.store import series_points
+
+NOW = 20_000 * DAY_MS + DAY_MS // 3
+HEARTBEAT_MS = 300_000
+
+
+@pytest.fixture(name="engine")
+def _engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = make_engine(sqlite_url(tmp_path / "fabfleet.db"))
+    migrate(engine)
+    with Session(engine) as session:
+        session.add(School(id="alpha", name="Alpha"))
+        session.commit()
+        session.add(Agent(id=1, school_id="alpha", name="room-1"))
+        session.commit()
+        session.add(
+            Device(id=1, school_id="alpha", agent_id=1, slug="pc", name="PC", profile_slug="x/y", profile_digest="d")
+        )
+        session.commit()
+        session.add(Series(id=1, school_id="alpha", device_id=1, metric="cpu", unit="%", kind="float"))
+        session.add(Ledger(id=1, school_id="alpha", agent_id=1, epoch="00000000000000aa"))
+        session.commit()
+    yield engine
+    engine.dispose()
+
+
+def store(engine: Engine, rows: list[Row]) -> None:
+    tables = DayTables()
+    with engine.begin() as connection:
+        for day in sorted({row[1] // DAY_MS for row in rows}):
+            tables.insert(raw_cursor(connection), day, [row for row in rows if row[1] // DAY_MS == day])
+
+
+def test_a_day_of_readings_becomes_few_points_with_its_extremes(engine: Engine) -> None:
+    begin = NOW - DAY_MS
+    rows: list[Row] = [(1, begin + at * 10_000, 1, math.sin(at / 500) * 40) for at in range(8_640)]
+    rows[5_000] = (1, rows[5_000][1], 1, 99.0)
+    rows[6_000] = (1, rows[6_000][1], 1, -99.0)
+    store(engine, rows)
+    points = series_points(engine, 1, begin, NOW, 480)
+    assert 240 <= len(points) <= 480
+    assert points == sorted(points)
+    assert {99.0, -99.0} <= {value for _, value in points}
+    assert None not in {value for _, value in points}
+
+
+def test_silence_and_declared_gaps_stay_gaps(engine: Engine) -> None:
+    begin = NOW - DAY_MS
+    hole = range(begin + 6 * 3_600_000, begin + 7 * 3_600_000)
+    rows: list[Row] = [(1, at, 1, 1.0) for at in range(begin, NOW, 60_000) if at not in hole]
+    given_up = rows.pop(1_000)
+    store(engine, rows)
+    with Session(engine) as session:
+        session.add(
+            DeclaredGap(
+                school_id="alpha", agent_id=1, batch_id=1, from_ms=given_up[1] - 5, to_ms=given_up[1] + 5, count=9
+            )
+        )
+        session.commit()
+    gaps = [at for at, value in series_points(engine, 1, begin, NOW, 480) if value is None]
+    assert len(gaps) == 2
+    assert gaps[0] in hole
+    assert abs(gaps[1] - given_up[1]) <= 60_000
+
+
+def test_only_the_asked_span_of_the_asked_series_is_read(engine: Engine) -> None:
+    store(engine, [(1, NOW - 5, 1, 1.0), (1, NOW, 1, 2.0), (1, NOW + 5, 1, 3.0), (2, NOW, 1, 9.0)])
+    assert series_points(engine, 1, NOW - 1, NOW + 1, 100) == [(NOW, 2.0)]
+    assert series_points(engine, 7, 0, 2 * NOW, 100) == []
+
+
+def test_retention_drops_whole_days_and_verification_agrees(engine: Engine) -> None:
+    with Session(engine) as session:
+        for batch, age in ((1, 40), (2, 5), (3, 0)):
+            at = NOW - age * DAY_MS
+            store(engine, [(1, at, batch, 1.0)])
+            session.add(
+                Batch(
+                    id=batch,
+                    ledger_id=1,
+                    first=batch,
+                    number=batch,
+                    digest="x",
+                    received_ms=at,
+                    produced=1,
+                    accepted=1,
+                    quarantined=0,
+                    rejected=0,
+                    given_up=0,
+                    row_count=1,
+                    checksum=0,
+                    from_ms=at,
+                    to_ms=at,
+                )
+            )
+        session.commit()
+    with engine.begin() as connection:
+        retention.apply(connection, 30, NOW)
+    with engine.connect() as connection:
+        cursor = raw_cursor(connection)
+        assert existing_days(cursor) == [20_000 - 5, 20_000]
+        assert cursor.execute("SELECT id FROM batch ORDER BY id").fetchall() == [(2,), (3,)]
+    [epoch] = verify(engine).epochs
+    assert epoch.batches_checked == 2
+
+
+def test_latest_values_survive_a_restart_and_never_go_back(engine: Engine) -> None:
+    with engine.begin() as connection:
+        cursor = raw_cursor(connection)
+        first = LatestValues()
+        first.load(cursor)
+        first.offer([(1, 100, 1, 1.0), (1, 90, 1, 0.5)])
+        first.flush(cursor, 1_000)
+        assert first.get(1) is None, "not before the commit"
+    assert first.settle() == {1: (100, 1.0)}
+    with engine.begin() as connection:
+        cursor = raw_cursor(connection)
+        again = LatestValues()
+        again.load(cursor)
+        assert again.get(1) == (100, 1.0)
+        again.offer([(1, 99, 2, 7.0)])
+        assert again.settle() == {}
+        again.offer([(1, 101, 2, "off")])
+        again.flush(cursor, 2_000)
+        assert again.settle() == {1: (101, "off")}
+        assert cursor.execute("SELECT at_ms, number, text FROM latest").fetchall() == [(101, None, "off")]
