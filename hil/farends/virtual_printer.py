@@ -39,6 +39,9 @@ from octoprint.plugins.virtual_printer import VirtualPrinterPlugin
 _RECEIVES = 4096
 """Bytes of the virtual printer's buffer. The terminal before it stands for what a real one has."""
 
+_HOLDS_S = 10.0
+"""How long bytes are kept for a host that does not read."""
+
 
 class Settings:
     """What the virtual printer asks of OctoPrint's settings."""
@@ -140,7 +143,8 @@ class Line:
         pieces = [data[at : at + 1] for at in range(len(data))] if self.drip else [data]
         for piece in pieces:
             rest = piece
-            while rest:
+            until = time.monotonic() + _HOLDS_S
+            while rest and time.monotonic() < until:
                 with self.lock:
                     if self.master < 0:
                         return
