@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from hil.farends.board import Board, MissingFarEnd
 from hil.farends.printer import SimulatedPrinter
+from hil.farends.simulated_projector import SimulatedProjector
 from hil.lab import SIMULATED, FarEnd, Lab, Place, load, missing
 
-FAR_ENDS = frozenset({"marlin"})
+FAR_ENDS = frozenset({"firmata", "marlin", "pjlink"})
 """Fixtures that yield a FarEnd, and the names of their tables in lab.toml."""
 
 
@@ -53,3 +55,30 @@ def marlin(lab: Lab, tmp_path: Path) -> Iterator[FarEnd]:
         missing("OctoPrint's virtual printer", error)
     yield FarEnd(str(tmp_path / "printer"), printer, printer)
     printer.close()
+
+
+@pytest.fixture
+def pjlink(lab: Lab) -> Iterator[FarEnd]:
+    """A projector."""
+    place = lab.get("pjlink", Place(SIMULATED))
+    if place.physical:
+        yield FarEnd(place.endpoint)
+        return
+    projector = SimulatedProjector()
+    yield FarEnd(projector.endpoint, projector)
+    projector.close()
+
+
+@pytest.fixture
+def firmata(lab: Lab, tmp_path: Path) -> Iterator[FarEnd]:
+    """An Arduino with StandardFirmata."""
+    place = lab.get("firmata", Place(SIMULATED))
+    if place.physical:
+        yield FarEnd(place.endpoint)
+        return
+    try:
+        board = Board(tmp_path)
+    except (MissingFarEnd, OSError, subprocess.SubprocessError) as error:
+        missing("simulated Arduino", error)
+    yield FarEnd(board.endpoint, board)
+    board.close()

@@ -7,17 +7,18 @@ PYTHON is an interpreter of version 3.13 or newer that has pjlink-advance; the p
 
 import argparse
 import re
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from firmware_bridges import pjlink_core as core
+from firmware_bridges.links import open_link
+from firmware_bridges.record import RecordedLink
 from hil.farends.child import ROOT
-from hil.farends.dialogue import Dialogue, Line
+from hil.farends.transcript import header
 
 FOLDER = ROOT / "tests" / "transcripts" / "pjlink"
 TRANSITION_S = 1.0
@@ -63,21 +64,22 @@ def main() -> None:
     arguments.folder.mkdir(parents=True, exist_ok=True)
     version = subprocess.check_output([arguments.python, "-VV"], text=True).split(" (")[0].strip()
     for scene in SCENES:
-        lines = _recorded(arguments.python, scene)
-        header = (
-            "far end: pjlink-advance 0.2.0 (PyPI), its emulator",
-            f"python: {version}",
-            f"recorded: {time.strftime('%Y-%m-%d', time.gmtime())}",
-            "command: python -m hil.record_pjlink PYTHON",
-            f"class: {scene.pjclass}",
-            f"password: {scene.password}",
-            f"transition_s: {TRANSITION_S}",
-        )
-        Dialogue(header, lines).write(arguments.folder / f"{scene.name}.txt")
-        sys.stdout.write(f"{scene.name}: {len(lines)} lines\n")
+        about = {
+            "far end": "pjlink-advance 0.2.0 (PyPI), its emulator",
+            "interpreter": version,
+            "recorded": time.strftime("%Y-%m-%d", time.gmtime()),
+            "command": "python -m hil.record_pjlink PYTHON",
+            "class": scene.pjclass,
+            "password": scene.password,
+            "given": scene.given,
+            "transition_s": TRANSITION_S,
+        }
+        with (arguments.folder / f"{scene.name}.txt").open("w", encoding="utf-8") as out:
+            out.write(header(about))
+            _record(arguments.python, scene, out)
 
 
-def _recorded(python: Path, scene: Scene) -> tuple[Line, ...]:
+def _record(python: Path, scene: Scene, out: TextIO) -> None:
     command = [python, "-u", "-m", "pjlink_advance.emulator", "--host", "127.0.0.1", "--port", "0"]
     command += ["--pj-class", str(scene.pjclass), "--transition-delay", str(TRANSITION_S)]
     if scene.password:
@@ -86,34 +88,31 @@ def _recorded(python: Path, scene: Scene) -> tuple[Line, ...]:
         try:
             assert emulator.stdout is not None
             port = int(emulator.stdout.readline().rsplit(":", 1)[1])
-            with socket.create_connection(("127.0.0.1", port), 3) as way:
-                return tuple(_played(way, scene))
+            link = RecordedLink(open_link(f"tcp://127.0.0.1:{port}"), out, lambda: time.monotonic_ns() // 1_000_000)
+            _play(link, scene)
+            link.close()
         finally:
             emulator.terminate()
 
 
-def _played(way: socket.socket, scene: Scene) -> list[Line]:
-    began = time.monotonic()
-    lines: list[Line] = []
-
-    def hear() -> None:
-        got = b""
-        while not got.endswith(b"\r") and (data := way.recv(4096)):
-            got += data
-        lines.append(Line(time.monotonic() - began, from_device=True, text=got.decode().rstrip("\r")))
-
-    hear()
-    salted = re.fullmatch(r"PJLINK 1 (\w+)", lines[0].text)
-    digest = core.digest(salted[1], scene.given).decode() if salted else ""
+def _play(link: RecordedLink, scene: Scene) -> None:
+    greeting = _line(link)
+    salted = re.fullmatch(rb"PJLINK 1 (\w+)\r", greeting)
+    digest = core.digest(salted[1].decode(), scene.given) if salted else b""
     for request in scene.requests:
         if isinstance(request, float):
             time.sleep(request)
             continue
-        lines.append(Line(time.monotonic() - began, from_device=False, text=digest + request))
-        way.sendall(f"{digest}{request}\r".encode())
-        digest = ""
-        hear()
-    return lines
+        link.write(digest + f"{request}\r".encode())
+        digest = b""
+        _line(link)
+
+
+def _line(link: RecordedLink) -> bytes:
+    line = b""
+    while not line.endswith(b"\r"):
+        line += link.read(3.0)
+    return line
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from firmware_bridges.base import BadReply, LinkLost, Refused
 from firmware_bridges.firmata import FirmataBridge
 from hil.farends.board import MODELS, Board, MissingFarEnd
 from hil.farends.child import ROOT
-from hil.lab import missing
+from hil.lab import FarEnd, missing
 from hil.unattended import Unattended, Values, resources, undeclared
 
 pytestmark = [pytest.mark.hil, pytest.mark.xdist_group("simavr")]
@@ -87,6 +87,15 @@ def test_voltages_and_levels_in_the_simulator_are_the_metrics(board: Board, brid
     board.tell("drive D 2 0")
     device.until(lambda values: values["door"] is False and abs(float(values["temperature"] or 0) - 50) < 1)
     assert device.faults == []
+
+
+def test_board_of_the_lab_is_read(firmata: FarEnd) -> None:
+    bridge = FirmataBridge(firmata.endpoint, ONE_VOLTAGE)
+    device = Unattended(bridge)
+    values = device.until(lambda values: values["supply"] is not None)
+    assert 0 <= float(values["supply"] or 0) <= 5
+    assert values["firmware"]
+    bridge.close()
 
 
 def test_commands_reach_the_pins_and_are_read_back(board: Board, bridge: FirmataBridge) -> None:
@@ -316,8 +325,8 @@ def test_board_killed_while_it_is_told_something_is_a_lost_link(board: Board, br
     with pytest.raises(LinkLost):
         bridge.execute("relay-on", {})
     killer.join()
-    board.child.kill()
-    board.start()
+    board.kill()
+    board.restart()
     assert device.until()["relay"] is False
     assert resources() == baseline
 

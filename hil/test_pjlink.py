@@ -16,71 +16,45 @@ from device_profiles.profile import load as load_profile
 from device_profiles.profile import slugs
 from firmware_bridges.base import BadReply, LinkLost, Refused
 from firmware_bridges.pjlink import Found, NoticeListener, PjlinkBridge, Told, search
-from hil.farends.child import ROOT, Child
-from hil.farends.dialogue import load
+from firmware_bridges.record import Way
+from hil.farends.child import ROOT
 from hil.farends.fetch import python_packages
 from hil.farends.projector_model import Projector, Settings
+from hil.farends.simulated_projector import SimulatedProjector
+from hil.farends.transcript import load
+from hil.lab import FarEnd, missing
 from hil.unattended import Unattended, resources, undeclared
 
 pytestmark = pytest.mark.hil
 
 TRANSCRIPTS = sorted((ROOT / "tests" / "transcripts" / "pjlink").glob("*.txt"))
 CLIENTS = ROOT / "hil" / "requirements" / "pjlink-clients.txt"
-WARM_S = 0.3
 QUICK = {"reply_s": 0.4, "confirm_s": 5.0}
 
 
-class FarEnd:
-    """A running projector. `start` may be called again after `child.kill()`: it keeps its ports."""
-
-    def __init__(self, *options: str) -> None:
-        self._options = options
-        self.port = self.udp_port = 0
-        self.start()
-
-    def start(self) -> None:
-        ports = ["--port", str(self.port), "--udp-port", str(self.udp_port), "--warm-up", str(WARM_S)]
-        command = [sys.executable, "-m", "hil.farends.projector", *ports, "--cool-down", str(WARM_S), *self._options]
-        self.child = Child(command)
-        self.port, self.udp_port = (int(word) for word in self.child.wait_for("ready").split()[1:])
-
-    @property
-    def endpoint(self) -> str:
-        return f"tcp://127.0.0.1:{self.port}"
-
-    def tell(self, line: str) -> None:
-        self.child.ask(line, "did")
-
-    @property
-    def truth(self) -> dict[str, str]:
-        """What the projector itself says of its state."""
-        words = self.child.ask("state", "state").split()[1:]
-        return dict(word.split("=", 1) for word in words)
-
-
-Start = Callable[..., FarEnd]
+Start = Callable[..., SimulatedProjector]
 
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    started: list[FarEnd] = []
+    started: list[SimulatedProjector] = []
 
-    def make(*options: str) -> FarEnd:
-        started.append(FarEnd(*options))
+    def make(*options: str) -> SimulatedProjector:
+        started.append(SimulatedProjector(*options))
         return started[-1]
 
     yield make
     for each in started:
-        each.child.close()
+        each.close()
 
 
 @pytest.fixture
-def projector(start: Start) -> FarEnd:
+def projector(start: Start) -> SimulatedProjector:
     return start()
 
 
 @pytest.fixture
-def bridge(projector: FarEnd) -> Iterator[PjlinkBridge]:
+def bridge(projector: SimulatedProjector) -> Iterator[PjlinkBridge]:
     made = PjlinkBridge(projector.endpoint, QUICK)
     made.open()
     yield made
@@ -105,14 +79,24 @@ def test_own_projector_answers_as_the_recorded_one_did(path: Path) -> None:
     )
     ours = Projector(settings, 0.0)
     asked = ""
-    for line in recorded.lines[1:]:
-        if not line.from_device:
-            asked = line.text[line.text.index("%") :]
-        elif line.text != "PJLINK ERRA":
-            assert ours.answer(asked, line.at_s) == line.text, asked
+    for piece in recorded.pieces[1:]:
+        line = piece.data.decode().rstrip("\r")
+        if piece.way is Way.TO_DEVICE:
+            asked = line[line.index("%") :]
+        elif line != "PJLINK ERRA":
+            assert ours.answer(asked, piece.at_ms / 1000) == line, asked
 
 
-def test_projector_is_read(projector: FarEnd, bridge: PjlinkBridge) -> None:
+def test_projector_of_the_lab_is_read(pjlink: FarEnd) -> None:
+    bridge = PjlinkBridge(pjlink.endpoint, {})
+    bridge.open()
+    values = bridge.poll()
+    assert values["power"] in ("off", "on", "cooling", "warming")
+    assert values["pjlink-class"] in (1, 2)
+    bridge.close()
+
+
+def test_projector_is_read(projector: SimulatedProjector, bridge: PjlinkBridge) -> None:
     values = bridge.poll()
     assert values["power"] == "off"
     assert values["on"] is False
@@ -130,33 +114,35 @@ def test_projector_is_read(projector: FarEnd, bridge: PjlinkBridge) -> None:
 
 
 def test_power_on_returns_when_the_projector_warms_up_and_not_before_it_says_so(
-    projector: FarEnd, bridge: PjlinkBridge
+    projector: SimulatedProjector, bridge: PjlinkBridge
 ) -> None:
     bridge.execute("power-on", {})
-    assert projector.truth["power"] in "31"
+    assert projector.state()["power"] in "31"
     device = Unattended(bridge)
     assert device.until(lambda values: values["power"] == "on")["lamp-lit"] is True
     bridge.execute("power-off", {})
-    assert projector.truth["power"] in "20"
+    assert projector.state()["power"] in "20"
     device.until(lambda values: values["power"] == "off")
     assert device.faults == []
 
 
-def test_input_goes_by_code_or_name_and_mute_by_both_tracks(projector: FarEnd, bridge: PjlinkBridge) -> None:
+def test_input_goes_by_code_or_name_and_mute_by_both_tracks(
+    projector: SimulatedProjector, bridge: PjlinkBridge
+) -> None:
     bridge.execute("power-on", {})
     Unattended(bridge).until(lambda values: values["power"] == "on")
     bridge.execute("input", {"input": "hdmi 2"})
-    assert projector.truth["input"] == "32"
+    assert projector.state()["input"] == "32"
     bridge.execute("input", {"input": "11"})
     assert bridge.poll()["input"] == "VGA"
     bridge.execute("mute", {"on": True})
-    assert projector.truth["muted"] == "1"
+    assert projector.state()["muted"] == "1"
     assert bridge.poll()["picture-muted"] is True
     bridge.execute("mute", {"on": False})
     assert bridge.poll()["sound-muted"] is False
 
 
-def test_names_given_in_the_options_stand_above_the_projectors_own(projector: FarEnd) -> None:
+def test_names_given_in_the_options_stand_above_the_projectors_own(projector: SimulatedProjector) -> None:
     bridge = PjlinkBridge(projector.endpoint, QUICK | {"inputs": {"31": "Máy giáo viên"}})
     bridge.open()
     bridge.execute("power-on", {})
@@ -184,7 +170,7 @@ def test_what_the_projector_will_not_do_is_refused(
     assert bridge.poll()["power"] == "off"
 
 
-def test_failing_projector_refuses_commands_and_shows_it(projector: FarEnd, bridge: PjlinkBridge) -> None:
+def test_failing_projector_refuses_commands_and_shows_it(projector: SimulatedProjector, bridge: PjlinkBridge) -> None:
     projector.tell("trouble POWR ERR4")
     with pytest.raises(Refused, match="failure"):
         bridge.execute("power-on", {})
@@ -193,7 +179,7 @@ def test_failing_projector_refuses_commands_and_shows_it(projector: FarEnd, brid
     assert values["power"] is None
 
 
-def test_projector_that_says_ok_and_does_nothing_is_a_bad_reply(projector: FarEnd) -> None:
+def test_projector_that_says_ok_and_does_nothing_is_a_bad_reply(projector: SimulatedProjector) -> None:
     bridge = PjlinkBridge(projector.endpoint, {"confirm_s": 0.4})
     bridge.open()
     projector.tell("stuck 1")
@@ -211,15 +197,17 @@ def test_class_1_projector_is_asked_for_class_1_only(start: Start) -> None:
     values = bridge.poll()
     assert values["pjlink-class"] == 1
     assert "filter-hours" not in values
-    assert not [line for _, line in projector.child.lines if line.startswith("heard %2")]
+    assert not projector.heard("%2")
     bridge.close()
 
 
-def test_query_that_the_projector_does_not_know_is_asked_once(projector: FarEnd, bridge: PjlinkBridge) -> None:
+def test_query_that_the_projector_does_not_know_is_asked_once(
+    projector: SimulatedProjector, bridge: PjlinkBridge
+) -> None:
     projector.tell("trouble ERST ERR1")
     for _ in range(3):
         assert "fan-state" not in bridge.poll()
-    assert len([line for _, line in projector.child.lines if line == "heard %1ERST ?"]) == 1
+    assert projector.heard("%1ERST") == ["heard %1ERST ?"]
 
 
 @pytest.mark.parametrize("password", ["", "wrong"])
@@ -273,15 +261,15 @@ def test_search_finds_a_projector_and_a_listener_hears_what_it_tells(start: Star
     }
 
 
-def test_bridge_survives_twenty_unplugs(projector: FarEnd) -> None:
+def test_bridge_survives_twenty_unplugs(projector: SimulatedProjector) -> None:
     bridge = PjlinkBridge(projector.endpoint, QUICK)
     device = Unattended(bridge)
     device.until()
     baseline = resources()
     for _ in range(20):
-        projector.child.kill()
+        projector.kill()
         device.until_fault(LinkLost)
-        projector.start()
+        projector.restart()
         device.until()
     assert device.take_faults() == [LinkLost] * 20
     assert resources() == baseline
@@ -290,7 +278,7 @@ def test_bridge_survives_twenty_unplugs(projector: FarEnd) -> None:
 
 @pytest.mark.parametrize(("fault", "kind"), [("frozen", LinkLost), ("garbage", BadReply), ("huge", BadReply)])
 def test_bridge_survives_a_projector_that_answers_wrongly(
-    projector: FarEnd, fault: str, kind: type[LinkLost | BadReply]
+    projector: SimulatedProjector, fault: str, kind: type[LinkLost | BadReply]
 ) -> None:
     bridge = PjlinkBridge(projector.endpoint, QUICK)
     device = Unattended(bridge)
@@ -307,7 +295,7 @@ def test_bridge_survives_a_projector_that_answers_wrongly(
     bridge.close()
 
 
-def test_reply_that_comes_byte_by_byte_is_read_as_any_other(projector: FarEnd) -> None:
+def test_reply_that_comes_byte_by_byte_is_read_as_any_other(projector: SimulatedProjector) -> None:
     bridge = PjlinkBridge(projector.endpoint, {"reply_s": 5})
     bridge.open()
     whole = bridge.poll()
@@ -316,7 +304,7 @@ def test_reply_that_comes_byte_by_byte_is_read_as_any_other(projector: FarEnd) -
     bridge.close()
 
 
-def test_projector_killed_while_it_is_switched_on_is_a_lost_link(projector: FarEnd) -> None:
+def test_projector_killed_while_it_is_switched_on_is_a_lost_link(projector: SimulatedProjector) -> None:
     bridge = PjlinkBridge(projector.endpoint, QUICK)
     device = Unattended(bridge)
     device.until()
@@ -327,8 +315,8 @@ def test_projector_killed_while_it_is_switched_on_is_a_lost_link(projector: FarE
     with pytest.raises(LinkLost):
         bridge.execute("power-on", {})
     killer.join()
-    projector.child.kill()
-    projector.start()
+    projector.kill()
+    projector.restart()
     assert device.until()["power"] == "off"
     assert resources() == baseline
     bridge.close()
@@ -446,21 +434,25 @@ FOREIGN = {
 
 @pytest.mark.parametrize("client", FOREIGN)
 def test_foreign_client_and_own_projector_understand_each_other(start: Start, client: str) -> None:
+    try:
+        packages = python_packages(CLIENTS)
+    except subprocess.SubprocessError as error:
+        missing("foreign PJLink clients", error)
     projector = start("--password", "sekret")
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(FOREIGN[client]), str(projector.port)],
-        env=os.environ | {"PYTHONPATH": str(python_packages(CLIENTS))},
+        env=os.environ | {"PYTHONPATH": str(packages)},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert (done.stdout, done.returncode) == ("agreed\n", 0), done.stderr
-    truth = projector.truth
+    truth = projector.state()
     assert (truth["power"], truth["input"], truth["muted"]) == ("1", "32", "1")
 
 
-def test_process_with_an_open_bridge_has_loaded_nothing_heavy(projector: FarEnd) -> None:
+def test_process_with_an_open_bridge_has_loaded_nothing_heavy(projector: SimulatedProjector) -> None:
     program = f"""
         import sys
         from firmware_bridges import bridge_for

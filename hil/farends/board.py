@@ -52,10 +52,10 @@ class Board:
         self.endpoint = str(folder / name)
         options = ["-m", processor.processor, "-b", str(processor.baud), "-s", str(speed), "-l", self.endpoint]
         self._command = [str(runner()), *options, str(firmware(model))]
-        self.start()
+        self.restart()
 
-    def start(self) -> None:
-        """Begin, or begin anew after `child.kill()`; returns when the firmware runs."""
+    def restart(self) -> None:
+        """Begin, or begin anew after `kill`; returns when the firmware runs."""
         Path(self.endpoint).unlink(missing_ok=True)
         self.child = Child(self._command)
         self.child.wait_for("awake", timeout_s=BOOT_S)
@@ -74,6 +74,9 @@ class Board:
         """(level, simulated microseconds) of each change of a watched pin, told after place `since`."""
         words = [line.split() for _, line in self.child.lines[since:] if line.startswith(f"pin {port}{bit} ")]
         return [(word[2] == "1", int(word[3])) for word in words]
+
+    def kill(self) -> None:
+        self.child.kill()
 
     def close(self) -> None:
         self.child.close()

@@ -26,7 +26,8 @@ def python_packages(requirements: Path) -> Path:
 
 
 def npm_package(name: str, version: str, sha512: str) -> Path:
-    """The unpacked folder of a package of the npm registry. Raises ValueError if it is not the one that was pinned."""
+    """The unpacked folder of a package of the npm registry. Raises ValueError if it is not the one that was pinned,
+    CalledProcessError if it cannot be had."""
 
     def unpack(folder: Path) -> None:
         folder.mkdir()

@@ -2,18 +2,22 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pyfirmata2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyfirmata2 import pyfirmata2 as protocol
 
 from firmware_bridges import firmata, firmata_wiring
 from firmware_bridges.base import Refused
 from firmware_bridges.firmata import FirmataBridge
 from firmware_bridges.firmata_core import MAX_SYSEX, FirmataCore, PinState, pin_state
+from hil.farends.transcript import load
 
+TRANSCRIPTS = sorted((Path(__file__).parents[1] / "transcripts" / "firmata").glob("*.txt"))
 BOOT = bytes.fromhex("f90204f0790204") + b"".join(bytes([ord(c), 0]) for c in "StandardFirmata.ino") + b"\xf7"
 ANALOG = bytes.fromhex("e0007f e17f03 910400".replace(" ", ""))
 
@@ -22,6 +26,26 @@ def heard(data: bytes, size: int) -> tuple[list[bytes], int]:
     core = FirmataCore()
     messages = [message for at in range(0, len(data), size) for message in core.receive(data[at : at + size])]
     return messages, core.garbage
+
+
+@pytest.mark.parametrize("size", [1, 7, 4096])
+@pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
+def test_recorded_board_is_understood_however_its_bytes_are_cut(path: Path, size: int) -> None:
+    """At its pins while it was recorded: 2.5 V at analog 0, a high level at pin 2; pin 13 was told to be high."""
+    board = firmata._Board(firmata._Outgoing())
+    messages, garbage = heard(load(path).heard, size)
+    abilities = next(message for message in messages if message[1] == protocol.CAPABILITY_RESPONSE)
+    assert board.hear(abilities)
+    board.listen_analog(0)
+    board.listen_digital(2)
+    for message in messages:
+        assert message == abilities or board.hear(message)
+    assert garbage == 0
+    assert board.firmware == "StandardFirmata.ino"
+    assert len(board.digital) >= 14
+    assert board.states[13] == PinState(13, protocol.OUTPUT, 1)
+    assert board.levels[2] is True
+    assert board.samples[0][-1] == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.parametrize("size", [1, 7, 4096])

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from firmware_bridges import pjlink_core as core
 from firmware_bridges.base import BadReply
-from hil.farends.dialogue import load
+from firmware_bridges.record import Way
+from hil.farends.transcript import load
 
 TRANSCRIPTS = sorted((Path(__file__).parents[1] / "transcripts" / "pjlink").glob("*.txt"))
 
@@ -28,8 +29,9 @@ def ready() -> core.PjlinkCore:
 @pytest.mark.parametrize("size", [1, 7, 4096])
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
 def test_core_understands_a_recorded_projector_however_its_bytes_are_cut(path: Path, size: int) -> None:
-    lines = [line.text for line in load(path).lines if line.from_device]
-    events = heard("".join(f"{line}\r" for line in lines).encode(), size)
+    said = load(path).heard
+    lines = said.decode().split("\r")[:-1]
+    events = heard(said, size)
     assert len(events) == len(lines)
     assert isinstance(events[0], core.Greeted)
     for line, event in zip(lines[1:], events[1:], strict=True):
@@ -45,21 +47,19 @@ def test_core_understands_a_recorded_projector_however_its_bytes_are_cut(path: P
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
 def test_core_asks_as_the_recorded_conversation_did(path: Path) -> None:
     recorded = load(path)
-    given_password = "wrong" if path.stem == "wrong-password" else recorded.about["password"]
-    ours = core.PjlinkCore(given_password)
-    for line in recorded.lines:
-        if line.from_device:
-            ours.receive(f"{line.text}\r".encode())
+    ours = core.PjlinkCore(recorded.about["given"])
+    for piece in recorded.pieces:
+        if piece.way is Way.FROM_DEVICE:
+            ours.receive(piece.data)
         else:
-            match = re.search("%([12])(.{4}) (.*)", line.text)
+            match = re.search("%([12])(.{4}) (.*)\r", piece.data.decode())
             assert match
             pjclass, body, parameter = match.groups()
-            assert ours.request(int(pjclass), body, parameter) == f"{line.text}\r".encode()
+            assert ours.request(int(pjclass), body, parameter) == piece.data
 
 
 def test_recorded_state_queries_are_read_into_metrics() -> None:
-    recorded = load(TRANSCRIPTS[0].with_name("class-2.txt"))
-    replies = heard("".join(f"{each.text}\r" for each in recorded.lines if each.from_device).encode(), 7)
+    replies = heard(load(TRANSCRIPTS[0].with_name("class-2.txt")).heard, 7)
     values: dict[str, object] = {}
     for question in (*core.STATE, *core.IDENTITY):
         for reply in replies:
