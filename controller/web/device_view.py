@@ -33,6 +33,8 @@ History: TypeAlias = Callable[[str], Points]
 
 @dataclass(frozen=True, slots=True)
 class ShownValue:
+    """A value in words. `meanings` are the profile's words for what a text value can be."""
+
     name: str
     label: str
     text: str
@@ -42,6 +44,7 @@ class ShownValue:
     at_ms: int | None
     quality: str
     quality_word: str
+    meanings: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +219,9 @@ def _part(metric: str, profile: DeviceProfile | None) -> str:
 
 
 def shown_value(value: ValueView, profile: DeviceProfile | None, language: Language) -> ShownValue:
-    text = shown(value.value, value.unit, language)
+    meanings = _meanings(value, profile, language)
+    told = meanings.get(value.value, value.value) if isinstance(value.value, str) else value.value
+    text = shown(told, value.unit, language)
     return ShownValue(
         name=value.metric,
         label=metric_label(value, profile, language),
@@ -227,7 +232,15 @@ def shown_value(value: ValueView, profile: DeviceProfile | None, language: Langu
         at_ms=value.at_ms,
         quality=value.quality.value,
         quality_word=quality_word(value, language),
+        meanings=meanings,
     )
+
+
+def _meanings(value: ValueView, profile: DeviceProfile | None, language: Language) -> Mapping[str, str]:
+    pattern = pattern_for(value.metric, profile.metrics) if profile else None
+    if profile is None or pattern is None:
+        return {}
+    return {told: words(meaning, language) for told, meaning in profile.metrics[pattern].words.items()}
 
 
 def quality_word(value: ValueView, language: Language) -> str:

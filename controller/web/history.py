@@ -13,6 +13,9 @@ def last_day(engine: Engine, scope: Scope, device_id: int, now_ms: int) -> Histo
 
     def read(metric: str) -> Points:
         series = find_series(engine, scope, device_id, metric)
-        return [] if series is None else series_points(engine, series.id, now_ms - DAY_MS, now_ms, POINTS)
+        if series is None:
+            return []
+        points = series_points(engine, series.id, now_ms - DAY_MS, now_ms, POINTS)
+        return [(at_ms, value) for at_ms, value in points if not isinstance(value, str)]
 
     return read

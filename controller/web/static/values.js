@@ -7,7 +7,8 @@ const QUALITY = { good: () => "", stale: () => t("Stale value,"), bad: () => t("
 const LONG_TEXT = 8;
 
 function putValue(box, [at, value, quality]) {
-  const [text, unit] = shown(value, box.dataset.u), place = box.querySelector(".v");
+  const meanings = box.dataset.words ? JSON.parse(box.dataset.words) : {};
+  const [text, unit] = shown(value in meanings ? meanings[value] : value, box.dataset.u), place = box.querySelector(".v");
   const small = place.querySelector("small");
   if (place.tagName === "DD") place.classList.toggle("long", text.length > LONG_TEXT);
   if (small && unit) {

@@ -1,0 +1,86 @@
+"""Every page against axe-core, in both themes and at two widths; nothing wider than the screen."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.conftest import Visit, Visitor
+from tests.browser.stage import Play
+from tools.assets import AXE
+
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+WIDER = """() => {
+  const width = document.documentElement.clientWidth, found = [];
+  if (document.documentElement.scrollWidth > width + 1) found.push("page " + document.documentElement.scrollWidth);
+  for (const each of document.querySelectorAll("body *")) {
+    const box = each.getBoundingClientRect();
+    const meant = each.closest(".tw, .vh, .skip, .t");
+    if (box.width && box.right > width + 1 && !meant) found.push(each.tagName + "." + each.className);
+  }
+  return found;
+}"""
+WAYS = [(width, scheme, locale) for width in (1440, 390) for scheme, locale in (("light", "vi-VN"), ("dark", "en-US"))]
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds, one line each. Parts of the page that are not rendered yet are made to be."""
+    page.evaluate("document.querySelectorAll('.school').forEach(each => each.style.contentVisibility = 'visible')")
+    page.evaluate(Path(AXE).read_text("utf-8"))
+    result = page.evaluate("tags => axe.run(document, {runOnly: tags})", TAGS)
+    assert result["passes"], "axe looked at nothing"
+    return [f"{each['id']}: {each['nodes'][0]['html'][:150]}" for each in result["violations"]]
+
+
+def judge(page: Page) -> None:
+    assert violations(page) == []
+    assert page.evaluate(WIDER) == []
+    assert page.locator("h1").count() == 1
+
+
+@pytest.fixture(params=WAYS, ids=lambda way: "-".join(str(part) for part in way))
+def browser(request: pytest.FixtureRequest, visit: Visitor) -> Visit:
+    width, scheme, locale = request.param
+    return visit(width, scheme, locale)
+
+
+def test_signin_has_no_barrier(browser: Visit) -> None:
+    judge(browser.page("/signin"))
+    judge(browser.page("/signin?error=wrong"))
+    judge(browser.page("/signin?error=wait&minutes=4"))
+
+
+def test_fleet_has_no_barrier_compact_full_and_with_the_drawer_open(browser: Visit) -> None:
+    page = browser.signed_in("bao").live("/fleet")
+    judge(page)
+    page.click("#compact")
+    judge(page)
+    page.click(".t:has-text('Máy in 3D A')")
+    page.wait_for_selector("#drawer [data-close]")
+    page.wait_for_selector("#drawer canvas")
+    judge(page)
+
+
+def test_device_and_room_have_no_barrier(browser: Visit, on_stage: Play) -> None:
+    browser.signed_in("bao")
+    for name in ("Máy in 3D A", "Máy in 3D D", "Máy chiếu 1"):
+        page = browser.live(f"/devices/{on_stage.stage.device_id(name)}")
+        for fold in page.locator("details.fold").all():
+            fold.locator("summary").click()
+        judge(page)
+    judge(browser.live(f"/rooms/{on_stage.stage.room_id('FabLab')}"))
+    judge(browser.live(f"/rooms/{on_stage.stage.room_id('P.305 Tin học')}"))
+
+
+def test_account_menu_has_no_barrier(browser: Visit) -> None:
+    page = browser.signed_in("bao").live("/fleet")
+    page.click(".menu summary")
+    judge(page)
+
+
+def test_teacher_pages_have_no_barrier(browser: Visit) -> None:
+    browser.forgive("403")
+    browser.forgive("404")
+    browser.signed_in("ha")
+    for path in ("/my", "/fleet", "/devices/999999"):
+        judge(browser.page(path))
