@@ -12,9 +12,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --no-input --pro
 PO := $(wildcard controller/web/locale/*/LC_MESSAGES/*.po)
 MO := $(PO:.po=.mo)
 
+# pip's output as one short line a package
+NAMES := sed -u -n -E 's/^(Collecting|Processing) ([^ ]+).*/    \2/p'
+
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 export HOST PORT STATE
 
-.PHONY: help run setup check test soak hil bench packages assets lock
+.PHONY: help run prepare setup check test soak hil bench packages assets lock
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -37,14 +42,14 @@ $(BIN)/python:
 
 $(VENV)/run.stamp: requirements/run.lock requirements/assets.lock pyproject.toml | $(BIN)/python
 	@echo "==> Python packages to run with (1 to 2 minutes, once)"
-	@$(PIP) --require-hashes -r requirements/run.lock
-	@{ command -v npm && command -v node; } >/dev/null || $(PIP) --require-hashes -r requirements/assets.lock
+	@$(PIP) --require-hashes -r requirements/run.lock | $(NAMES)
+	@{ command -v npm && command -v node; } > /dev/null || $(PIP) --require-hashes -r requirements/assets.lock | $(NAMES)
 	@$(PIP) --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/all.stamp: requirements/dev.lock pyproject.toml | $(BIN)/python
 	@echo "==> Python packages for everything (2 to 4 minutes, once)"
-	@$(PIP) --require-hashes -r requirements/dev.lock
+	@$(PIP) --require-hashes -r requirements/dev.lock | $(NAMES)
 	@$(PIP) --quiet --no-deps --no-build-isolation -e .
 	@touch $(VENV)/run.stamp $@
 
@@ -64,7 +69,9 @@ lock: $(VENV)/all.stamp
 
 # --- running
 
-run: $(VENV)/run.stamp $(MO) assets
+prepare: $(VENV)/run.stamp $(MO) assets
+
+run: prepare
 	@exec $(BIN)/fabfleet demo --with-parent --host "$$HOST" --port "$$PORT" --state "$$STATE"
 
 # --- proving

@@ -1,18 +1,33 @@
 """Runs the controller's web server until it is told to end."""
 
+import asyncio
 import logging
+import os
 import signal
+import socket
 import sys
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
+from sqlalchemy.exc import SQLAlchemyError
+
+from controller.broker.embedded import BrokerError
 from controller.config import ControllerConfig, is_loopback
+from controller.notify import ALIVE, ENDING, READY, notify
+from controller.lock import InUse
 from controller.services import Services
 
 GRACE_S = 2
 """How long open requests may take to end. Streams are ended at once."""
+
+ALIVE_EVERY_S = 15
+"""How often the service manager hears that the event loop turns; the unit's WatchdogSec is a multiple of it."""
+
+
+class CannotStart(Exception):
+    """Something it needs is not to be had: the message says what."""
 
 
 class Unsafe(Exception):
@@ -38,12 +53,37 @@ def set_up_logging(level: str) -> None:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
-def serve(config: ControllerConfig, app: FastAPI) -> bool:
-    """Serve until SIGINT or SIGTERM; whether it ever came up. Raises Unsafe."""
+def serve(config: ControllerConfig, app: FastAPI) -> None:
+    """Serve until SIGINT or SIGTERM. Raises Unsafe, CannotStart."""
     check_exposure(config)
-    server = _Server(config, app)
-    server.run()
-    return server.started
+    try:
+        asyncio.run(_serve(config, app))
+    except (InUse, BrokerError, SQLAlchemyError, OSError) as error:
+        raise CannotStart(str(error)) from error
+
+
+async def _serve(config: ControllerConfig, app: FastAPI) -> None:
+    """The lifespan is around the server here, so that what goes wrong in it reaches the caller as it is."""
+    with _bound(config.host, config.port) as listener:
+        async with app.router.lifespan_context(app):
+            await _Server(config, app).serve([listener])
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket that holds the address and takes no connection yet. Raises OSError that names the address."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise OSError(f"{host}:{port}: {(error.strerror or str(error)).lower()}") from error
+    return listener
+
+
+async def _say_alive() -> None:
+    notify(ALIVE)
 
 
 class _Server(uvicorn.Server):
@@ -55,6 +95,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                lifespan="off",
                 host=config.host,
                 port=config.port,
                 log_config=None,
@@ -62,6 +103,8 @@ class _Server(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 timeout_graceful_shutdown=GRACE_S,
+                callback_notify=_say_alive,
+                timeout_notify=ALIVE_EVERY_S,
                 ssl_certfile=config.tls_certificate,
                 ssl_keyfile=config.tls_key,
             )
@@ -69,6 +112,8 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: object = None) -> None:
         await super().startup(sockets)  # type: ignore[arg-type]  # handed on as it is
+        if self.started:
+            notify(READY)
         for server in self.servers if self.started else ():
             for socket in server.sockets:
                 host, port = socket.getsockname()[:2]
@@ -79,6 +124,7 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The second SIGINT waits for nobody. Nothing is raised again after the end: it was asked for and is done."""
         del frame
+        notify(ENDING)
         self._services.hub.close_soon()
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True

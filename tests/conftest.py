@@ -17,9 +17,12 @@ def soak(request: pytest.FixtureRequest) -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Real servers are shared by the tests of a module, so such a module stays on one worker of pytest-xdist."""
+    """Real servers are shared by the tests of a module, so such a module stays on one worker of pytest-xdist.
+
+    A module that wants more names a group of its own.
+    """
     for item in items:
-        if _mark(item) is not None:
+        if _mark(item) is not None and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
     items.sort(key=_place)
 

@@ -15,7 +15,7 @@ from controller.simulation import SimulatedAgent, SimulatedDevice
 from tests.kill.reckoning import reckon
 from tests.kill.stage import Stage, eventually
 
-pytestmark = [pytest.mark.kill]
+pytestmark = [pytest.mark.kill, pytest.mark.xdist_group("machine")]  # one such test at a time is load enough
 
 SEED = 20_261_121
 KILLS = 30
