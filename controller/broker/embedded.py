@@ -12,6 +12,7 @@ import sysconfig
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from contract.topics import CONTROLLER
@@ -26,6 +27,12 @@ _LONGEST_PAUSE_S = 1.0
 _STEADY_S = 10.0
 """A server that ran this long and died starts the pauses anew."""
 _PR_SET_PDEATHSIG = 1
+_GAVE_UP = (b"ritical write error", b"no space left on device")
+"""What the server logs once its store has failed: it then takes nothing more, room or not, until it is started again.
+The second also while it goes on failing, in case the log itself found no room for the first.
+"""
+_ROOM = 32 * 1024 * 1024
+"""Bytes that must be free on the disk for that to help."""
 
 
 class BrokerError(Exception):
@@ -142,12 +149,41 @@ class EmbeddedBroker:
 
     def _wait(self, process: "subprocess.Popen[bytes]") -> int:
         """Its exit code, once it has ended. One that was told to end and does not is killed."""
+        watch = _LogWatch(self._settings.log)
+        gave_up = False
         while True:
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 return process.wait(timeout=1.0)
-            except subprocess.TimeoutExpired:
-                if self._stopping.is_set():
-                    process.kill()
+            if self._stopping.is_set():
+                process.kill()
+            gave_up = watch.sees(_GAVE_UP) or gave_up
+            if gave_up and shutil.disk_usage(self._settings.folder).free > _ROOM:
+                log.error("nats-server gave up its store; ending it, to start it anew")
+                process.kill()
+
+
+class _LogWatch:
+    """Looks for words in what is appended to a log from now on."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._at = file.stat().st_size if file.exists() else 0
+
+    def sees(self, words: tuple[bytes, ...]) -> bool:
+        """Whether any of these was logged since the last time."""
+        try:
+            size = self._file.stat().st_size
+            if size < self._at:  # a new file took its place
+                self._at = 0
+            if size == self._at:
+                return False
+            with self._file.open("rb") as file:
+                file.seek(self._at)
+                appended = file.read()
+        except OSError:
+            return False
+        self._at += len(appended)
+        return any(each in appended for each in words)
 
 
 def _spawn(config: Path) -> "subprocess.Popen[bytes]":

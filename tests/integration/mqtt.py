@@ -75,6 +75,11 @@ class Client:
         if qos:
             sent.wait_for_publish(WAIT_S)
 
+    def shout(self, topic: str, payload: bytes) -> bool:
+        """Publish at QoS 1 and wait for nothing."""
+        self._paho.publish(topic, payload, 1)
+        return False
+
     def vanish(self) -> None:
         """Lose the connection without saying good-bye, so that the broker publishes the will."""
         self._paho.loop_stop()

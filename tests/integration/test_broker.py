@@ -169,6 +169,19 @@ def test_a_killed_broker_is_back_soon_even_with_its_store_wiped(broker: Embedded
         assert hub.next() == (ME.topic(Channel.STATUS), b"said again")
 
 
+def test_a_broker_whose_store_fails_is_started_anew(broker: EmbeddedBroker) -> None:
+    """A store that failed once takes nothing more by itself, be it a full disk or, as here, one that was deleted."""
+    with controller(broker) as hub, agent(broker, ME) as mine:
+        hear_all(hub)
+        mine.say(ME.topic(Channel.REPORT), b"before")
+        shutil.rmtree(broker.store)
+        eventually(lambda: mine.shout(ME.topic(Channel.REPORT), b"lost") or broker.restarts, "it is started anew", 30)
+        eventually(lambda: hub.connects == 2 and mine.connects >= 2, "both are connected again")
+        hear_all(hub)
+        mine.say(ME.topic(Channel.REPORT), b"here again")
+        eventually(lambda: hub.next() == (ME.topic(Channel.REPORT), b"here again"), "it takes messages")
+
+
 def test_the_largest_message_of_the_contract_passes_and_a_huge_one_harms_its_sender_only(
     broker: EmbeddedBroker,
 ) -> None:
