@@ -14,7 +14,7 @@ def interpreter() -> Path:
 
     def install(folder: Path) -> None:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True, capture_output=True)
-        pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check"]
+        pip: list[str | Path] = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check"]
         subprocess.run([*pip, "install", "--quiet", PIN], check=True, capture_output=True)
 
     return cached("octoprint", PIN.encode(), install) / "bin" / "python"
