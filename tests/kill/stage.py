@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 import sqlite3
+import subprocess
 import sys
 import time
 import urllib.request
@@ -156,3 +157,8 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         yield db
     finally:
         db.close()
+
+
+def verify(stage: Stage) -> "subprocess.CompletedProcess[str]":
+    """Run `fabfleet verify` on the stage's state."""
+    return subprocess.run(stage.cli("verify"), env=stage.environment, capture_output=True, text=True, check=False)

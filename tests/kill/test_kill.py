@@ -13,7 +13,7 @@ import pytest
 from controller.fleet.enrolment import Place
 from controller.simulation import SimulatedAgent, SimulatedDevice
 from tests.kill.reckoning import reckon
-from tests.kill.stage import Stage, eventually
+from tests.kill.stage import Stage, eventually, verify
 
 pytestmark = [pytest.mark.kill, pytest.mark.xdist_group("machine")]  # one such test at a time is load enough
 
@@ -112,10 +112,6 @@ def wipe_broker(stage: Stage) -> None:
 
 def _uses(folder: Path) -> bool:
     return subprocess.run(["pgrep", "-f", str(folder)], capture_output=True, check=False).returncode == 0
-
-
-def verify(stage: Stage) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(stage.cli("verify"), env=stage.environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.timeout(5_400)
