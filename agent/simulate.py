@@ -137,7 +137,7 @@ class SimulatedDevice:
         self._due_ms = mono_ms + self._poll_ms
         try:
             if self.plan.trouble == LOST:
-                raise LinkLost("no answer")
+                raise LinkLost("")
             if self.state is not BridgeState.OPEN:
                 self._bridge.open()
             values = {**self._bridge.poll(), **self._forced}
