@@ -83,6 +83,9 @@ class Connection:
         self._client.disconnect()
         self._client.loop_stop()
         self.state = LinkState.DOWN
+        # paho closes two of its sockets only when nobody refers to it: no cycle may keep it for the collector
+        self._client.on_connect = self._client.on_subscribe = self._client.on_publish = None
+        self._client.on_message = self._client.on_disconnect = None
 
     def _on_connect(self, _client: Any, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:

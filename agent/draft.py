@@ -1,9 +1,10 @@
 """What one report will hold, before the outbox numbers it; and how to make it smaller. Pure."""
 
+import json
 from dataclasses import dataclass, field, replace
 
 from contract.messages import MAX_SPAN_MS, Point, Report, Series
-from contract.model import Event, Gap, Outcome
+from contract.model import CommandStatus, ContractError, Event, Gap, Outcome
 
 MERGED_READINGS = 1_000
 """Readings that a merged draft holds at most; far below what one message may carry."""
@@ -48,10 +49,30 @@ class Draft:
         )
 
 
-def draft_of(report: Report) -> Draft:
-    return Draft(
-        report.base_ms, report.mono_ms, report.boot, report.series, report.outcomes, report.events, report.gaps
-    )
+def read_draft(payload: bytes) -> Draft:
+    """The draft of a report that this agent encoded. Raises ContractError for anything else.
+
+    Many times faster than `contract.wire.decode`, which a full outbox would call all day.
+    """
+    try:
+        tree = json.loads(payload)
+        series = {
+            device: {metric: tuple([(dt, value) for dt, value in points]) for metric, points in metrics.items()}
+            for device, metrics in tree.get("series", {}).items()
+        }
+        return Draft(
+            base_ms=tree["base_ms"],
+            mono_ms=tree.get("mono_ms", 0),
+            boot=tree.get("boot", ""),
+            series=series,
+            outcomes=tuple(
+                Outcome(**{**each, "status": CommandStatus(each["status"])}) for each in tree.get("outcomes", ())
+            ),
+            events=tuple(Event(**each) for each in tree.get("events", ())),
+            gaps=tuple(Gap(**each) for each in tree.get("gaps", ())),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ContractError(f"not a report of this agent: {error}") from None
 
 
 def halved(draft: Draft, reason: str) -> Draft:

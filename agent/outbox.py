@@ -21,7 +21,8 @@ from contract.messages import MAX_PAYLOAD, Ack, Held, Refusal, encode
 from contract.model import ContractError, Event
 
 MAX_HELD = 256
-_STEPS_AN_APPEND = 8
+_STEPS_AN_APPEND = 64
+_USEFUL_STEPS_AN_APPEND = 8
 _WAITING_READINGS = 20_000
 _REFUSED_KEPT = 500
 
@@ -304,12 +305,15 @@ class Outbox:
         return number
 
     def _thin(self, db: sqlite3.Connection) -> None:
+        """Bounded, so that no append takes long: over several appends it catches up with any excess."""
+        useful = 0
         for _ in range(_STEPS_AN_APPEND):
-            if self._tally.unacked_bytes <= self._limits.budget_bytes:
+            if self._tally.unacked_bytes <= self._limits.budget_bytes or useful >= _USEFUL_STEPS_AN_APPEND:
                 return
             freed = thin_oldest(db)
             if freed is None:
                 return
+            useful += freed > 0
             self._tally = self._tally.moved(BatchState.FRESH, 0, -freed)
 
     def _take(self, condition: str, values: tuple[int, ...], epochs: Collection[str] | None = None) -> list[Batch]:

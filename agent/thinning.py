@@ -6,10 +6,9 @@ Only batches that were never on the wire are touched, and never their outcomes o
 import sqlite3
 from dataclasses import dataclass
 
-from agent.draft import Draft, draft_of, given_up, halved, merged
-from contract.messages import MAX_PAYLOAD, Report, encode
+from agent.draft import Draft, given_up, halved, merged, read_draft
+from contract.messages import MAX_PAYLOAD, encode
 from contract.model import ContractError
-from contract.wire import decode
 
 COMPACTED = 1
 HALVED_OUT = COMPACTED + 4
@@ -18,7 +17,7 @@ DROPPED = 99
 REASON = "outbox-full"
 _RUN = 32
 _COLUMNS = "SELECT id, epoch, first, number, level, payload FROM batch WHERE state = 0"
-_MERGED_PAYLOAD = MAX_PAYLOAD // 4
+_MERGED_PAYLOAD = MAX_PAYLOAD // 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class _Row:
 
     @property
     def content(self) -> Draft:
-        return draft_of(decode(Report, self.payload))
+        return read_draft(self.payload)
 
 
 def thin_oldest(db: sqlite3.Connection) -> int | None:

@@ -1,5 +1,6 @@
 """The uplink over the embedded broker: everything arrives once, in the right order, whatever breaks on the way."""
 
+import gc
 import os
 import signal
 import socket
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent.clock import Clock
-from agent.connection import Broker, refusal_of
+from agent.connection import Broker, Connection, LinkState, refusal_of
 from agent.draft import Draft
 from agent.outbox import Outbox
 from agent.pace import Pace
@@ -19,7 +20,7 @@ from agent.roster import Roster, profile_entry
 from agent.session import Listeners
 from agent.uplink import Uplink
 from contract.lease import sign
-from contract.messages import Ack, BridgeState, Config, DeviceEntry, LeaseBook, Order, Presence, Refusal, encode
+from contract.messages import Ack, BridgeState, Config, DeviceEntry, LeaseBook, Order, Presence, Refusal, Status, encode
 from contract.model import Command, Event
 from contract.topics import Address, Channel
 from controller.broker.access import BrokerUser, hash_password
@@ -314,3 +315,30 @@ def test_controller_of_the_tests_would_notice_a_conflict(scene: Scene) -> None:
     scene.controller._take(ADDRESS, encode(draft(2.0).numbered("0" * 16, 1, 1)))
     assert scene.controller.conflicts == [("0" * 16, 1)]
     assert Ack(1, 1, "0" * 16).committed == ()
+
+
+def test_connection_leaves_no_descriptor_behind_whatever_ended_it(scene: Scene) -> None:
+    will = Status("0" * 16, Presence.OFFLINE, 1, "test", NOW_MS)
+    nobody = Broker("127.0.0.1", 1)
+    refused = Broker("127.0.0.1", scene.broker.port, ADDRESS.user, "wrong")
+
+    def connect(broker: Broker) -> None:
+        connection = Connection(broker, ADDRESS, will, lambda: None)
+        try:
+            connection.open()
+            until(lambda: connection.state is not LinkState.OPENING, "an answer")
+        except OSError:
+            assert broker is nobody
+        finally:
+            connection.close()
+
+    descriptors = Path("/proc/self/fd")
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(list(descriptors.iterdir()))
+        for broker in (scene.broker, refused, nobody) * 5:
+            connect(broker)
+        assert len(list(descriptors.iterdir())) <= before
+    finally:
+        gc.enable()

@@ -1,11 +1,14 @@
 """Drafts can be made smaller, and nothing that was in them goes uncounted."""
 
+import contextlib
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.draft import Draft, draft_of, given_up, halved, joined, merged
+from agent.draft import Draft, given_up, halved, joined, merged, read_draft
 from contract.messages import Report, encode
-from contract.model import CommandStatus, Event, Gap, Outcome
+from contract.model import CommandStatus, ContractError, Event, Gap, Outcome
 from contract.wire import decode
 
 BASE_MS = 1_795_000_000_000
@@ -46,7 +49,20 @@ def points(draft: Draft) -> dict[tuple[str, str], list[tuple[int, object]]]:
 
 @given(DRAFTS)
 def test_draft_survives_the_wire(draft: Draft) -> None:
-    assert draft_of(decode(Report, encode(draft.numbered(EPOCH, 1, 1)))) == draft
+    payload = encode(draft.numbered(EPOCH, 1, 1))
+    assert read_draft(payload) == draft
+    assert decode(Report, payload) == draft.numbered(EPOCH, 1, 1)
+
+
+@given(DRAFTS, st.data())
+def test_read_draft_of_anything_else_is_an_error_of_the_contract(draft: Draft, data: st.DataObject) -> None:
+    payload = bytearray(encode(draft.numbered(EPOCH, 1, 1)))
+    for _ in range(data.draw(st.integers(1, 4))):
+        payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(ContractError):
+        read_draft(bytes(payload))
+    with pytest.raises(ContractError):
+        read_draft(bytes(payload[: len(payload) // 2]))
 
 
 @given(DRAFTS)

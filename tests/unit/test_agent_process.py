@@ -171,3 +171,50 @@ def test_commands_without_an_agent_say_so(tmp_path: Path) -> None:
 def test_version_is_the_projects() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert project["version"] == VERSION
+
+
+def test_outbox_survives_files_that_may_not_grow(tmp_path: Path) -> None:
+    probe = f"""
+import pathlib, resource, time
+from agent.draft import Draft
+from agent.outbox import Outbox
+from contract.messages import Report
+from contract.wire import decode
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
+outbox = Outbox(pathlib.Path({str(tmp_path / "outbox.db")!r}), lambda: time.time_ns() // 1_000_000)
+def produce(i):
+    series = {{"d": {{"m": tuple((j * 1000, float(j)) for j in range(500))}}}}
+    return outbox.append(Draft(10**12 + i * 10**6, series=series))
+numbers = [produce(i) for i in range(60)]
+assert numbers[0] == 1 and numbers[-1] is None, numbers
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+assert produce(60)
+reports = [decode(Report, batch.payload) for batch in outbox.unacked()]
+print(sum(each.readings + sum(gap.count for gap in each.gaps) for each in reports))
+print([event.kind for each in reports for event in each.events])
+"""
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines() == ["30500", "['disk-writable-again']"]
+
+
+def test_outbox_takes_no_more_memory_the_longer_an_outage_lasts(tmp_path: Path) -> None:
+    probe = f"""
+import pathlib, time
+from agent.draft import Draft
+from agent.outbox import Limits, Outbox
+outbox = Outbox(pathlib.Path({str(tmp_path / "outbox.db")!r}), lambda: 10**12, Limits(budget_bytes=60_000))
+outbox._db.execute("PRAGMA synchronous=OFF")
+def produce(i):
+    outbox.append(Draft(10**12 + i * 1000, series={{"d": {{f"m{{j}}": ((0, float(j)),) for j in range(20)}}}}))
+def resident():
+    fields = dict(line.split(":", 1) for line in open("/proc/self/status"))
+    return int(fields["VmRSS"].split()[0])
+for i in range(2_000):
+    produce(i)
+before = resident()
+for i in range(2_000, 5_000):
+    produce(i)
+print(resident() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, timeout=120, check=True)
+    assert int(done.stdout) < 1_000, "kB more after the outage went on"
