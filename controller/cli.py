@@ -134,14 +134,16 @@ def duration_ms(text: str) -> int:
 
 def _serve(_options: argparse.Namespace, config: ControllerConfig) -> int:
     from controller.main import create_app
-    from controller.serve import Unsafe, check_exposure, serve, set_up_logging
+    from controller.serve import CannotStart, Unsafe, serve, set_up_logging
 
     set_up_logging(config.log_level)
     try:
-        check_exposure(config)
-    except Unsafe as error:
+        serve(config, create_app(config))
+    except (Unsafe, CannotStart) as error:
         return _failed(error)
-    return 0 if serve(config, create_app(config)) else 1
+    except KeyboardInterrupt:  # before it was up
+        return 130
+    return 0
 
 
 def _demo(options: argparse.Namespace, config: ControllerConfig) -> int:

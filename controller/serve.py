@@ -10,13 +10,12 @@ from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
-
 from sqlalchemy.exc import SQLAlchemyError
 
 from controller.broker.embedded import BrokerError
 from controller.config import ControllerConfig, is_loopback
-from controller.notify import ALIVE, ENDING, READY, notify
 from controller.lock import InUse
+from controller.notify import ALIVE, ENDING, READY, notify
 from controller.services import Services
 
 GRACE_S = 2
@@ -110,13 +109,13 @@ class _Server(uvicorn.Server):
             )
         )
 
-    async def startup(self, sockets: object = None) -> None:
-        await super().startup(sockets)  # type: ignore[arg-type]  # handed on as it is
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
         if self.started:
             notify(READY)
         for server in self.servers if self.started else ():
-            for socket in server.sockets:
-                host, port = socket.getsockname()[:2]
+            for listener in server.sockets:
+                host, port = listener.getsockname()[:2]
                 scheme = "https" if self._fabfleet.tls else "http"
                 shown = f"[{host}]" if ":" in host else host
                 logging.getLogger(__name__).info("listening on %s://%s:%d", scheme, shown, port)

@@ -254,6 +254,11 @@ class Picture:
         self._dirty.clear()
         return changed
 
+    @property
+    def waiting(self) -> int:
+        """How many judgements the clock has in store."""
+        return len(self._due)
+
     # what can be asked
 
     def select(self, scope: Scope) -> Iterator[Tile]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import queue
 import signal
 import threading
 import time
@@ -9,12 +10,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import uvicorn
 from fastapi import FastAPI
 
 from contract.messages import (
+    Ack,
     BridgeState,
     DeviceEntry,
     Inventory,
@@ -27,6 +30,7 @@ from contract.messages import (
 )
 from contract.model import Kind, Value
 from contract.topics import Address, Channel
+from contract.wire import decode
 from controller.config import BrokerConfig, ControllerConfig
 from controller.database import make_engine, migrate
 from controller.fleet.enrolment import Credentials, Place, enrol
@@ -170,6 +174,7 @@ class Speaker:
 
     def __enter__(self) -> "Speaker":
         self.client.__enter__()
+        self.client.subscribe(self.address.topic(Channel.ACK))
         self.client.say(self.address.topic(Channel.STATUS), encode(self._status(Presence.ONLINE)), retain=True)
         return self
 
@@ -184,14 +189,28 @@ class Speaker:
         self.client.say(self.address.topic(Channel.INVENTORY), encode(inventory), retain=True)
 
     def reports(self, device: str, *values: Value | None, metric: str = METRIC) -> None:
-        """Say one batch with values a second apart, the last one now."""
+        """Say one batch with values a second apart, the last one now, until the controller has it."""
         self._number += 1
-        base_ms = wall_ms()
         points = tuple((1_000 * (place - len(values) + 1), value) for place, value in enumerate(values))
-        report = Report(
-            self._epoch, self._number, self._number, len(values), base_ms, series={device: {metric: points}}
-        )  # fmt: skip
-        self.client.say(self.address.topic(Channel.REPORT), encode(report))
+        series = {device: {metric: points}}
+        report = Report(self._epoch, self._number, self._number, len(values), wall_ms(), series=series)
+        for _ in range(20):
+            self.client.say(self.address.topic(Channel.REPORT), encode(report))
+            if self._acked(self._number):
+                return
+        raise AssertionError(f"batch {self._number} was never acknowledged")
+
+    def _acked(self, number: int) -> bool:
+        """Whether an ack of it comes within 2 s."""
+        deadline = time.monotonic() + 2.0
+        while (left_s := deadline - time.monotonic()) > 0:
+            try:
+                _, payload = self.client.next(left_s)
+            except queue.Empty:
+                return False
+            if any(first <= number <= last for first, last in decode(Ack, payload).committed):
+                return True
+        return False
 
     def _status(self, presence: Presence) -> Status:
         return Status(self._epoch, presence, self._connection, "test", wall_ms())
@@ -200,24 +219,25 @@ class Speaker:
 class Events:
     """Reads a stream of server-sent events."""
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx.Response, patience_s: float = 60.0) -> None:
         self._lines = response.iter_lines()
+        self._deadline = time.monotonic() + patience_s
 
-    def next(self) -> tuple[str, dict[str, object]]:
-        """The next event. Fails by the client's time-out if none comes."""
+    def next(self) -> tuple[str, dict[str, Any]]:
+        """The next event. Fails when patience is over: at most `patience_s` for all that is read."""
         name = ""
         for line in self._lines:
+            if time.monotonic() > self._deadline:
+                raise AssertionError("what was waited for did not come")
             if line.startswith("event: "):
                 name = line.removeprefix("event: ")
             elif line.startswith("data: "):
                 return name, json.loads(line.removeprefix("data: "))
         raise EOFError("the stream ended")
 
-    def until(self, name: str, timeout_s: float = 15.0) -> dict[str, object]:
+    def until(self, name: str) -> dict[str, Any]:
         """The next event of that name."""
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
+        while True:
             heard, data = self.next()
             if heard == name:
                 return data
-        raise AssertionError(f"no {name} within {timeout_s} s")

@@ -14,9 +14,12 @@ pytestmark = pytest.mark.integration
 
 
 @contextmanager
-def simulating(stage: Stage, agents: int, devices: int) -> Iterator["subprocess.Popen[bytes]"]:
-    command = stage.cli("simulate", "--agents", str(agents), "--devices", str(devices), "--seed", "x")
-    with subprocess.Popen(command, env=stage.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+def simulating(stage: Stage, agents: int, devices: int, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
+    command = stage.cli(
+        "simulate", "--state", str(stage.state), "--agents", str(agents), "--devices", str(devices), "--seed", "x"
+    )
+    environment = {**stage.environment, **environment}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
         try:
             yield run
         finally:
@@ -35,7 +38,7 @@ def test_simulate_adds_agents_to_a_running_controller_and_ends_on_ctrl_c(tmp_pat
     stage = Stage(tmp_path / "state", [])
     try:
         stage.start_controller()
-        with simulating(stage, 3, 4) as run:
+        with simulating(stage, 3, 4, FABFLEET_BROKER_PORT="1") as run:  # it finds the one that runs
             eventually(lambda: heard(stage) == (3, 12), 90.0, "three agents with four devices each are heard")
             run.send_signal(signal.SIGINT)
             assert run.wait(15.0) == 0
