@@ -12,7 +12,8 @@ from typing import NoReturn
 
 from sqlmodel import Session
 
-from controller.config import ConfigError, load
+from controller.broker.nats import NatsSettings, address
+from controller.config import ConfigError, ControllerConfig, load
 from controller.database import make_engine, migrate
 from controller.fleet.enrolment import Place, add_agent
 from device_profiles.profile import slugs
@@ -105,7 +106,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", default="1", help="the same seed makes the same fleet and the same values")
     parser.add_argument("--state", type=Path, help="state of the controller, running or not")
     parser.add_argument("--config", type=Path, help="settings of the controller")
-    parser.add_argument("--broker", help="HOST:PORT, if not as the settings say")
+    parser.add_argument("--broker", help="HOST:PORT, if not the controller's own")
     options = parser.parse_args(arguments)
     try:
         config = load(options.config, os.environ, state=options.state)
@@ -123,9 +124,16 @@ def main(arguments: Sequence[str]) -> int:
             db.commit()
     finally:
         engine.dispose()
-    broker = options.broker or f"{config.broker.host}:{config.broker.port}"
+    broker = options.broker or _broker(config)
     print(f"{options.agents} agents with {options.devices} devices each, to {broker}; Ctrl-C stops them", flush=True)
     return _become(simulator(plan, broker, options.seed))
+
+
+def _broker(config: ControllerConfig) -> str:
+    """Where the broker listens: as the embedded one does or last did, else as the settings say."""
+    embedded = address(NatsSettings(config.folder / "broker", "", 0).file) if config.broker.embedded else None
+    host, port = embedded or (config.broker.host, config.broker.port)
+    return f"{host}:{port}"
 
 
 def _become(command: tuple[str, ...]) -> NoReturn:

@@ -69,6 +69,15 @@ def render(settings: NatsSettings, controller_hash: str, users: Iterable[BrokerU
     )
 
 
+def address(file: Path) -> tuple[str, int] | None:
+    """Host and port for MQTT in a configuration that `render` made; None if there is none yet."""
+    try:
+        listens = json.loads(file.read_text("utf-8"))["mqtt"]
+    except FileNotFoundError:
+        return None
+    return listens["host"], listens["port"]
+
+
 def _user(name: str, password_hash: str, permissions: Permissions) -> dict[str, object]:
     return {
         "user": name,

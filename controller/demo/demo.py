@@ -120,7 +120,7 @@ class Demo:
         children.append(Child(Command("The controller", serve, self._log("controller"), environment)))
         self._await_controller(children[0])
         self._say("3/3 Agent of this machine, and simulated ones / Agent của máy này và các agent mô phỏng")
-        run = (sys.executable, "-m", "agent", "run", "--state", str(self._state))
+        run = (sys.executable, "-m", "agent.cli", "run", "--state", str(self._state))
         children.append(Child(Command("The agent", run, self._log("agent"), environment)))
         play = simulator(self._plan, f"{_BROKER_HOST}:{broker_port}", _SEED)
         children.append(Child(Command("The simulator", play, self._log("simulator"), environment)))
