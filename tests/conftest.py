@@ -1,6 +1,11 @@
 """How big the tests run, and which of them share a worker."""
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes depends on what else the machine does: timings live in bench/.
+settings.register_profile("fabfleet", deadline=None)
+settings.load_profile("fabfleet")
 
 _LONGEST_FIRST = ("soak", "kill", "browser", "integration")
 """Marks whose tests start real servers: one worker takes a module, the long ones begin first."""
