@@ -13,7 +13,7 @@ PO := $(wildcard controller/web/locale/*/LC_MESSAGES/*.po)
 MO := $(PO:.po=.mo)
 
 # pip's output as one short line a package
-NAMES := sed -u -n -E 's#^(Collecting|Processing) (.*/)?([^ /]+).*#    \3#p'
+NAMES := sed -u -n -E 's,^(Collecting|Processing) (.*/)?([^ /]+).*,    \3,p'
 
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
