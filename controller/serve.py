@@ -39,7 +39,8 @@ def check_exposure(config: ControllerConfig) -> None:
         return
     raise Unsafe(
         f"{config.host} can be reached by other machines. Set tls_certificate and tls_key, or put a TLS proxy in"
-        " front and listen on 127.0.0.1; --plain-http-beyond-loopback sends passwords in the clear"
+        " front and listen on 127.0.0.1. With --plain-http-beyond-loopback (FABFLEET_PLAIN_HTTP_BEYOND_LOOPBACK=true)"
+        " passwords cross the network in the clear"
     )
 
 

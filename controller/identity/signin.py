@@ -1,9 +1,11 @@
 """Signing in and out, and who a cookie or a bearer token stands for."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
 from controller.identity import store
@@ -16,6 +18,7 @@ SHARED_SESSION_MS = 30 * 60_000
 TOUCH_MS = 60_000
 """A session's end is moved at most this often, so that reading pages hardly writes."""
 _WINDOW_MS = 5 * 60_000
+_log = logging.getLogger(__name__)
 
 
 class Refused(Exception):
@@ -97,9 +100,16 @@ class SignIn:
             who = store.principal(user)
             if slide and now - session.seen_ms >= TOUCH_MS:
                 lasts_ms = SHARED_SESSION_MS if session.shared_machine else SESSION_MS
-                store.touch_session(db, session.token_hash, now, now + lasts_ms)
-                db.commit()
+                self._touch(db, session.token_hash, now, now + lasts_ms)
             return who
+
+    def _touch(self, db: Session, token_hash: str, now: int, expires_ms: int) -> None:
+        """A full disk must not lock out those who come to see what is wrong: then the session just does not slide."""
+        try:
+            store.touch_session(db, token_hash, now, expires_ms)
+            db.commit()
+        except SQLAlchemyError as error:
+            _log.warning("a session could not be prolonged: %s", type(error).__name__)
 
     def by_bearer(self, token: str) -> Principal | None:
         """Whom a bearer token stands for."""

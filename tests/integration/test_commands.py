@@ -138,7 +138,7 @@ def test_serve_refuses_a_network_without_tls_unless_told_in_so_many_words(tmp_pa
     done = fabfleet(tmp_path, "serve", "--host", "0.0.0.0", "--port", "0")
 
     assert done.returncode == 1
-    assert "--plain-http-beyond-loopback sends passwords in the clear" in done.stderr
+    assert "passwords cross the network in the clear" in done.stderr
     with serving(tmp_path, "--host", "0.0.0.0", "--plain-http-beyond-loopback") as (_, url):
         assert httpx.get(url.replace("0.0.0.0", "127.0.0.1") + "/healthz").json() == {"status": "ok"}
 

@@ -96,6 +96,17 @@ def test_session_is_not_written_at_every_request(door: SignIn, clock: Clock, eng
         assert found[0].seen_ms == clock.ms - TOUCH_MS + 1
 
 
+def test_session_lasts_though_nothing_can_be_written(door: SignIn, clock: Clock, engine: Engine) -> None:
+    token = enter(door)
+    clock.ms += TOUCH_MS
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER full BEFORE UPDATE ON user_session BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+        )
+
+    assert door.by_session(token) is not None
+
+
 def test_session_ends_when_the_password_changes(door: SignIn, admin: Admin) -> None:
     token = enter(door)
 
