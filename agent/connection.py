@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agent import VERSION
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 5.0
 _INBOX = 1_000
+_CROWDED = 10
+"""From so many unconfirmed messages on, each confirmation is news: whoever allows fewer would wait in vain."""
+_WAKES_A_KEEPALIVE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,7 @@ class Connection:
         # paho closes two of its sockets only when nobody refers to it: no cycle may keep it for the collector
         self._client.on_connect = self._client.on_subscribe = self._client.on_publish = None
         self._client.on_message = self._client.on_disconnect = None
+        del self._client.loop_forever
 
     def _on_connect(self, _client: Any, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
@@ -102,8 +107,10 @@ class Connection:
         self._notify()
 
     def _on_publish(self, _client: Any, _userdata: Any, _mid: int, _reason: Any, _properties: Any) -> None:
+        crowded = self.unconfirmed >= _CROWDED
         self._confirmed += 1
-        self._notify()
+        if crowded:  # else nobody waits for room
+            self._notify()
 
     def _on_message(self, _client: Any, _userdata: Any, message: Any) -> None:
         if len(message.payload) <= MAX_PAYLOAD:
@@ -125,6 +132,8 @@ def _new_client(client_id: str, broker: Broker) -> "Client":
         protocol=paho.MQTTv311,
         reconnect_on_failure=False,
     )
+    # its thread wakes every second by itself; looking after the keepalive takes less
+    client.loop_forever = partial(client.loop_forever, timeout=broker.keepalive_s / _WAKES_A_KEEPALIVE)  # type: ignore[method-assign]
     client.connect_timeout = CONNECT_TIMEOUT_S
     if broker.username:
         client.username_pw_set(broker.username, broker.password)

@@ -169,7 +169,7 @@ class Outbox:
     def take_ack(self, ack: Ack) -> AckResult:
         """Enter what the controller said."""
         acked = again = 0
-        with self._transaction() as db:
+        with self._transaction(synced=False) as db:  # an ack that a power cut takes back is told again
             refused = tuple(
                 each
                 for each in ack.refused
@@ -213,13 +213,14 @@ class Outbox:
             self._disconnect()
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing, alone. Raises CannotWrite when the disk or the file will not."""
+    def _transaction(self, *, synced: bool = True) -> Iterator[sqlite3.Connection]:
+        """All or nothing, alone; on disk at its end if `synced`. Raises CannotWrite when disk or file will not."""
         with self._lock:
             before: Tally | None = None
             try:
                 db = self._db or self._connect()
                 before = self._tally
+                db.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
                 db.execute("BEGIN IMMEDIATE")
                 yield db
                 db.execute("COMMIT")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 class Pace:
     """The uplink's numbers. A connection that ended within `settled_ms` counts as a failed attempt."""
 
-    status_beat_ms: int = 15_000
+    status_beat_ms: int = 18_000
     replay_per_s: float = 20.0
     replay_window: int = 64
     live_window: int = 96

@@ -92,8 +92,9 @@ class Recorder:
             if not self._pending or not self._pending[-1].fits(device, at_ms, values, size):
                 self._open(at_ms)
             self._pending[-1].add(device, at_ms, values, size)
+            if not self._readings:
+                self._waiting.notify()  # the others of this flush wake nobody
             self._readings += len(values)
-            self._waiting.notify()
 
     def tell(self, item: Event | Outcome) -> None:
         """Something that happened. It is written within moments and never given up."""

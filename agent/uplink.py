@@ -3,6 +3,7 @@
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from contract.topics import Address
 
 _GREETING_MS = 10_000
 _FAREWELL_MS = 1_000
+_FAREWELL_STEP_S = 0.01
 _log = logging.getLogger(__name__)
 
 
@@ -164,11 +166,9 @@ class Uplink:
         session.farewell()
         until_ms = self._station.clock.mono_ms() + _FAREWELL_MS
         while connection.unconfirmed and connection.state is LinkState.UP:
-            left_ms = until_ms - self._station.clock.mono_ms()
-            if left_ms <= 0:
+            if self._station.clock.mono_ms() >= until_ms:
                 return
-            self._news.wait(left_ms / 1000)
-            self._news.clear()
+            time.sleep(_FAREWELL_STEP_S)
 
     def _set_online(self, *, online: bool) -> None:
         if online is not self._online:

@@ -165,7 +165,8 @@ class Worker:
         was_lost = before is not None and before.state in (BridgeState.LOST, BridgeState.PARKED)
         self._failures = 0
         self._hung = False
-        self._roster.report(self.device_id, BridgeState.OPEN, now_ms)
+        if before is None or before.state is not BridgeState.OPEN or before.detail:
+            self._roster.report(self.device_id, BridgeState.OPEN, now_ms)
         if was_lost:
             self._recorder.tell(Event("device-back", max(0, now_ms), self.device_id))
         self._recorder.offer(self.device_id, now_ms, self._deadband.changes(values, self._clock.mono_ms()))
