@@ -111,7 +111,10 @@ class Upkeep:
 
 @dataclass(frozen=True, slots=True)
 class DeviceProfile:
-    """All that is known of a model. `verified` names the far end it was driven against, empty if none."""
+    """All that is known of a model. `verified` names the far end it was driven against, None if none.
+
+    `source` cites where its facts come from, None if it is verified and says no more.
+    """
 
     slug: str
     digest: str
@@ -127,8 +130,8 @@ class DeviceProfile:
     booking: Booking
     enforces: Enforces
     in_use: str
-    verified: str
-    source: str
+    verified: Words | None
+    source: Words | None
     consumables: tuple[Upkeep, ...]
     services: tuple[Upkeep, ...]
     options: Mapping[str, Any]
@@ -197,6 +200,15 @@ class _Reader:
         self.done(label, inner)
         return result
 
+    def told(self, table: dict[str, Any], key: str) -> Words | None:
+        """A text in both languages, or one that is the same in both: a title, a version."""
+        if key not in table:
+            return None
+        if isinstance(table[key], dict):
+            return self.words(table, "", key)
+        text = self.take(table, "", key, str)
+        return Words(text, text)
+
     def profile(self, table: dict[str, Any], text: str) -> DeviceProfile:
         metrics = {name: self.metric(name, dict(each)) for name, each in self.take(table, "", "metrics", dict).items()}
         actions = {
@@ -222,8 +234,8 @@ class _Reader:
             booking=self.booking(dict(self.take(table, "", "booking", dict, {}))),
             enforces=self.choice(table, "", "enforces", Enforces),
             in_use=self.take(table, "", "in_use", str, ""),
-            verified=self.take(table, "", "verified", str, ""),
-            source=self.take(table, "", "source", str, ""),
+            verified=self.told(table, "verified"),
+            source=self.told(table, "source"),
             consumables=upkeep["consumables"],
             services=upkeep["services"],
             options=self.take(table, "", "options", dict, {}),

@@ -51,7 +51,7 @@ def router(services: Services) -> APIRouter:
             raise NO_DEVICE from None
         return DeviceDetail(
             **DeviceOut.of(view).model_dump(),
-            verified=profile.verified if profile else "",
+            verified=profile.verified.en if profile and profile.verified else "",
             values=[ValueOut.of(value) for value in values],
         )
 
