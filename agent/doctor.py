@@ -52,14 +52,15 @@ def examine(config_file: Path, state: Path, clock: Clock) -> Iterator[Finding]:
         return
     yield Finding(Verdict.GOOD, Words("configuration", "cấu hình"), str(config_file))
     yield _disk(config)
-    yield _clock(clock)
     try:
         running = ask(state, "status")
     except NotRunning:
+        yield _clock(certain=clock.certain)
         yield _broker(config)
         for device in config.devices:
             yield _device(device)
         return
+    yield _clock(certain=running["clock"]["certain"])
     yield _running_broker(config, running["uplink"])
     for entry in running["devices"]:
         yield _running_device(entry)
@@ -104,9 +105,9 @@ def _disk(config: AgentConfig) -> Finding:
     )
 
 
-def _clock(clock: Clock) -> Finding:
+def _clock(*, certain: bool) -> Finding:
     what = Words("clock", "đồng hồ")
-    if clock.certain:
+    if certain:
         return Finding(Verdict.GOOD, what, "certain")
     return Finding(
         Verdict.DOUBTFUL,

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -133,6 +134,19 @@ def test_agent_ends_within_three_seconds(state: Path, end: str) -> None:
     assert not (state / "agent" / "control.json").exists()
 
 
+def test_agent_ends_in_time_although_broker_and_device_hang(state: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and never says a word
+        port = silent.getsockname()[1]
+        device = f'[[devices]]\nid = "hung"\nprofile = "pjlink/projector"\nendpoint = "127.0.0.1:{port}"\n'
+        file = state / "agent" / "agent.toml"
+        file.write_text(CONFIG.replace("port = 1", f"port = {port}") + device)
+        with running(state) as process:
+            began = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=30) == 0
+        assert time.monotonic() - began < 3
+
+
 def test_agent_tells_how_it_is_and_carries_out_what_is_asked_at_the_machine(state: Path) -> None:
     with running(state) as process:
         told = command("status", "--state", str(state)).stdout
@@ -209,10 +223,10 @@ def produce(i):
 def resident():
     fields = dict(line.split(":", 1) for line in open("/proc/self/status"))
     return int(fields["VmRSS"].split()[0])
-for i in range(2_000):
+for i in range(1_200):
     produce(i)
 before = resident()
-for i in range(2_000, 5_000):
+for i in range(1_200, 3_000):
     produce(i)
 print(resident() - before)
 """
