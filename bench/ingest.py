@@ -38,6 +38,8 @@ METRICS: dict[str, Kind] = {
     "state": Kind.TEXT,
 }
 A_REPORT = DEVICES * len(METRICS)
+WARM_UP = AGENTS * A_REPORT
+"""Readings before the clock starts: one report of each agent, so that every series is known."""
 EPOCH = "00000000000000aa"
 SEED = 2026
 NAIVE_SHARE = 20
@@ -91,7 +93,7 @@ def inventory() -> bytes:
 def reports(values: int, now_ms: int) -> Iterator[tuple[int, bytes]]:
     """(agent, payload): everything that moved in two seconds, one reading a metric, agents in turn."""
     chance = random.Random(SEED)
-    count = values // A_REPORT
+    count = (WARM_UP + values) // A_REPORT
     for at in range(count):
         agent, number = at % AGENTS, at // AGENTS + 1
         base_ms = now_ms - 2_000 * (count // AGENTS - number)
@@ -136,9 +138,12 @@ def publish(job: Job) -> None:
         clients.append((client, address.topic(Channel.REPORT)))
         client.publish(address.topic(Channel.INVENTORY), inventory(), 1).wait_for_publish(10)
     messages = list(reports(job.values, time.time_ns() // 1_000_000))
+    for agent, payload in messages[:AGENTS]:
+        clients[agent][0].publish(clients[agent][1], payload, 1).wait_for_publish(10)
+    time.sleep(1.0)
     ready()
     sys.stdin.readline()
-    sent = [clients[agent][0].publish(clients[agent][1], payload, 1) for agent, payload in messages]
+    sent = [clients[agent][0].publish(clients[agent][1], payload, 1) for agent, payload in messages[AGENTS:]]
     for each in sent:
         each.wait_for_publish(120)
     for client, _ in clients:
@@ -151,14 +156,14 @@ def ready() -> None:
 
 
 def measured(first: Callable[[], bool], done: Callable[[], int], values: int) -> Result:
-    """From the first message until all values are committed."""
+    """From the first message after the warm-up until all values are committed."""
     while not first():
         time.sleep(0.001)
     began, cpu = time.perf_counter(), time.process_time()
-    while (stored := done()) < values:
+    while (stored := done() - WARM_UP) < values:
         if time.perf_counter() - began > 120:
             raise SystemExit(f"only {stored} of {values} values were stored")
-        time.sleep(0.01)
+        time.sleep(0.02)
     return Result(values, time.perf_counter() - began, time.process_time() - cpu)
 
 
@@ -185,7 +190,7 @@ def run_ours(job: Job) -> Result:
     while not ingest.ready:
         time.sleep(0.01)
     ready()
-    result = measured(lambda: ingest.stats.received > AGENTS, lambda: ingest.stats.values, job.values)
+    result = measured(lambda: ingest.stats.received > 2 * AGENTS, lambda: ingest.stats.values, job.values)
     ingest.stop()
     if not verify(engine).ok:
         raise SystemExit("the ledger does not balance")
@@ -228,7 +233,7 @@ def run_floor(job: Job) -> Result:
         ]
         cursor.executemany(insert, rows)
         seen["stored"] += len(rows)
-        if time.perf_counter() - clock[0] > 0.1 or seen["stored"] >= job.values:
+        if time.perf_counter() - clock[0] > 0.1 or seen["stored"] >= WARM_UP + job.values:
             connection.commit()
             clock[0] = time.perf_counter()
             seen["committed"] = seen["stored"]
@@ -291,7 +296,7 @@ def listen(job: Job, on_message: Callable[[Any, Any, Any], None], seen: dict[str
     client.loop_start()
     time.sleep(0.5)
     ready()
-    result = measured(lambda: seen["messages"] > 0, lambda: seen["committed"], job.values)
+    result = measured(lambda: seen["messages"] > AGENTS, lambda: seen["committed"], job.values)
     client.disconnect()
     client.loop_stop()
     return result

@@ -38,6 +38,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
         "foreign_keys=ON",
         f"busy_timeout={_BUSY_TIMEOUT_MS}",
         "journal_size_limit=67108864",
+        "cache_size=-16384",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

@@ -11,7 +11,7 @@ MAX_WAITING = 5_000
 """Reports that wait; one more is dropped without an ack, and its agent sends it again."""
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 PORTION = 512
-PORTION_BYTES = 1024 * 1024
+PORTION_BYTES = 512 * 1024
 """About what one transaction writes in a tenth of a second."""
 
 

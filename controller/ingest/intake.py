@@ -11,7 +11,6 @@ from sqlalchemy import Connection, Table, insert
 from contract.messages import MAX_RANGES, Inventory, Presence, Report, Status
 from contract.model import Event, Gap, Outcome
 from contract.topics import Channel
-from controller.fleet.tables import typed
 from controller.ingest import presence
 from controller.ingest.acks import Acks, Complete
 from controller.ingest.codec import Reason, Undecodable, decode_head
@@ -140,6 +139,7 @@ class Intake:
         """Write everything that was taken."""
         drafts, cursor = self._drafts, raw_cursor(connection)
         for day, rows in drafts.rows.items():
+            rows.sort()  # in the order of the key: neighbours go to the same page, which halves what inserting costs
             self._days.insert(cursor, day, rows)
         self.latest.flush(cursor, drafts.received_ms)
         for table, values in ((_EVENT, drafts.events), (_OUTCOME, drafts.outcomes), (_GAP, drafts.gaps)):
@@ -155,11 +155,17 @@ class Intake:
         drafts, self._drafts = self._drafts, _Drafts()
         self._ledger.settle()
         self._quarantine.settle()
-        fresh = []
-        for series, known in self.latest.settle().items():
-            slot = self._registry.slot_by_series(series)
-            if slot is not None:
-                fresh.append(Fresh(series, slot.device_id, slot.metric, known.at_ms, typed(slot.kind, known.value)))
+        fresh = [
+            Fresh(
+                series,
+                slot.about.device_id,
+                slot.about.metric,
+                at_ms,
+                bool(value) if slot.truth and value is not None else value,
+            )
+            for series, at_ms, _, value in self.latest.settle()
+            if (slot := self._registry.slot_by_series(series)) is not None
+        ]
         return Settled(fresh, drafts.changed, drafts.counted)
 
     # Reports

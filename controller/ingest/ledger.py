@@ -8,10 +8,15 @@ from sqlalchemy import Connection, Table, insert, select, update
 from contract.messages import Refusal
 from controller.ingest.numbers import Numbers, Range, parse_ranges, text_of
 from controller.ingest.tables import Batch, Ledger
+from controller.telemetry.raw import raw_cursor
 
 _LEDGER: Table = Ledger.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
 _BATCH: Table = Batch.__table__  # type: ignore[attr-defined]
 
+
+_INSERT = """INSERT INTO batch (id, ledger_id, first, number, digest, received_ms, produced, accepted, quarantined,
+rejected, given_up, row_count, checksum, from_ms, to_ms, refused)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
 _REMEMBERED = 20_000
 """Epochs kept in memory; an agent has a new one with each start."""
@@ -152,7 +157,7 @@ class LedgerBook:
     def flush(self, connection: Connection) -> None:
         """Write what was entered."""
         if self._entries:
-            connection.execute(insert(_BATCH), [_batch_row(epoch, entry) for epoch, entry in self._entries])
+            raw_cursor(connection).executemany(_INSERT, [_batch_row(epoch, entry) for epoch, entry in self._entries])
         for epoch in self._touched.values():
             connection.execute(update(_LEDGER).where(_LEDGER.c.id == epoch.id).values(_ledger_row(epoch)))
 
@@ -211,23 +216,23 @@ def _ledger_row(epoch: Epoch) -> dict[str, object]:
     }
 
 
-def _batch_row(epoch: Epoch, entry: Entry) -> dict[str, object]:
+def _batch_row(epoch: Epoch, entry: Entry) -> tuple[object, ...]:
     counts = entry.counts
-    return {
-        "id": entry.id,
-        "ledger_id": epoch.id,
-        "first": entry.first,
-        "number": entry.number,
-        "digest": entry.digest,
-        "received_ms": entry.received_ms,
-        "produced": counts.produced,
-        "accepted": counts.accepted,
-        "quarantined": counts.quarantined,
-        "rejected": counts.rejected,
-        "given_up": counts.given_up,
-        "row_count": entry.row_count,
-        "checksum": entry.checksum,
-        "from_ms": entry.from_ms,
-        "to_ms": entry.to_ms,
-        "refused": entry.refused,
-    }
+    return (
+        entry.id,
+        epoch.id,
+        entry.first,
+        entry.number,
+        entry.digest,
+        entry.received_ms,
+        counts.produced,
+        counts.accepted,
+        counts.quarantined,
+        counts.rejected,
+        counts.given_up,
+        entry.row_count,
+        entry.checksum,
+        entry.from_ms,
+        entry.to_ms,
+        entry.refused,
+    )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import Connection, Table, insert, select, text, update
 
 from contract.messages import DeviceEntry, Inventory, Presence, ProfileEntry
 from contract.model import MAX_NAME, Kind, pattern_for
@@ -18,6 +18,12 @@ _DEVICE: Table = Device.__table__  # type: ignore[attr-defined]
 _PROFILE: Table = DeclaredProfile.__table__  # type: ignore[attr-defined]
 _ROOM: Table = Room.__table__  # type: ignore[attr-defined]
 _SERIES: Table = Series.__table__  # type: ignore[attr-defined]
+
+_MAKE_SERIES = text(
+    "INSERT INTO series (school_id, device_id, metric, unit, kind) VALUES (:school, :device, :metric, :unit, :kind)"
+    " ON CONFLICT (device_id, metric) DO UPDATE SET unit = excluded.unit, kind = excluded.kind RETURNING id"
+)
+"""It may be there already, from a former profile."""
 
 MAX_ROOMS = 500
 """Rooms a school may have; an inventory makes no more."""
@@ -200,17 +206,12 @@ class Registry:
     def _make_series(
         self, connection: Connection, agent: AgentState, device: str, metric: str, declared: Mapping[str, str]
     ) -> None:
-        values = {"device_id": agent.device_ids[device], "metric": metric, "school_id": agent.school_id}
-        old = connection.execute(
-            select(_SERIES.c.id).where(_SERIES.c.device_id == values["device_id"], _SERIES.c.metric == metric)
-        ).scalar()
-        if old is None:
-            made = connection.execute(
-                insert(_SERIES).values(values | {"unit": declared["unit"], "kind": declared["kind"]})
-            )
-            old = made.inserted_primary_key[0] if made.inserted_primary_key else 0
-        slot = make_slot(old, agent.device_ids[device], metric, Kind(declared["kind"]))
-        agent.slots[device][metric] = self._slots[old] = slot
+        series = connection.execute(
+            _MAKE_SERIES,
+            {"school": agent.school_id, "device": agent.device_ids[device], "metric": metric, **declared},
+        ).scalar_one()
+        slot = make_slot(series, agent.device_ids[device], metric, Kind(declared["kind"]))
+        agent.slots[device][metric] = self._slots[series] = slot
 
     def _declare(self, connection: Connection, agent: AgentState, inventory: Inventory) -> None:
         known = set(

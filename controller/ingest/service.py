@@ -1,5 +1,6 @@
 """Ingest as a whole: started and stopped by the composition root."""
 
+import gc
 import time
 from collections.abc import Callable
 
@@ -56,6 +57,7 @@ class Ingest:
 
     def start(self) -> None:
         """Begin; needs neither broker nor agents to be there yet."""
+        gc.freeze()  # what is here now stays; the collector need not go through it with every few thousand readings
         self._writer.start()
         self._link.start()
 

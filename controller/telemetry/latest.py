@@ -24,7 +24,7 @@ class LatestValues:
     """
 
     def __init__(self) -> None:
-        self._settled: dict[int, Known] = {}
+        self._settled: dict[int, Row] = {}
         self._times: dict[int, int] = {}
         self._drafts: dict[int, Row] = {}
 
@@ -32,13 +32,14 @@ class LatestValues:
         """Begin with what the table has."""
         found = cursor.execute("SELECT series_id, at_ms, number, text FROM latest").fetchall()
         self._settled = {
-            series: Known(at_ms, number if text is None else text) for series, at_ms, number, text in found
+            series: (series, at_ms, 0, number if text is None else text) for series, at_ms, number, text in found
         }
-        self._times = {series: known.at_ms for series, known in self._settled.items()}
+        self._times = {series: row[1] for series, row in self._settled.items()}
         self._drafts = {}
 
     def get(self, series_id: int) -> Known | None:
-        return self._settled.get(series_id)
+        row = self._settled.get(series_id)
+        return Known(row[1], row[3]) if row else None
 
     def offer(self, rows: list[Row]) -> None:
         """Take those that are newer than what is known. Hot: runs over every reading."""
@@ -61,9 +62,8 @@ class LatestValues:
             ],
         )
 
-    def settle(self) -> dict[int, Known]:
-        """After the commit: what is new since the last one."""
-        fresh = {series: Known(at_ms, value) for series, at_ms, _, value in self._drafts.values()}
-        self._drafts = {}
+    def settle(self) -> list[Row]:
+        """After the commit: what is new since the last one, one row a series."""
+        fresh, self._drafts = self._drafts, {}
         self._settled.update(fresh)
-        return fresh
+        return list(fresh.values())

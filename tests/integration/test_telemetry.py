@@ -131,15 +131,15 @@ def test_latest_values_survive_a_restart_and_never_go_back(engine: Engine) -> No
         first.offer([(1, 100, 1, 1.0), (1, 90, 1, 0.5)])
         first.flush(cursor, 1_000)
         assert first.get(1) is None, "not before the commit"
-    assert first.settle() == {1: (100, 1.0)}
+    assert first.settle() == [(1, 100, 1, 1.0)]
     with engine.begin() as connection:
         cursor = raw_cursor(connection)
         again = LatestValues()
         again.load(cursor)
         assert again.get(1) == (100, 1.0)
         again.offer([(1, 99, 2, 7.0)])
-        assert again.settle() == {}
+        assert again.settle() == []
         again.offer([(1, 101, 2, "off")])
         again.flush(cursor, 2_000)
-        assert again.settle() == {1: (101, "off")}
+        assert again.settle() == [(1, 101, 2, "off")]
         assert cursor.execute("SELECT at_ms, number, text FROM latest").fetchall() == [(101, None, "off")]
