@@ -56,9 +56,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class ChartRow:
-    """One hour of one line; `low` is empty if nothing came."""
+    """One hour of one line; `low` is empty if nothing came, `gap` says that some of it is missing."""
 
     hour: str
+    gap: bool
     line: str
     low: str
     mean: str
@@ -189,7 +190,8 @@ def _profile(known: Known, language: Language) -> ProfileView:
     profile = known.profile
     if profile is None:
         return ProfileView(known.row.profile_slug, known.row.profile_slug, "", str(language.t("not on this server")))
-    return ProfileView(profile.slug, words(profile.label, language), profile.verified, profile.source)
+    verified, source = (words(each, language) if each else "" for each in (profile.verified, profile.source))
+    return ProfileView(profile.slug, words(profile.label, language), verified, source)
 
 
 def _agent(agent: AgentRow, language: Language) -> AgentView:
@@ -248,8 +250,8 @@ def quality_word(value: ValueView, language: Language) -> str:
     if value.at_ms is None:
         return ""
     if value.quality is Quality.STALE:
-        return f"{language.t('Stale value,')} "
-    return f"{language.t('Not to be trusted,')} " if value.quality is Quality.BAD else ""
+        return str(language.t("Stale value,") + " ")
+    return str(language.t("Not to be trusted,") + " ") if value.quality is Quality.BAD else ""
 
 
 def charts(values: Sequence[ValueView], known: Known, reader: Reader) -> list[Chart]:
@@ -288,12 +290,13 @@ def _summary(label: str, lines: Sequence[Line], unit: str, *, has_gap: bool, lan
         return str(language.t("Chart: {label}, no data in the last 24 hours", label=label))
     low, high = (str(shown(value, unit, language)) for value in (min(found), max(found)))
     text = str(language.t("Chart: {label}, from {low} to {high} in the last 24 hours", label=label, low=low, high=high))
-    return f"{text}; {language.t('with gaps')}" if has_gap else text
+    return "; ".join((text, language.t("with gaps"))) if has_gap else text
 
 
 def _hours(line: Line, unit: str, reader: Reader) -> list[ChartRow]:
     """Newest first, from the first hour with a point on; hours without any are there and say so."""
     by_hour: dict[int, list[float]] = {}
+    gaps = {at_ms // HOUR_MS for at_ms, value in line.points if value is None}
     for at_ms, value in line.points:
         found = by_hour.setdefault(at_ms // HOUR_MS, [])
         if value is not None:
@@ -303,7 +306,7 @@ def _hours(line: Line, unit: str, reader: Reader) -> list[ChartRow]:
         found = by_hour.get(hour, [])
         facts = (min(found), sum(found) / len(found), max(found)) if found else ()
         texts = [str(shown(fact, unit, reader.language)) for fact in facts] or ["", "", ""]
-        rows.append(ChartRow(_hour(hour * HOUR_MS, reader.now_ms), line.label, *texts))
+        rows.append(ChartRow(_hour(hour * HOUR_MS, reader.now_ms), hour in gaps, line.label, *texts))
     return rows
 
 

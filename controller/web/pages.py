@@ -147,7 +147,7 @@ def _refused(services: Services, request: Request, error: StarletteHTTPException
         _log.warning("%s: %s asked for %s", reference, who.id, request.url.path)
         view = views.RefusedPage(
             title=str(words.t("No permission to see this page yet")),
-            text=f"{words.t('This page is for technicians.')} {_whose(who, services, words)}",
+            text=" ".join((words.t("This page is for technicians."), _whose(who, services, words))),
             icon="lock",
             way_out=way_out,
             reference=reference,

@@ -253,8 +253,12 @@ function mark(id) {
 async function openDrawer(id) {
   opened = id;
   mark(id);
-  await htmx.ajax("GET", `/devices/${id}/panel`, { target: drawer, swap: "innerHTML" });
-  if (opened !== id || !drawer.querySelector("[data-close]")) return;
+  drawer.replaceChildren();
+  try {
+    await htmx.ajax("GET", `/devices/${id}/panel`, { target: drawer, swap: "innerHTML" });
+  } catch { /* nothing came: said below */ }
+  if (opened !== id) return;
+  if (!drawer.querySelector("[data-close]")) drawer.append(document.getElementById("unloaded").content.cloneNode(true));
   drawer.hidden = false;
   drawCharts(drawer);
   watch(id);

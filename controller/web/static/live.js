@@ -5,7 +5,7 @@
 import { clockSeconds, now, setClock, tickAges } from "./format.js";
 import { t } from "./words.js";
 
-const HIDDEN_MS = 20_000, SILENT_MS = 4_500, LOST_MS = 1_500, RETRY_MS = [500, 1_000, 2_000, 3_000];
+const HIDDEN_MS = 20_000, SILENT_MS = 4_000, LOST_MS = 1_500, RETRY_MS = [500, 1_000, 2_000, 3_000];
 
 const pill = document.getElementById("live"), lost = document.getElementById("lost"), broker = document.getElementById("broker");
 let source = null, device = "", tries = 0, heard = 0, dataAt = now(), retry = 0, doubt = 0, hidden = 0;
@@ -100,12 +100,15 @@ export function watch(id) {
   if (source) open();
 }
 
-/** A function that does `work` soon after it is called, at most once per `ms`. */
+/** Whether the server was heard just now: else there is no use in asking it for more. */
+export const isLive = () => pill.dataset.c === "ok";
+
+/** A function that does `work` soon after it is called, at most once per `ms`, and not while the server is lost. */
 export function eased(work, ms) {
   let timer = 0, last = -ms;
   return () => {
     if (timer) return;
-    timer = setTimeout(() => { timer = 0; last = performance.now(); work(); }, Math.max(200, last + ms - performance.now()));
+    timer = setTimeout(() => { timer = 0; last = performance.now(); if (isLive()) work(); }, Math.max(200, last + ms - performance.now()));
   };
 }
 
@@ -115,7 +118,7 @@ export function start() {
   setInterval(() => {
     if (!document.hidden) tickAges();
     if (source && performance.now() - heard > SILENT_MS) { failed(); setLost(true); }
-  }, 1_000);
+  }, 500);
   document.addEventListener("htmx:afterSwap", () => { commands(lost.hidden); tickAges(); });
   // HTTP/1.1 gives a browser six connections to a host: a hidden tab gives its own back.
   document.addEventListener("visibilitychange", () => {
