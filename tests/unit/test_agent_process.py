@@ -216,17 +216,17 @@ def test_outbox_takes_no_more_memory_the_longer_an_outage_lasts(tmp_path: Path) 
 import pathlib, time
 from agent.draft import Draft
 from agent.outbox import Limits, Outbox
-outbox = Outbox(pathlib.Path({str(tmp_path / "outbox.db")!r}), lambda: 10**12, Limits(budget_bytes=60_000))
+outbox = Outbox(pathlib.Path({str(tmp_path / "outbox.db")!r}), lambda: 10**12, Limits(budget_bytes=20_000))
 outbox._db.execute("PRAGMA synchronous=OFF")
 def produce(i):
-    outbox.append(Draft(10**12 + i * 1000, series={{"d": {{f"m{{j}}": ((0, float(j)),) for j in range(20)}}}}))
+    outbox.append(Draft(10**12 + i * 1000, series={{"d": {{f"m{{j}}": ((0, float(j)),) for j in range(5)}}}}))
 def resident():
     fields = dict(line.split(":", 1) for line in open("/proc/self/status"))
     return int(fields["VmRSS"].split()[0])
-for i in range(1_200):
+for i in range(1_500):
     produce(i)
 before = resident()
-for i in range(1_200, 3_000):
+for i in range(1_500, 6_000):
     produce(i)
 print(resident() - before)
 """
