@@ -10,7 +10,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-WAIT_S = 10.0
+WAIT_S = 20.0
 
 
 def eventually(condition: Callable[[], object], what: str, timeout_s: float = WAIT_S) -> None:

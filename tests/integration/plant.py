@@ -34,7 +34,7 @@ from controller.ingest.link import BrokerAddress
 from controller.ingest.observer import Fresh
 from controller.ingest.service import Ingest, wall_ms
 from controller.ingest.stats import IngestStats
-from tests.integration.mqtt import Client, eventually
+from tests.integration.mqtt import WAIT_S, Client, eventually
 
 EPOCH = "00000000000000aa"
 ME = Address("alpha", "room-1")
@@ -117,7 +117,7 @@ class Voice:
     def send(self, payload: bytes) -> None:
         self.client.say(self.address.topic(Channel.REPORT), payload)
 
-    def ack(self, timeout_s: float = 5.0) -> Ack:
+    def ack(self, timeout_s: float = WAIT_S) -> Ack:
         topic, payload = self.client.next(timeout_s)
         assert topic == self.address.topic(Channel.ACK)
         return decode(Ack, payload)
