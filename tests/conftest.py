@@ -1,7 +1,22 @@
-"""How big the tests run, and which of them share a worker."""
+"""How big the tests run, which of them share a worker, and the one Chromium of each worker."""
+
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+from playwright.sync_api import Browser, sync_playwright
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+"""It talks to nobody by itself."""
 
 # How long an example takes depends on what else the machine does: timings live in bench/.
 settings.register_profile("fabfleet", deadline=None)
@@ -19,6 +34,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def soak(request: pytest.FixtureRequest) -> bool:
     """Whether to run at full size; else at the size of continuous integration."""
     return bool(request.config.getoption("--soak"))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A real browser. One for all tests of a process: a second driver in the same thread does not start."""
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

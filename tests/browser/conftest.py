@@ -1,44 +1,21 @@
 """A real Chromium on the real controller. Nothing may leave the machine, and no page may complain."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route
 
 from tests.browser.stage import PASSWORD, Play, play
-
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
-
-
-@pytest.fixture(scope="session")
-def playwright() -> Iterator[Playwright]:
-    with sync_playwright() as driver:
-        yield driver
-
-
-@pytest.fixture(scope="session")
-def chromium(playwright: Playwright) -> Iterator[Browser]:
-    browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-    yield browser
-    browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +44,11 @@ class Visit:
         """Complaints with these words are what the test is about."""
         self.forgiven.append(part)
 
-    def signed_in(self, login: str) -> "Visit":
+    def signed_in(self, login: str, password: str = PASSWORD) -> "Visit":
         page = self.context.new_page()
         page.goto(f"{self.url}/signin")
         page.fill("#login", login)
-        page.fill("#password", PASSWORD)
+        page.fill("#password", password)
         page.press("#password", "Enter")
         page.wait_for_url(lambda url: "/signin" not in url)
         page.close()
@@ -104,9 +81,9 @@ class Visit:
 Visitor = Callable[..., Visit]
 
 
-@pytest.fixture
-def visit(chromium: Browser, on_stage: Play) -> Iterator[Visitor]:
-    """Opens browsers; afterwards none of them may have complained."""
+@contextmanager
+def visits(chromium: Browser, url: str) -> Iterator[Visitor]:
+    """Opens browsers at `url`; afterwards none of them may have complained."""
     made: list[Visit] = []
 
     def open_one(width: int = 1440, scheme: str = "light", locale: str = "vi-VN") -> Visit:
@@ -120,7 +97,7 @@ def visit(chromium: Browser, on_stage: Play) -> Iterator[Visitor]:
             has_touch=phone,
         )
         context.set_default_timeout(15_000)
-        visit = Visit(context, on_stage.stage.url)
+        visit = Visit(context, url)
         context.route("**/*", visit.guard)
         made.append(visit)
         return visit
@@ -130,3 +107,10 @@ def visit(chromium: Browser, on_stage: Play) -> Iterator[Visitor]:
         each.context.close()
     for each in made:
         each.judge()
+
+
+@pytest.fixture
+def visit(chromium: Browser, on_stage: Play) -> Iterator[Visitor]:
+    """Browsers on the stage."""
+    with visits(chromium, on_stage.stage.url) as opened:
+        yield opened

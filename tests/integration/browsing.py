@@ -1,33 +1,21 @@
-"""A real Chromium that talks to this machine only."""
+"""A person at a browser."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Page, sync_playwright
-
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+from playwright.sync_api import Browser, Page
 
 
 @contextmanager
-def browsing() -> Iterator[Page]:
+def browsing(chromium: Browser) -> Iterator[Page]:
     """One page in Vietnamese."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        try:
-            page = browser.new_context(locale="vi-VN", viewport={"width": 1280, "height": 800}).new_page()
-            page.set_default_timeout(20_000)
-            yield page
-        finally:
-            browser.close()
+    context = chromium.new_context(locale="vi-VN", viewport={"width": 1280, "height": 800})
+    try:
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        yield page
+    finally:
+        context.close()
 
 
 def sign_in(page: Page, url: str, login: str, password: str) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Browser, Locator, Page
 
 from controller.demo.cluster import TECHNICIAN, THIS_MACHINE_NAME
 from tests.integration.browsing import browsing, sign_in
@@ -178,9 +178,9 @@ def this_machine(page: Page) -> Locator:
     return page.get_by_role("link", name=re.compile(rf"^{THIS_MACHINE_NAME}(?!:)")).first
 
 
-def test_fresh_clone_runs_and_shows_this_machine_s_real_load_live(first_run: MakeRun) -> None:
+def test_fresh_clone_runs_and_shows_this_machine_s_real_load_live(first_run: MakeRun, chromium: Browser) -> None:
     first_run.await_ready(FIRST_START_S)
-    with browsing() as page:
+    with browsing(chromium) as page:
         sign_in(page, first_run.url, TECHNICIAN.login, first_run.password())
         page.goto(f"{first_run.url}{this_machine(page).get_attribute('href')}")
         with loaded():

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from controller.database import make_engine, sqlite_url
 from controller.fleet.enrolment import Place
@@ -42,9 +42,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 @pytest.fixture
-def fleet(stage: Stage) -> Iterator[Page]:
+def fleet(stage: Stage, chromium: Browser) -> Iterator[Page]:
     """The fleet page, live, with every device in contact. It is never reloaded after this."""
-    with browsing() as page:
+    with browsing(chromium) as page:
         sign_in(page, stage.url, LOGIN, PASSWORD)
         expect(page.locator("#live")).to_have_attribute("data-c", "ok")
         expect(page.locator(".t")).to_have_count(DEVICES)

@@ -110,8 +110,8 @@ class Stage:
     def broker(self) -> psutil.Process | None:
         """The broker's process, which the controller keeps."""
         assert self.controller is not None
-        with contextlib.suppress(psutil.Error):
-            for child in psutil.Process(self.controller.pid).children():
+        for child in psutil.Process(self.controller.pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):
                 if child.name() == "nats-server":
                     return child
         return None
