@@ -80,15 +80,6 @@ class Child:
         if self.running:
             self._process.terminate()
 
-    def kill(self) -> None:
-        """End it without a word, as a power cut does; what it leaves on disk is what had been written."""
-        self._process.kill()
-        self._process.wait()
-
-    def start_again(self) -> None:
-        """Start it now. It must have ended."""
-        self._process = self._start()
-
     def end(self, within_s: float) -> None:
         """Wait for its end, and kill it if that does not come in time."""
         try:

@@ -46,6 +46,19 @@ class Flow:
     acked: int
 
 
+class Victim(Child):
+    """A child that is killed, and started again, when the test says so."""
+
+    def kill(self) -> None:
+        """End it without a word, as a power cut does; what it leaves on disk is what had been written."""
+        self._process.kill()
+        self._process.wait()
+
+    def start_again(self) -> None:
+        """It must have ended."""
+        self._process = self._start()
+
+
 class Stage:
     """`simulate` holds further arguments of the simulator: its tick, speed and so on."""
 
@@ -60,8 +73,8 @@ class Stage:
             "FABFLEET_BROKER_PORT": str(self.broker_port),
         }
         self._simulate = tuple(simulate)
-        self.controller: Child | None = None
-        self.agents: Child | None = None
+        self.controller: Victim | None = None
+        self.agents: Victim | None = None
         self._enrol(agents)
 
     def _enrol(self, agents: Sequence[SimulatedAgent]) -> None:
@@ -85,7 +98,7 @@ class Stage:
 
     def start_controller(self, wait: bool = True) -> None:
         command = Command("controller", self.cli("serve"), self.state / "controller.log", self._environment)
-        self.controller = Child(command)
+        self.controller = Victim(command)
         if wait:
             eventually(self.ready, 60.0, "the controller is ready")
 
@@ -105,7 +118,7 @@ class Stage:
             str(self.log),
             *more,
         )
-        self.agents = Child(Command("agents", command, self.state / "agents.log", self._environment))
+        self.agents = Victim(Command("agents", command, self.state / "agents.log", self._environment))
 
     def broker(self) -> psutil.Process | None:
         """The broker's process, which the controller keeps."""
