@@ -6,11 +6,12 @@ Templates, Python and the page scripts share one catalogue: `t("Sign in")`, `t("
 
 import gettext
 from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from pathlib import Path
 
 from babel.messages.extract import extract_from_file
-from babel.numbers import format_decimal
+from babel.numbers import get_decimal_symbol, get_group_symbol
 from markupsafe import Markup, escape
 
 from controller.web.typography import tidy
@@ -19,6 +20,8 @@ LANGUAGES = ("vi", "en")
 DEFAULT = "vi"
 LOCALE = Path(__file__).parent / "locale"
 STATIC = Path(__file__).parent / "static"
+_HUGE = 1e15
+"""From here on numbers stand in powers of ten."""
 KEYWORDS: dict[str, tuple[int, ...] | None] = {"t": None, "tn": (1, 2)}
 """The functions whose arguments are translated, for babel."""
 
@@ -58,9 +61,17 @@ class Language:
 
 
 def number(value: float, code: str, decimals: int = 0) -> str:
-    """1000 -> "1.000" in Vietnamese; a true minus."""
-    pattern = "#,##0" + ("." + "0" * decimals if decimals else "")
-    return format_decimal(value, format=pattern, locale=code).replace("-", "\u2212")
+    """1000 -> "1.000" in Vietnamese; ties away from zero, a true minus."""
+    if abs(value) >= _HUGE:
+        return f"{value:.2e}"
+    exact = Decimal(value).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP) + 0
+    return f"{exact:,f}".translate(_signs(code))
+
+
+@cache
+def _signs(code: str) -> dict[int, str]:
+    """Of Python's format to those of the language. Babel's own formatting takes ten times as long."""
+    return str.maketrans({",": get_group_symbol(code), ".": get_decimal_symbol(code), "-": "\u2212"})
 
 
 def _filled(text: str, values: dict[str, object]) -> Markup:

@@ -5,6 +5,7 @@ a middle dot, dash or slash. A `{place}` to be filled in later counts as a numbe
 """
 
 import re
+from functools import lru_cache
 
 NBSP = "\u00a0"
 _NUMBER = r"(?:[\d.,]*\d|\{[a-z_]+\})"
@@ -41,6 +42,7 @@ _RULES = (
 )
 
 
+@lru_cache(maxsize=16_384)
 def tidy(text: str) -> str:
     """`text` with no-break spaces where the rules want them."""
     for pattern, replacement in _RULES:

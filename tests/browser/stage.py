@@ -311,6 +311,22 @@ def play(state: Path) -> Iterator[Play]:
         yield Play(stage, fablab, computers)
 
 
+@contextmanager
+def empty(state: Path) -> Iterator[Stage]:
+    """A controller that no agent was ever added to, with one technician."""
+    stage = Stage(state)
+    stage.config.folder.mkdir(parents=True)
+    engine = make_engine(stage.config.database)
+    migrate(engine)
+    Admin(engine, Passwords(), wall_ms).add_user(NewUser("bao", "Trần Quốc Bảo", Role.TECHNICIAN, None), PASSWORD)
+    engine.dispose()
+    try:
+        stage.start()
+        yield stage
+    finally:
+        stage.stop()
+
+
 def _seed(stage: Stage) -> tuple[Credentials, Credentials]:
     stage.config.folder.mkdir(parents=True)
     engine = make_engine(stage.config.database)

@@ -1,6 +1,6 @@
 // The fleet: tiles patched in one pass a frame, counts that filter, search without marks, roving focus, drawer.
 import { append, drawCharts } from "./chart.js";
-import { plain, shownText } from "./format.js";
+import { number, plain, shownText } from "./format.js";
 import { eased, start, watch } from "./live.js";
 import { HEALTHY, putDevice, putState, stateWord } from "./values.js";
 import { t, tn } from "./words.js";
@@ -89,7 +89,7 @@ function summarise(school) {
     glyph.dataset.s = state;
     word.className = "vh";
     word.textContent = " " + stateWord(state);
-    part.append(glyph, school.counts[state].toLocaleString(document.documentElement.lang), word);
+    part.append(glyph, number(school.counts[state]), word);
     parts.push(part);
   }
   school.sum.replaceChildren(...parts, last);
@@ -107,8 +107,8 @@ function totals() {
   const sums = {};
   for (const school of schools.values()) for (const [state, n] of Object.entries(school.counts)) sums[state] = (sums[state] || 0) + n;
   for (const stat of stats) {
-    const number = stat.querySelector("b"), state = stat.dataset.filter, text = (sums[state] || 0).toLocaleString(document.documentElement.lang);
-    if (number.textContent !== text) number.textContent = text;
+    const place = stat.querySelector("b"), state = stat.dataset.filter, text = number(sums[state] || 0);
+    if (place.textContent !== text) place.textContent = text;
     if (state === "maintenance" || state === "planned-off") stat.hidden = !sums[state] && !filters.has(state);
   }
 }

@@ -10,8 +10,12 @@ export const setClock = at => { offset = at - Date.now(); };
 
 const places = value => Number.isInteger(value) || Math.abs(value) >= 99.95 ? 0 : 1;
 
+const FORMATS = [0, 1].map(digits => new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+
 export function number(value, decimals = 0) {
-  return value.toLocaleString(language, { minimumFractionDigits: decimals, maximumFractionDigits: decimals }).replace("-", "\u2212");
+  if (Math.abs(value) >= 1e15) return value.toExponential(2);
+  const text = FORMATS[decimals].format(value);
+  return /[1-9]/.test(text) ? text.replace("-", "\u2212") : text.replace("-", "");
 }
 
 /** A reading as [text, unit behind it]. */
