@@ -23,7 +23,7 @@ POINTS = 480
 """Of one line of a chart: one every three minutes of a day."""
 LINES = 4
 """Most lines of one chart: as many as can be told apart by colour and dash."""
-LONG_TEXT = 8
+LONG_TEXT = 10
 """A longer text is shown smaller, so that it fits."""
 
 Points: TypeAlias = Sequence[tuple[int, float | None]]

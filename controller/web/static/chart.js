@@ -75,11 +75,11 @@ function options(box, content, unit) {
       content.lines.map((line, k) => (content.lines.length > 1 ? line.label + " " : "") + shownText(u.data[k + 1][i], unit)).join(" · ");
   };
   return {
-    width: Math.max(plot.clientWidth, 200), height: 160, legend: { show: false }, cursor: { y: false, points: { size: 7 } }, padding: [8, 6, 0, 0],
+    width: Math.max(plot.clientWidth, 200), height: 160, legend: { show: false }, cursor: { y: false, points: { size: 7 } }, padding: [8, 22, 0, 0],
     scales: { x: { time: true, range: span }, y: { range: range(unit) } },
     hooks: { drawClear: [bands], setCursor: [tell] },
     axes: [{ ...axis, size: 26, splits: ticks, values: (u, xs) => xs.map(x => clock(x * 1000)) },
-      { ...axis, size: 52, space: 30, values: (u, ys) => ys.map(y => unit === "By" ? shownText(y, unit) : y.toLocaleString(language, { maximumFractionDigits: 1 })) }],
+      { ...axis, size: 52, space: 30, values: (u, ys) => ys.map(y => unit === "By" ? shownText(y, unit) : y.toLocaleString(language, { maximumFractionDigits: 2 })) }],
     series: [{}, ...content.lines.map((line, k) => ({ label: line.label, stroke: css(COLOURS[k % 4]), width: 2, dash: DASHES[k % 4], spanGaps: false, points: { show: (u, k) => u.data[k].filter(y => typeof y === "number").length < 3, size: 6 } }))],
   };
 }

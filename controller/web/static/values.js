@@ -4,7 +4,7 @@ import { t } from "./words.js";
 
 const QUALITY = { good: () => "", stale: () => t("Stale value,"), bad: () => t("Not to be trusted,") };
 
-const LONG_TEXT = 8;
+const LONG_TEXT = 10;
 
 function putValue(box, [at, value, quality]) {
   const meanings = box.dataset.words ? JSON.parse(box.dataset.words) : {};
