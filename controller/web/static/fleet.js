@@ -66,13 +66,9 @@ function change(tile, state) {
   count(tile, tile.state, -1);
   count(tile, state, 1);
   tile.state = element.dataset.s = state;
-  if (HEALTHY.has(state)) {
-    element.removeAttribute("data-w");
-    element.setAttribute("aria-describedby", "st-" + state);
-  } else {
-    element.dataset.w = stateWord(state);
-    element.removeAttribute("aria-describedby");
-  }
+  element.setAttribute("aria-describedby", "st-" + state);
+  if (HEALTHY.has(state)) element.removeAttribute("data-w");
+  else element.dataset.w = stateWord(state);
   if (state === "fault" || state === "offline") {
     news.push([tile.name, stateWord(state)]);
     element.classList.add("flash");
