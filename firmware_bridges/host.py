@@ -39,14 +39,12 @@ class HostBridge:
 
     def __init__(self, _endpoint: str, options: Mapping[str, Any], gauges: Iterable[Gauge] | None = None) -> None:
         """Raises ValueError for `services` that is not a short list of names."""
-        self._gauges = (
-            (service_gauge(options.get("services", ())), *_GAUGES, *_SENSORS) if gauges is None else tuple(gauges)
-        )
+        services = service_gauge(options.get("services", ()))
+        self._gauges = (services, Processor(), *_GAUGES, *_SENSORS) if gauges is None else tuple(gauges)
         self._seen: dict[str, None] = {}
 
     def open(self) -> None:
         self._seen.clear()
-        psutil.cpu_percent(interval=None)  # the first call only starts the measurement
 
     def poll(self) -> Mapping[str, Value | None]:
         """Read every gauge; one that fails spoils no other. None for what was there before and is not now."""
@@ -71,9 +69,15 @@ class HostBridge:
         pass
 
 
-def processor() -> Values:
-    """Busy time of all cores since the last poll."""
-    yield "cpu", psutil.cpu_percent(interval=None)
+class Processor:
+    """Busy time of all cores since the last poll; the first time over `first_s`, for there was no poll before."""
+
+    def __init__(self, first_s: float = 0.2) -> None:
+        self._interval_s: float | None = first_s
+
+    def __call__(self) -> Values:
+        yield "cpu", psutil.cpu_percent(self._interval_s)
+        self._interval_s = None
 
 
 def memory() -> Values:
@@ -173,7 +177,7 @@ def supply() -> Values:
             yield "under-voltage", alarm
 
 
-_GAUGES: Final[tuple[Gauge, ...]] = (processor, memory, swap, disks, battery, running_time, supply)
+_GAUGES: Final[tuple[Gauge, ...]] = (memory, swap, disks, battery, running_time, supply)
 _SENSORS: Final[tuple[Gauge, ...]] = (temperatures, fans)
 
 

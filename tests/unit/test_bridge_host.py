@@ -267,3 +267,15 @@ def test_host_leaves_no_threads_and_no_files_behind() -> None:
         bridge.poll()
         bridge.close()
     assert (threading.active_count(), psutil.Process().num_fds()) == before
+
+
+def test_first_poll_measures_the_processor_for_a_while() -> None:
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        try:
+            bridge = HostBridge("", {})
+            bridge.open()
+            seen = bridge.poll()["cpu"]
+            assert isinstance(seen, float)
+            assert seen > 0, "a core is busy, and the first reading tells so"
+        finally:
+            busy.kill()
