@@ -40,7 +40,9 @@ class HostBridge:
     def __init__(self, _endpoint: str, options: Mapping[str, Any], gauges: Iterable[Gauge] | None = None) -> None:
         """Raises ValueError for `services` that is not a short list of names."""
         services = service_gauge(options.get("services", ()))
-        self._gauges = (services, Processor(), *_GAUGES, *_SENSORS) if gauges is None else tuple(gauges)
+        self._gauges: tuple[Gauge, ...] = (
+            (services, Processor(), *_GAUGES, *_SENSORS) if gauges is None else tuple(gauges)
+        )
         self._seen: dict[str, None] = {}
 
     def open(self) -> None:
