@@ -69,10 +69,6 @@ class EmbeddedBroker:
         return f"mqtt://{self.host}:{self.port}"
 
     @property
-    def log_file(self) -> Path:
-        return self._settings.log
-
-    @property
     def store(self) -> Path:
         """Retained messages and sessions. May be deleted while the server is down: everyone says theirs again."""
         return self._settings.store

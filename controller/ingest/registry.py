@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Table, insert, select, text, update
 
-from contract.messages import DeviceEntry, Inventory, Presence, ProfileEntry
+from contract.messages import DeviceEntry, Inventory, ProfileEntry
 from contract.model import MAX_NAME, Kind, pattern_for
 from contract.topics import Address
 from controller.fleet.tables import Agent, DeclaredProfile, Device, Room, Series
@@ -255,7 +255,3 @@ def slug_of(name: str) -> str:
     """A room's name as a slug: "Phòng Tin học 1" is phong-tin-hoc-1."""
     letters = (letter if letter.isascii() and letter.isalnum() else "-" for letter in fold(name))
     return "-".join(part for part in "".join(letters).split("-") if part)[:MAX_NAME]
-
-
-def is_online(agent: AgentState) -> bool:
-    return agent.presence == Presence.ONLINE
