@@ -59,6 +59,14 @@ def meminfo() -> dict[str, int]:
     return {fields[0].rstrip(":"): int(fields[1]) * 1024 for fields in lines}
 
 
+def wait_until_named(pid: int, name: str) -> None:
+    """Popen is back as soon as exec has closed its pipe, which is before the kernel has given the process its name."""
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{pid}/comm").read_text().rstrip("\n") != name:
+        assert time.monotonic() < deadline, f"process {pid} never came to be {name}"
+        time.sleep(0.001)
+
+
 def test_load_shows_a_core_that_is_kept_busy(host: Bridge) -> None:
     with subprocess.Popen([sys.executable, "-c", SPIN]) as spinning:
         try:
@@ -110,8 +118,11 @@ def test_service_runs_until_it_is_stopped(tmp_path: Path) -> None:
     with opened("host", services=["ff-hil-service"]) as bridge:
         assert bridge.poll()["service-ff-hil-service-running"] is False
         with subprocess.Popen([program, "60"]) as service:
-            seen = bridge.poll()["service-ff-hil-service-running"]
-            service.kill()
+            try:
+                wait_until_named(service.pid, "ff-hil-service")
+                seen = bridge.poll()["service-ff-hil-service-running"]
+            finally:
+                service.kill()
         assert seen is True
         assert bridge.poll()["service-ff-hil-service-running"] is False
 
