@@ -13,7 +13,14 @@ from sqlmodel import SQLModel
 DAY_TABLE_PREFIX: Final = "reading_"
 """Tables of this name are made at run time, one a day; migrations leave them alone."""
 _BUSY_TIMEOUT_MS = 10_000
-_TABLES = ("controller.fleet.tables", "controller.ingest.tables", "controller.identity.tables")
+_TABLES = (
+    "controller.fleet.tables",
+    "controller.ingest.tables",
+    "controller.identity.tables",
+    "controller.scheduling.tables",
+    "controller.commands.tables",
+    "controller.jobs.tables",
+)
 """Every module with SQLModel tables: a new one is added here, and its migration beside the others."""
 
 

@@ -13,6 +13,8 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from controller.api import devices, enrol, health, quarantine, series, stream
 from controller.api.models import Problem
+from controller.commands.dispatcher import Dispatcher
+from controller.commands.service import Commands
 from controller.config import ControllerConfig
 from controller.database import make_engine
 from controller.fleet.enrolment import Enrolment
@@ -20,7 +22,9 @@ from controller.fleet.live import LiveFleet
 from controller.identity.limit import FailureLimit
 from controller.identity.password import Passwords
 from controller.identity.signin import SignIn
+from controller.jobs.service import Jobs
 from controller.plant import Plant
+from controller.scheduling.leases import LeaseDesk
 from controller.services import Services
 from controller.web import pages, signin
 from controller.web.access import SESSION_COOKIE, Access
@@ -41,7 +45,11 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
     """The whole controller as an ASGI application. Nothing runs and nothing is opened before its lifespan begins."""
     engine = make_engine(config.database)
     live = LiveFleet(engine, now_ms)
-    plant = Plant(config, engine, live, now_ms)
+    leases = LeaseDesk(engine, now_ms)
+    dispatcher = Dispatcher(engine, leases, now_ms, live.touch)
+    commands = Commands(engine, live, leases, dispatcher, now_ms)
+    jobs = Jobs(engine, live, commands, config.folder / "files", now_ms)
+    plant = Plant(config, engine, live, dispatcher=dispatcher, jobs=jobs, now_ms=now_ms)
     services = Services(
         config=config,
         engine=engine,
@@ -51,6 +59,8 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         enrolment=Enrolment(engine, now_ms, plant.admit),
         enrol_limit=FailureLimit(20, 5 * 60_000, now_ms),
         plant=plant,
+        commands=commands,
+        jobs=jobs,
         now_ms=now_ms,
     )
     return assemble(services)

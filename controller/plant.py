@@ -1,4 +1,4 @@
-"""The parts of the controller that run beside the web server: database, broker, ingest."""
+"""The parts of the controller that run beside the web server: database, broker, ingest, dispatcher, jobs."""
 
 import threading
 from collections.abc import Callable
@@ -9,13 +9,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from controller.broker.access import Login
 from controller.broker.embedded import EmbeddedBroker
+from controller.commands.dispatcher import Dispatcher
 from controller.config import ControllerConfig
 from controller.database import migrate, quick_check
 from controller.fleet.enrolment import broker_users
 from controller.fleet.live import LiveFleet
 from controller.ingest import link
+from controller.ingest.observer import Observers
 from controller.ingest.service import Ingest
 from controller.ingest.stats import IngestStats
+from controller.jobs.service import Jobs
 from controller.lock import StateLock
 
 _ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
@@ -40,12 +43,23 @@ class Ready:
 
 
 class Plant:
-    """The parts that run: database, broker, ingest. Made at once, started and stopped once."""
+    """The parts that run: database, broker, ingest, dispatcher, jobs. Made at once, started and stopped once."""
 
-    def __init__(self, config: ControllerConfig, engine: Engine, live: LiveFleet, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        config: ControllerConfig,
+        engine: Engine,
+        live: LiveFleet,
+        *,
+        dispatcher: Dispatcher,
+        jobs: Jobs,
+        now_ms: Callable[[], int],
+    ) -> None:
         self._config = config
         self._engine = engine
         self._live = live
+        self._dispatcher = dispatcher
+        self._jobs = jobs
         self._now_ms = now_ms
         self._lock = StateLock(config.folder)
         self._broker: EmbeddedBroker | None = None
@@ -61,7 +75,10 @@ class Plant:
             migrate(self._engine)
             self._live.load()
             endpoint = self._start_broker()
-            self._ingest = Ingest(self._engine, endpoint, self._live, self._now_ms)
+            observers = Observers((self._live, self._dispatcher, self._jobs))
+            self._ingest = Ingest(self._engine, endpoint, observers, self._now_ms)
+            self._dispatcher.start(self._ingest.say)
+            self._jobs.start()
             self._ingest.start()
         except BaseException:
             self.stop()
@@ -69,6 +86,8 @@ class Plant:
 
     def stop(self) -> None:
         """Stop what was started, the last first."""
+        self._jobs.stop()
+        self._dispatcher.stop()
         if self._ingest is not None:
             self._ingest.stop()
         if self._broker is not None:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from controller.commands.service import Commands
 from controller.config import ControllerConfig
 from controller.fleet.enrolment import Enrolment
 from controller.fleet.live import LiveFleet
 from controller.identity.limit import FailureLimit
 from controller.identity.signin import SignIn
+from controller.jobs.service import Jobs
 from controller.plant import Plant
 from controller.web.live import Hub
 
@@ -31,4 +33,6 @@ class Services:
     enrolment: Enrolment
     enrol_limit: FailureLimit
     plant: Plant
+    commands: Commands
+    jobs: Jobs
     now_ms: Callable[[], int]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from contract.model import Value
-from firmware_bridges import gcode
+from device_profiles import gcode
 from firmware_bridges.base import BadReply, BridgeError, Link, LinkLost, Refused
 from firmware_bridges.links import BAUD, open_link, parse_endpoint
 from firmware_bridges.marlin_core import (
@@ -54,7 +54,7 @@ class MarlinBridge:
     """One printer. A thread of its own keeps the conversation going between polls, so that a job never waits for one.
 
     Options: `baud`; `report_s`, `ok_s`, `silence_s`, `open_s`, `confirm_s` in seconds; `cancel`, the commands that
-    end a cancelled job; `[limits]`, what a job and preheating may ask for (firmware_bridges.gcode).
+    end a cancelled job; `[limits]`, what a job and preheating may ask for (device_profiles.gcode).
 
     Actions: `print` (`path`: a file on this computer, `digest`: its SHA-256, `name`) returns when the printer has
     taken the first command; `pause` when the machine stands; `resume`; `stop` when heaters, fan and motors are off;

@@ -36,9 +36,11 @@ def beat(at_ms: int) -> bytes:
     return b'event: beat\ndata: {"at":%d}\n\n' % at_ms
 
 
-def device(device_id: int, state: str, heard_ms: int, values: dict[str, tuple[int, Value | None, str]]) -> bytes:
-    """All values of one device: metric -> [when, value, quality]."""
-    told = {"id": device_id, "state": state, "heard": heard_ms or None, "values": values}
+def device(
+    device_id: int, state: str, heard_ms: int, values: dict[str, tuple[int, Value | None, str]], turn: int = 0
+) -> bytes:
+    """All values of one device: metric -> [when, value, quality]. `turn` grows with its commands and jobs."""
+    told = {"id": device_id, "state": state, "heard": heard_ms or None, "values": values, "turn": turn}
     return b"event: device\ndata: %b\n\n" % _encoder.encode(told)
 
 

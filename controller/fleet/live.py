@@ -28,7 +28,7 @@ from controller.fleet.picture import (
     ValueView,
     search,
 )
-from controller.ingest.observer import Fresh
+from controller.ingest.observer import Fresh, Told
 from controller.scope import Scope
 from device_profiles.profile import DeviceProfile, ProfileError
 from device_profiles.profile import load as load_profile
@@ -83,6 +83,7 @@ class LiveFleet:
         self._noted = threading.Lock()
         self._fresh: dict[tuple[int, str], tuple[Fresh, int]] = {}
         self._agents: set[int] = set()
+        self._turns: dict[int, int] = {}
         self._broker = False
         self._rows: dict[int, bytes] = {}
         self._scopes: dict[Scope, tuple[Channel, int]] = {}
@@ -105,8 +106,18 @@ class LiveFleet:
                 if before is None or before[0].at_ms <= each.at_ms:
                     self._fresh[key] = (each, now)
 
+    def outcomes_committed(self, outcomes: Sequence[Told]) -> None:
+        for each in outcomes:
+            if each.moved:
+                self.touch(each.device_id)
+
     def broker_connected(self, connected: bool) -> None:
         self._broker = connected
+
+    def touch(self, device_id: int) -> None:
+        """Something beside values changed at a device, a command or a job: pages that watch it ask again."""
+        with self._noted:
+            self._turns[device_id] = self._turns.get(device_id, 0) + 1
 
     # the clock's thread
 
@@ -182,7 +193,8 @@ class LiveFleet:
             metric: (known.at_ms, known.value, self._picture.quality(tile, metric, now).value)
             for metric, known in tile.values.items()
         }
-        return frames.device(tile.row.id, tile.verdict.state.value, tile.heard_ms, values)
+        turn = self._turns.get(tile.row.id, 0)
+        return frames.device(tile.row.id, tile.verdict.state.value, tile.heard_ms, values, turn)
 
     # streams
 

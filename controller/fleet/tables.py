@@ -32,7 +32,8 @@ class Agent(SQLModel, table=True):
     """One agent: who it is, how it signs in at the broker, and what it last said of itself.
 
     `connection` and `epoch` order its status messages, `inventory_*` its inventories. `clock_offset_ms` is the
-    agent's clock minus the controller's, None until it was heard.
+    agent's clock minus the controller's, None until it was heard. `book_number` is that of its newest lease book (0:
+    it never had one), `held_*` name the book that it says it holds.
     """
 
     __tablename__ = "agent"
@@ -56,6 +57,9 @@ class Agent(SQLModel, table=True):
     heard_ms: int = Field(default=0, sa_type=BigInteger, description="receipt of the last message")
     inventory_epoch: str = ""
     inventory_number: int = Field(default=0, sa_type=BigInteger)
+    book_number: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    held_generation: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    held_number: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
 
     @property
     def online(self) -> bool:

@@ -14,10 +14,15 @@ class Role(StrEnum):
 
 
 class Permission(StrEnum):
-    """What can be asked for. The first two are limited to the asker's scope."""
+    """What can be asked for. The first four are limited to the asker's scope.
+
+    `COMMAND` opens the door; which action at which class of machine, controller.commands.policy says.
+    """
 
     VIEW_DEVICES = "view-devices"
     VIEW_FLEET = "view-fleet"
+    COMMAND = "command"
+    HANDLE_JOBS = "handle-jobs"
     VIEW_QUARANTINE = "view-quarantine"
     VIEW_METRICS = "view-metrics"
     ENROL_AGENTS = "enrol-agents"
@@ -47,13 +52,15 @@ _TECHNICIAN = frozenset(
     {
         Permission.VIEW_DEVICES,
         Permission.VIEW_FLEET,
+        Permission.COMMAND,
+        Permission.HANDLE_JOBS,
         Permission.VIEW_QUARANTINE,
         Permission.VIEW_METRICS,
         Permission.ENROL_AGENTS,
     }
 )
 GRANTS: Mapping[Role, frozenset[Permission]] = {
-    Role.TEACHER: frozenset({Permission.VIEW_DEVICES}),
+    Role.TEACHER: frozenset({Permission.VIEW_DEVICES, Permission.COMMAND, Permission.HANDLE_JOBS}),
     Role.TECHNICIAN: _TECHNICIAN,
     Role.ADMINISTRATOR: _TECHNICIAN | {Permission.MANAGE_USERS},
 }

@@ -1,1 +1,1 @@
-"""Sharing machines between classes and schools."""
+"""Who may use which machine when, and the leases by which the agents hold to it."""

@@ -31,7 +31,7 @@ from controller.broker.embedded import EmbeddedBroker
 from controller.database import make_engine, migrate, sqlite_url
 from controller.fleet.tables import Agent, School
 from controller.ingest.link import BrokerAddress
-from controller.ingest.observer import Fresh
+from controller.ingest.observer import Fresh, Told
 from controller.ingest.service import Ingest, wall_ms
 from controller.ingest.stats import IngestStats
 from tests.integration.mqtt import WAIT_S, Client, eventually
@@ -59,6 +59,7 @@ class Heard:
 
     fresh: list[Fresh] = field(default_factory=list)
     changed: list[int] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
     connected: list[bool] = field(default_factory=list)
 
     def registry_changed(self, agent_id: int) -> None:
@@ -66,6 +67,9 @@ class Heard:
 
     def values_committed(self, values: Sequence[Fresh]) -> None:
         self.fresh.extend(values)
+
+    def outcomes_committed(self, outcomes: Sequence[Told]) -> None:
+        self.told.extend(outcomes)
 
     def broker_connected(self, connected: bool) -> None:
         self.connected.append(connected)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from device_profiles.gcode import FORBIDDEN, MOST_PROBLEMS, Limits, command, commands, limits, review, told_duration_s
 from device_profiles.profile import load, slugs
-from firmware_bridges.gcode import FORBIDDEN, MOST_PROBLEMS, Limits, command, commands, limits, review, told_duration_s
 
 PRINTER = Limits(nozzle_c=250, bed_c=100, x_mm=(0, 235), y_mm=(0, 235), z_mm=(0, 250))
 

@@ -9,6 +9,8 @@ TABLE = {
     # permission: teacher of a school, technician of a school, technician of the cluster, administrator of the cluster
     Permission.VIEW_DEVICES: (True, True, True, True),
     Permission.VIEW_FLEET: (False, True, True, True),
+    Permission.COMMAND: (True, True, True, True),
+    Permission.HANDLE_JOBS: (True, True, True, True),
     Permission.VIEW_QUARANTINE: (False, True, True, True),
     Permission.ENROL_AGENTS: (False, True, True, True),
     Permission.VIEW_METRICS: (False, False, True, True),

@@ -38,7 +38,7 @@ def test_frame_of_one_device_has_its_values_by_metric() -> None:
 
     assert told(frame) == (
         "device",
-        {"id": 4, "state": "ok", "heard": 9, "values": {"cpu": [8, True, "good"], "note": [9, None, "bad"]}},
+        {"id": 4, "state": "ok", "heard": 9, "values": {"cpu": [8, True, "good"], "note": [9, None, "bad"]}, "turn": 0},
     )
 
 
