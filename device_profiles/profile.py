@@ -12,6 +12,8 @@ from contract.model import ContractError, Kind, Metric, Value, check_name, check
 from contract.units import UNITS
 
 PROFILES = Path(__file__).parent
+DIGEST, PATH = "digest", "path"
+"""The argument that names a job file, and the one that the agent adds for the bridge."""
 
 
 class ProfileError(ValueError):
@@ -53,13 +55,15 @@ class MetricProfile:
 class Action:
     """Something the machine can be told. `guarded` ones need a lease; `destructive` ones are asked for twice.
 
-    `args` maps each argument to its kind.
+    `args` maps each argument to its kind. With `file` they name a job file by its SHA-256, `digest`; the agent fetches
+    it and gives the bridge its `path` as well, which nobody else may give.
     """
 
     name: str
     label: Words
     guarded: bool = False
     destructive: bool = False
+    file: bool = False
     args: Mapping[str, Kind] = field(default_factory=dict)
 
 
@@ -292,9 +296,12 @@ class _Reader:
             label=self.words(table, where),
             guarded=self.take(table, where, "guarded", bool, default=False),
             destructive=self.take(table, where, "destructive", bool, default=False),
+            file=self.take(table, where, "file", bool, default=False),
             args={key: self.choice(args, f"{where}args.", key, Kind) for key in tuple(args)},
         )
         self.done(table, where)
+        if result.file and (result.args.get(DIGEST) is not Kind.TEXT or PATH in result.args):
+            raise self.wrong(f"{where}args", f"a job file is named by {DIGEST} = 'text'; {PATH} is the agent's to give")
         return result
 
     def alert(self, table: dict[str, Any], metrics: Mapping[str, MetricProfile]) -> AlertRule:

@@ -31,6 +31,7 @@ label = { en = "Power", vi = "Công suất" }
 unit = "W"
 kind = "float"
 """
+ACTION = '[actions.cut]\nlabel = { en = "Cut", vi = "Cắt" }\n'
 
 
 def errors(text: str) -> list[str]:
@@ -215,6 +216,11 @@ WRONG = {
     "an unknown level": lambda: (
         LEAST + '[[alerts]]\nmetric = "power"\nlevel = "panic"\nabove = 1.0\nlabel = { en = "a", vi = "b" }\n'
     ),
+    "a job file without its digest": lambda: LEAST + ACTION + "file = true\n",
+    "a job file named by a number": lambda: LEAST + ACTION + 'file = true\nargs = { digest = "int" }\n',
+    "a job file at a path from outside": lambda: (
+        LEAST + ACTION + 'file = true\nargs = { digest = "text", path = "text" }\n'
+    ),
     "a hazard beyond 3": lambda: LEAST + "[booking]\nhazard = 4\n",
     "an unknown end of a lease": lambda: LEAST + '[booking]\nafter_lease = "explode"\n',
 }
@@ -223,6 +229,13 @@ WRONG = {
 def test_least_profile_is_right() -> None:
     assert errors(LEAST) == []
     assert parse("x/lamp", LEAST).metrics["power"].metric.unit == "W"
+
+
+def test_action_that_takes_a_job_file_says_so() -> None:
+    given = LEAST + ACTION + 'file = true\nargs = { digest = "text", name = "text" }\n'
+    assert errors(given) == []
+    assert parse("x/lamp", given).actions["cut"].file
+    assert not parse("x/lamp", LEAST + ACTION).actions["cut"].file
 
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG.keys())
