@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from agent.files import replace_file
 from contract.lease import supersedes, verify
@@ -15,10 +16,24 @@ from contract.wire import decode
 _log = logging.getLogger(__name__)
 
 
+class Edition(NamedTuple):
+    """Which lease book it is. A later one, of a higher generation or a higher number in the same, replaces it."""
+
+    generation: int
+    number: int
+
+
+NO_BOOK = Edition(0, 0)
+
+
 class LeaseKeeper:
     """Keeps the newest book that is signed with this agent's key. Safe to use from any thread.
 
-    `tell` is given a stable code and a detail when a book is refused or the one on disk cannot be used.
+    A book that the disk does not take counts all the same, since what it takes back must end now; but `held` goes on
+    naming the one on disk until `write` succeeds: only that one is there after a restart.
+
+    `tell` is given a stable code and a detail when a book is refused, cannot be written, or the one on disk cannot be
+    used.
     """
 
     def __init__(self, path: Path, address: Address, key: bytes, tell: Callable[[str, str], None]) -> None:
@@ -28,11 +43,17 @@ class LeaseKeeper:
         self._tell = tell
         self._lock = threading.Lock()
         self._book = self._load()
+        self._written = self._book
 
     @property
     def leases(self) -> tuple[Lease, ...]:
         """All of the newest book; none if there is no book that can be trusted."""
         return self._book.leases if self._book else ()
+
+    def held(self) -> Edition:
+        """The newest book on disk: what a restart would begin with."""
+        written = self._written
+        return Edition(written.generation, written.number) if written else NO_BOOK
 
     def take(self, book: LeaseBook) -> bool:
         """Keep a book if it is newer, ours and signed. Whether it was kept; an older or equal one is passed over."""
@@ -43,12 +64,27 @@ class LeaseKeeper:
             if why:
                 self._tell("lease-book-refused", why)
                 return False
-            try:
-                replace_file(self._path, encode(book))
-            except OSError as error:
-                _log.warning("lease book not written: %s", error)  # it counts nevertheless until the agent ends
             self._book = book
+            error = self._write(book)
+            if error:
+                self._tell("lease-book-not-written", str(error))
             return True
+
+    def write(self) -> bool:
+        """Try again to write a book that the disk did not take. Whether one was written now."""
+        with self._lock:
+            book = self._book
+            return book is not None and book is not self._written and self._write(book) is None
+
+    def _write(self, book: LeaseBook) -> OSError | None:
+        """What the disk says if it does not take it."""
+        try:
+            replace_file(self._path, encode(book))
+        except OSError as error:
+            _log.warning("lease book not written: %s", error)
+            return error
+        self._written = book
+        return None
 
     def _objection(self, book: LeaseBook) -> str | None:
         if book.agent != str(self._address):

@@ -66,6 +66,7 @@ class Agent:
             roster=self.roster,
             clock=clock,
             listeners=Listeners(self._commands.take, self._take_leases, self._desired.take, self.recorder.tell),
+            book=self._leases.held,
         )
         self._control = ControlServer(state, {"status": self._answer_status, "do": self._answer_do})
         self._notifier = Notifier()
@@ -91,6 +92,8 @@ class Agent:
         for worker in self._workers.values():
             worker.check_hung()
         self._commands.expire()
+        if self._leases.write():
+            self._wake()
         self._notifier.alive()
 
     def stop(self) -> None:

@@ -9,6 +9,7 @@ from agent.batches import Batch
 from agent.clock import Clock
 from agent.connection import Connection
 from agent.errors import CannotWrite
+from agent.leases import NO_BOOK, Edition
 from agent.outbox import Outbox
 from agent.pace import Budget, Flight, Pace
 from agent.roster import Roster
@@ -33,21 +34,23 @@ class Listeners:
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """What a session speaks for."""
+    """What a session speaks for. `book` tells which lease book is on disk now."""
 
     address: Address
     outbox: Outbox
     roster: Roster
     clock: Clock
     listeners: Listeners
+    book: Callable[[], Edition]
     pace: Pace
     chance: Callable[[], float]
 
 
 def status(station: Station, presence: Presence, connection: int, since_ms: int) -> Status:
-    """The status message as of now. The will has no `held`: it is written before it is true."""
+    """The status message as of now. The will tells nothing of what is on disk: it is written before it is true."""
     clock = station.clock
-    held = station.outbox.held() if presence is Presence.ONLINE else ()
+    online = presence is Presence.ONLINE
+    book = station.book() if online else NO_BOOK
     return Status(
         epoch=station.outbox.epoch,
         presence=presence,
@@ -56,7 +59,9 @@ def status(station: Station, presence: Presence, connection: int, since_ms: int)
         since_ms=max(0, since_ms),
         boot=clock.boot,
         clock_certain=clock.certain,
-        held=held,
+        held=station.outbox.held() if online else (),
+        lease_generation=book.generation,
+        lease_number=book.number,
     )
 
 
@@ -84,7 +89,7 @@ class Session:
         self._live = True
         self._inventory = 0
         self._status_due_ms = now_ms
-        self._disk_due_ms = 0
+        self._book = NO_BOOK
 
     def appended(self) -> None:
         """The outbox may have something fresh."""
@@ -124,9 +129,11 @@ class Session:
         return min(window - len(self.flight), self._pace.unconfirmed - self._connection.unconfirmed)
 
     def _say_status(self, now_ms: int) -> None:
-        if now_ms >= self._status_due_ms:
+        """At its beat, and at once when another lease book is on disk than was last said."""
+        if now_ms >= self._status_due_ms or self._station.book() != self._book:
             online = status(self._station, Presence.ONLINE, self._number, self._since_ms)
             self._connection.publish(Channel.STATUS, encode(online), retain=True)
+            self._book = Edition(online.lease_generation, online.lease_number)
             self._status_due_ms = now_ms + self._pace.status_beat_ms
             self._replaying = True
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from agent.clock import Clock
 from agent.connection import CONNECT_TIMEOUT_S, Broker, Connection, LinkState
+from agent.leases import NO_BOOK, Edition
 from agent.outbox import Outbox
 from agent.pace import NORMAL, Pace, full_jitter_ms
 from agent.roster import Roster
@@ -35,7 +36,10 @@ class UplinkFigures:
 
 
 class Uplink:
-    """Two threads: this one and the network's. Call `wake` after each append to the outbox or change of the roster."""
+    """Two threads: this one and the network's.
+
+    Call `wake` after each append to the outbox, and after a change of the roster or of what `book` tells.
+    """
 
     def __init__(
         self,
@@ -46,11 +50,12 @@ class Uplink:
         roster: Roster,
         clock: Clock,
         listeners: Listeners = Listeners(),  # noqa: B008 - frozen
+        book: Callable[[], Edition] = lambda: NO_BOOK,
         pace: Pace = NORMAL,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._broker = broker
-        self._station = Station(address, outbox, roster, clock, listeners, pace, chance)
+        self._station = Station(address, outbox, roster, clock, listeners, book, pace, chance)
         self._news = threading.Event()
         self._stopping = False
         self._online = False

@@ -87,7 +87,9 @@ class Status:
     """Retained. Also the will, with `presence` offline.
 
     `connection` counts the connects of this epoch, so that a late will of an older connection is told apart.
-    `held` lists the epochs on disk; the controller answers each with a complete Ack.
+    `held` lists the epochs on disk; the controller answers each with a complete Ack. `lease_generation` and
+    `lease_number` name the lease book on disk, 0 and 0 if there is none. They are state, said with every status: an
+    acknowledgement that gets lost is made good by the next one. Offline, neither is told nor means anything.
     """
 
     epoch: str
@@ -98,6 +100,8 @@ class Status:
     boot: str = ""
     clock_certain: bool = False
     held: tuple[Held, ...] = ()
+    lease_generation: int = 0
+    lease_number: int = 0
     v: int = VERSION
 
     def __post_init__(self) -> None:
@@ -108,6 +112,8 @@ class Status:
         check_integer(self.since_ms, "since_ms", 0)
         check_text(self.boot, "boot", 64)
         _check_count(self.held, "held", 256)
+        check_integer(self.lease_generation, "lease_generation", 0)
+        check_integer(self.lease_number, "lease_number", 0)
 
 
 class BridgeState(StrEnum):

@@ -340,6 +340,8 @@ class Intake:
         if not presence.hear_status(agent, status, arrival.received_ms, retained=arrival.retained):
             return
         more = {"version": status.agent_version, "boot": status.boot, "clock_certain": status.clock_certain}
+        if status.presence is Presence.ONLINE:
+            more |= {"held_generation": status.lease_generation, "held_number": status.lease_number}
         self._registry.save_presence(connection, agent, more)
         self._drafts.changed.add(agent.id)
         if status.presence is not Presence.ONLINE:

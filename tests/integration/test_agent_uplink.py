@@ -6,6 +6,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from agent.clock import Clock
 from agent.connection import Broker, Connection, LinkState, refusal_of
 from agent.draft import Draft
+from agent.leases import Edition, LeaseKeeper
 from agent.outbox import Outbox
 from agent.pace import Pace
 from agent.roster import Roster, profile_entry
@@ -67,20 +69,33 @@ class Scene:
         self.heard: list[object] = []
         self.events: list[Event] = []
         self.outbox = self.opened()
+        self.listeners = Listeners(self.heard.append, self.heard.append, self.heard.append, self.events.append)
+        self.leases = self.keeper()
         self.uplinks: list[Uplink] = []
 
     def opened(self) -> Outbox:
         return Outbox(self.folder / "outbox.db", self.clock.now_ms)
 
+    def keeper(self) -> LeaseKeeper:
+        return LeaseKeeper(self.folder / "leases.json", ADDRESS, b"key", lambda _kind, _detail: None)
+
+    def books_said(self) -> list[Edition]:
+        """What the statuses so far named, online and offline, each once in a row."""
+        named = [Edition(each.lease_generation, each.lease_number) for each in self.controller.statuses]
+        return [book for i, book in enumerate(named) if i == 0 or named[i - 1] != book]
+
+    def await_book(self, book: Edition) -> None:
+        until(lambda: self.books_said()[-1:] == [book], f"{book} is named")
+
     def uplink(self, pace: Pace = BRISK) -> Uplink:
-        listeners = Listeners(self.heard.append, self.heard.append, self.heard.append, self.events.append)
         uplink = Uplink(
             self.broker,
             ADDRESS,
             outbox=self.outbox,
             roster=self.roster,
             clock=self.clock,
-            listeners=listeners,
+            listeners=self.listeners,
+            book=self.leases.held,
             pace=pace,
         )
         self.roster.changed = uplink.wake
@@ -246,6 +261,37 @@ def test_uplink_hands_on_what_the_controller_says_and_counts_nonsense(scene: Sce
     assert {event.kind for event in scene.events} == {"message-refused"}
     for channel in (Channel.LEASES, Channel.CONFIG):
         scene.controller.publish(ADDRESS, channel, b"")
+
+
+def test_uplink_says_a_new_lease_book_at_once_and_not_only_at_the_next_beat(scene: Scene) -> None:
+    def take(book: LeaseBook) -> None:
+        scene.leases.take(book)
+
+    scene.listeners = replace(scene.listeners, leases=take)
+    scene.uplink(replace(BRISK, status_beat_ms=600_000))
+    until(lambda: scene.controller.statuses, "online")
+    assert scene.books_said() == [Edition(0, 0)]
+    for number in (1, 2):
+        scene.controller.publish(ADDRESS, Channel.LEASES, encode(sign(LeaseBook(str(ADDRESS), 1, number, 1), b"key")))
+        scene.await_book(Edition(1, number))
+        assert scene.keeper().held() == Edition(1, number), "and on disk"
+    forged = sign(LeaseBook(str(ADDRESS), 1, 3, 1), b"other")
+    scene.controller.publish(ADDRESS, Channel.LEASES, encode(forged))
+    newest = sign(LeaseBook(str(ADDRESS), 2, 0, 1), b"key")
+    scene.controller.publish(ADDRESS, Channel.LEASES, encode(newest))
+    scene.await_book(Edition(2, 0))
+    assert scene.books_said() == [Edition(0, 0), Edition(1, 1), Edition(1, 2), Edition(2, 0)]
+    scene.controller.publish(ADDRESS, Channel.LEASES, b"")
+
+
+def test_uplink_names_the_lease_book_on_disk_when_it_connects_and_none_when_it_goes(scene: Scene) -> None:
+    scene.leases.take(sign(LeaseBook(str(ADDRESS), 4, 2, 1), b"key"))
+    scene.leases = scene.keeper()
+    uplink = scene.uplink()
+    scene.await_book(Edition(4, 2))
+    uplink.stop()
+    until(lambda: scene.controller.statuses[-1].presence is Presence.OFFLINE, "the goodbye")
+    assert scene.books_said()[-1] == Edition(0, 0)
 
 
 def test_uplink_learns_the_controllers_clock(scene: Scene) -> None:

@@ -14,7 +14,7 @@ from agent.clock import Clock
 from agent.commands import Commands
 from agent.errors import CannotWrite
 from agent.journal import Journal
-from agent.leases import LeaseKeeper
+from agent.leases import NO_BOOK, Edition, LeaseKeeper
 from agent.outbox import Outbox
 from agent.recorder import Recorder
 from agent.roster import Roster
@@ -42,8 +42,8 @@ def printer() -> DeviceProfile:
     return replace(load("demo/projector"), actions=actions)
 
 
-def book(number: int, *leases: Lease, key: bytes = KEY, agent: str = str(ADDRESS)) -> LeaseBook:
-    return sign(LeaseBook(agent, 1, number, NOW_MS, leases), key)
+def book(number: int, *leases: Lease, generation: int = 1, key: bytes = KEY, agent: str = str(ADDRESS)) -> LeaseBook:
+    return sign(LeaseBook(agent, generation, number, NOW_MS, leases), key)
 
 
 def lease(hazard: int = 0, *, supervised: bool = False) -> Lease:
@@ -352,3 +352,68 @@ def test_lease_book_without_a_key_is_refused(tmp_path: Path) -> None:
     told: list[str] = []
     assert not keeper(tmp_path, told, key=b"").take(book(1, lease(), key=b""))
     assert told == ["lease-book-refused"]
+
+
+def test_lease_book_of_an_older_generation_is_passed_over_whatever_its_number(tmp_path: Path) -> None:
+    leases = keeper(tmp_path, [])
+    assert leases.take(book(1, generation=3))
+    assert not leases.take(book(99, lease(), generation=2))
+    assert (leases.leases, leases.held()) == ((), Edition(3, 1))
+    assert leases.take(book(0, lease(), generation=4))
+    assert leases.held() == Edition(4, 0)
+
+
+def test_lease_book_that_was_refused_is_not_held(tmp_path: Path) -> None:
+    leases = keeper(tmp_path, [])
+    assert leases.held() == NO_BOOK
+    assert leases.take(book(2, lease()))
+    leases.take(book(3, key=b"other"))
+    leases.take(book(3, agent="school/other"))
+    leases.take(replace(book(3), leases=(lease(),)))
+    leases.take(book(1))
+    assert (leases.leases, leases.held()) == ((lease(),), Edition(1, 2))
+
+
+def test_lease_book_on_disk_is_held_after_a_restart_and_one_that_cannot_be_trusted_is_not(tmp_path: Path) -> None:
+    keeper(tmp_path, []).take(book(7, generation=2))
+    assert keeper(tmp_path, []).held() == Edition(2, 7)
+    assert keeper(tmp_path, [], key=b"another agent's").held() == NO_BOOK
+
+
+def test_lease_book_that_the_disk_does_not_take_counts_and_is_not_held_until_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_path: Path, _content: bytes) -> None:
+        raise OSError("no space left")
+
+    told: list[str] = []
+    leases = keeper(tmp_path, told)
+    assert leases.take(book(1, lease()))
+    assert not leases.write()
+    with monkeypatch.context() as disk:
+        disk.setattr("agent.leases.replace_file", full)
+        assert leases.take(book(2))
+        assert (leases.leases, leases.held()) == ((), Edition(1, 1))
+        assert not leases.write()
+        assert not leases.take(book(2))
+        assert leases.held() == Edition(1, 1)
+    assert told == ["lease-book-not-written"]
+    assert keeper(tmp_path, told).leases == (lease(),), "a restart begins with what is on disk, as it was told"
+    assert leases.write()
+    assert leases.held() == Edition(1, 2)
+    assert not leases.write()
+    assert keeper(tmp_path, told).leases == ()
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.booleans(), st.booleans()), max_size=12))
+def test_lease_book_held_is_the_newest_true_one_in_whatever_order_they_come(
+    tmp_path_factory: pytest.TempPathFactory, offered: list[tuple[int, int, bool, bool]]
+) -> None:
+    folder = tmp_path_factory.mktemp("book")
+    leases = keeper(folder, [])
+    newest = NO_BOOK
+    for generation, number, forged, restarted in offered:
+        leases.take(book(number, generation=generation, key=b"other" if forged else KEY))
+        newest = newest if forged else max(newest, Edition(generation, number))
+        leases = keeper(folder, []) if restarted else leases
+        assert leases.held() == newest
