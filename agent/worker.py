@@ -81,6 +81,7 @@ class Worker:
         self._deadband = Deadband(profile)
         self._poll_ms = int(profile.poll_s * 1000)
         self._inbox: queue.Queue[Command | None] = queue.Queue(INBOX)
+        self._made: Bridge | None = None
         self._bridge: Bridge | None = None
         self._failures = 0
         self._busy_since_ms = 0
@@ -132,7 +133,7 @@ class Worker:
                     self._serve(self._failed(LinkLost(f"fault in the bridge: {type(cause).__name__}: {cause}")))
             except Exception as error:  # noqa: BLE001 - outermost loop: a faulty bridge is closed and tried again
                 _log.exception("device %s: fault in its thread", self.device_id)
-                fault = error
+                fault, self._made = error, None
                 time.sleep(_FAULT_S)
         self._close()
 
@@ -151,7 +152,8 @@ class Worker:
         return self._next_poll_ms()
 
     def _opened(self) -> Bridge:
-        bridge = self._make_bridge()
+        """The same bridge each time: it may remember what is to be made good, such as a job that was cut off hot."""
+        bridge = self._made = self._made or self._make_bridge()
         try:
             bridge.open()
         except BaseException:

@@ -26,7 +26,7 @@ class Bridge(Protocol):
     """Drives one device. Raises BridgeError and nothing else. Knows no MQTT, no ids and no wall clock."""
 
     def open(self) -> None:
-        """Make contact. May block for as long as the bridge's own time-outs allow."""
+        """Make contact, for the first time or again after `close`. May block for as long as its time-outs allow."""
 
     def poll(self) -> Mapping[str, Value | None]:
         """Ask for every metric once. None for one that was asked for and is unknown."""

@@ -40,6 +40,7 @@ class Shop:
         self.recorder = Recorder(self.outbox, self.clock)
         self.commands: list[tuple[Command, bool]] = []
         self.workers: list[Worker] = []
+        self.bridges_made = 0
 
     def worker(self, bridge: FakeBridge, device_id: str = "d") -> Worker:
         profile = quick_profile()
@@ -48,7 +49,7 @@ class Shop:
         worker = Worker(
             device_id,
             profile,
-            lambda: bridge,
+            lambda: self.made(bridge),
             recorder=self.recorder,
             roster=self.roster,
             clock=self.clock,
@@ -59,6 +60,10 @@ class Shop:
         self.workers.append(worker)
         worker.start()
         return worker
+
+    def made(self, bridge: FakeBridge) -> FakeBridge:
+        self.bridges_made += 1
+        return bridge
 
     def carry_out(self, command: Command, execute: Execute | None) -> None:
         self.commands.append((command, execute is not None))
@@ -139,6 +144,19 @@ def test_worker_forgives_a_bad_reply_and_gives_up_on_many(shop: Shop) -> None:
     shop.stop()
     assert bridge.opened == 2
     assert shop.told()[0] == ["device-lost", "device-back"]
+
+
+def test_worker_opens_the_same_bridge_again_and_makes_anew_only_one_that_broke_its_contract(shop: Shop) -> None:
+    bridge = FakeBridge({"temperature": 30.0})
+    shop.worker(bridge)
+    until(lambda: shop.state() is BridgeState.OPEN)
+    for trouble, made in ((LinkLost("the cable is out"), 1), (ZeroDivisionError("oops"), 2)):
+        bridge.trouble = trouble
+        until(lambda: shop.state() is not BridgeState.OPEN)
+        bridge.trouble = None
+        until(lambda: shop.state() is BridgeState.OPEN)
+        assert shop.bridges_made == made
+    shop.stop()
 
 
 def test_worker_survives_a_bridge_that_breaks_its_contract(shop: Shop) -> None:
