@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 PREFIX = "FABFLEET_"
+MB = 1_000_000
 DEFAULT_FILE = Path("/etc/fabfleet/controller.toml")
 DEFAULT_STATE = Path("/var/lib/fabfleet")
 
@@ -37,6 +38,24 @@ class BrokerConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class JobsConfig:
+    """How much room the files of print jobs may take, in millions of bytes, and how long jobs that ended are kept.
+
+    `school_quota_mb` is for all jobs of one school. Nothing is taken that would leave less than `min_free_mb` of disk.
+    """
+
+    max_mb: int = 50
+    school_quota_mb: int = 2000
+    keep_days: int = 60
+    min_free_mb: int = 500
+
+    @property
+    def max_bytes(self) -> int:
+        """The largest file that is taken."""
+        return self.max_mb * MB
+
+
+@dataclass(frozen=True, slots=True)
 class ControllerConfig:
     """Everything that may be set. `hosts` are further names under which browsers may ask for the pages."""
 
@@ -51,6 +70,7 @@ class ControllerConfig:
     demo: bool = False
     log_level: str = "info"
     broker: BrokerConfig = field(default_factory=BrokerConfig)
+    jobs: JobsConfig = field(default_factory=JobsConfig)
 
     @property
     def folder(self) -> Path:
@@ -174,5 +194,8 @@ def _check(config: ControllerConfig) -> None:
             raise ConfigError(f"{name}: {path} is not a file")
     if config.log_level not in ("debug", "info", "warning", "error"):
         raise ConfigError(f"log_level: {config.log_level!r} is none of debug, info, warning, error")
+    for key in (each.name for each in fields(JobsConfig)):
+        if getattr(config.jobs, key) < 1:
+            raise ConfigError(f"jobs.{key}: {getattr(config.jobs, key)} is not 1 or more")
     if not config.broker.embedded and not config.broker.host:
         raise ConfigError("broker.host: an external broker needs an address")

@@ -126,7 +126,10 @@ class DeviceView:
 
 @dataclass(frozen=True, slots=True)
 class ValueView:
-    """A metric of a device with its newest value; `at_ms` is None if none has come. `label` None: no profile here."""
+    """A metric of a device with its newest value; `at_ms` is None if none has come. `label` None: no profile here.
+
+    `at_ms` is by the agent's clock, `true_ms` the same moment by the controller's.
+    """
 
     metric: str
     label: Words | None
@@ -136,6 +139,7 @@ class ValueView:
     at_ms: int | None
     value: Value | None
     quality: Quality
+    true_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +344,7 @@ class Picture:
             at_ms=known.at_ms if known else None,
             value=known.value if known else None,
             quality=self.quality(tile, name, now_ms),
+            true_ms=known.true_ms if known else None,
         )
 
     def _contact(self, tile: Tile, now_ms: int) -> Contact:

@@ -53,6 +53,8 @@ def test_config_environment_overrides_the_file_and_the_call_overrides_both(tmp_p
         ("hosts = 'a'", "hosts: a list of texts is wanted"),
         ("state = ''", "state: an empty path"),
         ("tls_key = '/x'", "give both or none"),
+        ("[jobs]\nmax_mb = 0", "jobs.max_mb: 0 is not 1 or more"),
+        ("[jobs]\nmin_free_mb = 1.5", "jobs.min_free_mb: 1.5 is not of type int"),
         ("log_level = 'loud'", "log_level: 'loud' is none of"),
         ("port = ", "Invalid value"),
     ],
