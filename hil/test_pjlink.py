@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.demo.farends.projector_model import Projector, Settings
 from device_profiles.profile import load as load_profile
 from device_profiles.profile import slugs
 from firmware_bridges.base import BadReply, LinkLost, Refused
@@ -19,7 +20,6 @@ from firmware_bridges.pjlink import Found, NoticeListener, PjlinkBridge, Told, s
 from firmware_bridges.record import Way
 from hil.farends.child import ROOT
 from hil.farends.fetch import python_packages
-from hil.farends.projector_model import Projector, Settings
 from hil.farends.simulated_projector import SimulatedProjector
 from hil.farends.transcript import load
 from hil.lab import FarEnd, missing

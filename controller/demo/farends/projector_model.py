@@ -15,7 +15,7 @@ PARTS = ("fan", "lamp", "temperature", "cover", "filter", "other")
 
 @dataclass(slots=True)
 class Settings:
-    """What a projector is; a test may change it while it runs. Seconds and hours."""
+    """What a projector is; may be changed while it runs. Seconds and hours."""
 
     pjclass: int = 2
     warm_up_s: float = 30.0
@@ -28,6 +28,8 @@ class Settings:
     software: str = "1.00"
     resolution: str = "1920x1080"
     lamp_hours: float = 1200.0
+    lamp_ages: float = 1.0
+    """Lamp hours that one hour of light costs."""
     filter_hours: int = 300
     lamp_model: str = ""
     filter_model: str = "FL-206"
@@ -63,7 +65,7 @@ class Projector:
 
     def lamp_hours(self, now: float) -> float:
         burning_s = now - self._lit_since if self._lit_since is not None else 0.0
-        return self.settings.lamp_hours + burning_s / 3600
+        return self.settings.lamp_hours + burning_s / 3600 * self.settings.lamp_ages
 
     def switch(self, on: bool, now: float) -> None:
         state = self.power(now)
@@ -113,7 +115,7 @@ class Projector:
     def _when_on(self, value: str, now: float) -> str:
         return value if self.power(now) == ON else UNAVAILABLE
 
-    def _ask_mute(self, now: float) -> str:
+    def _ask_mute(self, _now: float) -> str:
         return {(True, True): "31", (True, False): "11", (False, True): "21"}.get(
             (self.picture_muted, self.sound_muted), "30"
         )
@@ -153,28 +155,28 @@ class Projector:
         return "OK"
 
     _ASK: Mapping[tuple[int, str], Callable[["Projector", float], str]] = {
-        (1, "CLSS"): lambda self, now: str(self.settings.pjclass),
+        (1, "CLSS"): lambda self, _now: str(self.settings.pjclass),
         (1, "POWR"): lambda self, now: self.power(now),
         (1, "ERST"): lambda self, now: self._state(now)[2],
         (1, "LAMP"): _ask_lamp,
-        (1, "INST"): lambda self, now: " ".join(self.settings.inputs),
+        (1, "INST"): lambda self, _now: " ".join(self.settings.inputs),
         (1, "INPT"): lambda self, now: self._when_on(self.input, now),
         (1, "AVMT"): _ask_mute,
-        (1, "NAME"): lambda self, now: self.settings.name,
-        (1, "INF1"): lambda self, now: self.settings.manufacturer,
-        (1, "INF2"): lambda self, now: self.settings.model,
-        (1, "INFO"): lambda self, now: self.settings.information,
-        (2, "INST"): lambda self, now: " ".join(self.settings.inputs),
+        (1, "NAME"): lambda self, _now: self.settings.name,
+        (1, "INF1"): lambda self, _now: self.settings.manufacturer,
+        (1, "INF2"): lambda self, _now: self.settings.model,
+        (1, "INFO"): lambda self, _now: self.settings.information,
+        (2, "INST"): lambda self, _now: " ".join(self.settings.inputs),
         (2, "INPT"): lambda self, now: self._when_on(self.input, now),
-        (2, "INNM"): lambda self, now: OUT_OF_RANGE,
-        (2, "SNUM"): lambda self, now: self.settings.serial,
-        (2, "SVER"): lambda self, now: self.settings.software,
+        (2, "INNM"): lambda _self, _now: OUT_OF_RANGE,
+        (2, "SNUM"): lambda self, _now: self.settings.serial,
+        (2, "SVER"): lambda self, _now: self.settings.software,
         (2, "IRES"): lambda self, now: self._when_on(self.settings.resolution, now),
-        (2, "RRES"): lambda self, now: self.settings.resolution,
-        (2, "FILT"): lambda self, now: str(self.settings.filter_hours),
-        (2, "RLMP"): lambda self, now: self.settings.lamp_model,
-        (2, "RFIL"): lambda self, now: self.settings.filter_model,
-        (2, "FREZ"): lambda self, now: str(int(self.frozen)),
+        (2, "RRES"): lambda self, _now: self.settings.resolution,
+        (2, "FILT"): lambda self, _now: str(self.settings.filter_hours),
+        (2, "RLMP"): lambda self, _now: self.settings.lamp_model,
+        (2, "RFIL"): lambda self, _now: self.settings.filter_model,
+        (2, "FREZ"): lambda self, _now: str(int(self.frozen)),
     }
     _TELL: Mapping[str, Callable[["Projector", str, float], str]] = {
         "POWR": _tell_power,
