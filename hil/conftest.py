@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hil.farends.board import Board, MissingFarEnd
-from hil.farends.printer import SimulatedPrinter
-from hil.farends.simulated_projector import SimulatedProjector
+from device_profiles.profile import load as load_profile
+from hil.farends import board, printer, simulated_projector
 from hil.lab import SIMULATED, FarEnd, Lab, Place, load, missing
 
 FAR_ENDS = frozenset({"firmata", "marlin", "pjlink"})
@@ -46,26 +45,28 @@ def lab(request: pytest.FixtureRequest) -> Lab:
 def marlin(lab: Lab, tmp_path: Path) -> Iterator[FarEnd]:
     """A Marlin printer."""
     place = lab.get("marlin", Place(SIMULATED))
+    profile = load_profile(place.profile or "creality/ender-3")
     if place.physical:
-        yield FarEnd(place.endpoint)
+        yield FarEnd(place.endpoint, profile, place.options)
         return
     try:
-        printer = SimulatedPrinter(tmp_path / "printer")
+        virtual = printer.SimulatedPrinter(tmp_path / "printer")
     except (OSError, subprocess.SubprocessError) as error:
         missing("OctoPrint's virtual printer", error)
-    yield FarEnd(str(tmp_path / "printer"), printer, printer)
-    printer.close()
+    yield FarEnd(str(tmp_path / "printer"), profile, {**printer.PROMPT, **place.options}, virtual, virtual)
+    virtual.close()
 
 
 @pytest.fixture
 def pjlink(lab: Lab) -> Iterator[FarEnd]:
     """A projector."""
     place = lab.get("pjlink", Place(SIMULATED))
+    profile = load_profile(place.profile or "pjlink/projector")
     if place.physical:
-        yield FarEnd(place.endpoint)
+        yield FarEnd(place.endpoint, profile, place.options)
         return
-    projector = SimulatedProjector()
-    yield FarEnd(projector.endpoint, projector)
+    projector = simulated_projector.SimulatedProjector()
+    yield FarEnd(projector.endpoint, profile, {**simulated_projector.PROMPT, **place.options}, projector)
     projector.close()
 
 
@@ -73,12 +74,13 @@ def pjlink(lab: Lab) -> Iterator[FarEnd]:
 def firmata(lab: Lab, tmp_path: Path) -> Iterator[FarEnd]:
     """An Arduino with StandardFirmata."""
     place = lab.get("firmata", Place(SIMULATED))
+    profile = load_profile(place.profile or "arduino/uno")
     if place.physical:
-        yield FarEnd(place.endpoint)
+        yield FarEnd(place.endpoint, profile, place.options)
         return
     try:
-        board = Board(tmp_path)
-    except (MissingFarEnd, OSError, subprocess.SubprocessError) as error:
+        uno = board.Board(tmp_path)
+    except (board.MissingFarEnd, OSError, subprocess.SubprocessError) as error:
         missing("simulated Arduino", error)
-    yield FarEnd(board.endpoint, board)
-    board.close()
+    yield FarEnd(uno.endpoint, profile, {**board.PATIENT, **place.options}, uno)
+    uno.close()

@@ -9,6 +9,10 @@ from typing import Any, NoReturn, Protocol
 
 import pytest
 
+from device_profiles.profile import DeviceProfile
+from firmware_bridges import bridge_for
+from firmware_bridges.base import Bridge
+
 SIMULATED = "sim:"
 RISKS = frozenset(("motion", "heat", "laser"))
 
@@ -78,11 +82,20 @@ class Truth(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FarEnd:
-    """What a test talks to. `faults` and `truth` are None for a real machine."""
+    """What a test talks to: where it is, what its bridge is told on top of its profile, and that profile.
+
+    `faults` and `truth` are None for a real machine.
+    """
 
     endpoint: str
+    profile: DeviceProfile
+    options: Mapping[str, Any] = field(default_factory=dict)
     faults: Faults | None = None
     truth: Truth | None = None
+
+    def bridge(self) -> Bridge:
+        """A bridge to it, not opened."""
+        return bridge_for(self.profile.bridge, self.endpoint, {**self.profile.options, **self.options})
 
 
 def missing(what: str, error: Exception) -> NoReturn:

@@ -6,6 +6,7 @@ libsimavr-dev and libelf-dev. Both are made when first used and kept under .cach
 
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ SOURCE = ROOT / "hil" / "farends" / "avrboard.c"
 DEBIAN_PACKAGES = ("gcc", "libelf-dev", "libsimavr-dev")
 BOOT_S = 90.0
 """Real time: it takes 2 s when the computer keeps up."""
+PATIENT: Mapping[str, float] = {"reply_s": 10.0, "boot_s": 60.0}
+"""What its bridge is told: on a busy computer it may be ten times slower than a real one."""
 _INCLUDE = "/usr/include/simavr"
 _SHA512 = (
     "c05f702618511babc38a70714ee1514778886950cc8c97dc7b6c16ec9c266d72"

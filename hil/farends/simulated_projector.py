@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from hil.farends.child import Child
 
 WARM_S = 0.3
+PROMPT: Mapping[str, float] = {"reply_s": 0.4, "confirm_s": 5.0}
+"""What its bridge is told: it answers at once."""
 
 
 class SimulatedProjector:
