@@ -1,13 +1,30 @@
 """Leases out: who holds a machine now, and the signed book that tells its agent."""
 
+import logging
+import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from sqlalchemy import Engine
 from sqlmodel import Session
 
+from contract.lease import HAZARD_SUPERVISED, sign
 from contract.messages import LeaseBook
+from contract.model import Lease
 from contract.topics import Address
+from controller.fleet.live import profile_here
+from controller.identity.store import audit, new_id
+from controller.scheduling import store
+from controller.scheduling.store import Behind, Machine
+from controller.scheduling.turns import LEEWAY_MS, Begin, Blocked, Keep, Stretch, Turn, answer, holding
+from device_profiles.profile import DeviceProfile
+
+RESEND_MS: Final = 10_000
+"""A book that is not acknowledged is sent again after so long."""
+_MOST_BOOKS: Final = 2**40
+"""No agent was ever given so many; one that says so is not believed."""
+_log = logging.getLogger(__name__)
 
 
 class LeaseError(Exception):
@@ -22,6 +39,10 @@ class Taken(LeaseError):
         self.until_ms = until_ms
 
 
+class NoMachine(LeaseError):
+    """There is no such device, or its agent was revoked: look again."""
+
+
 @dataclass(frozen=True, slots=True)
 class WalkUp:
     """A use that begins now, without a booking made beforehand."""
@@ -31,24 +52,141 @@ class WalkUp:
     until_ms: int
 
 
-class LeaseDesk:
-    """Grants leases and composes the agents' books. Safe to use from any thread."""
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """The newest book that was handed out for an agent, and when."""
 
-    def __init__(self, engine: Engine, now_ms: Callable[[], int]) -> None:
+    generation: int
+    number: int
+    at_ms: int
+
+
+class LeaseDesk:
+    """Grants leases and composes the agents' books. Safe to use from any thread.
+
+    What takes a session works in the caller's transaction; the caller commits. Two at once for one agent's machines wait
+    for each other, so the transaction should be short.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        now_ms: Callable[[], int],
+        profile: Callable[[str], DeviceProfile | None] = profile_here,
+        new_id: Callable[[], str] = new_id,
+    ) -> None:
         self._engine = engine
         self._now_ms = now_ms
+        self._profile = profile
+        self._new_id = new_id
+        self._sending = threading.Lock()
+        self._sent: dict[int, _Sent] = {}
 
     def walk_up(self, db: Session, wanted: WalkUp) -> int:
         """Let `holder` use the device from now until `until_ms`; the number of the book that says so.
 
-        In the caller's transaction, which commits. If the holder has the machine already, the lease is made longer if
-        need be and never shorter. Raises Taken.
+        If the holder has the machine already, the lease is made longer if need be and never shorter. Raises Taken,
+        NoMachine.
         """
-        raise NotImplementedError
+        machine = store.locked(db, wanted.device_id)
+        if machine is None or machine.revoked:
+            raise NoMachine("this machine is not there any more")
+        now_ms = self._now_ms()
+        asked = Turn(machine.device_id, wanted.holder, f"walk-up-{self._new_id()}", now_ms, wanted.until_ms)
+        match answer(store.turns(db, machine.device_id, now_ms - LEEWAY_MS), asked, now_ms):
+            case Keep(turn):
+                return turn.book_number
+            case Blocked(turn):
+                raise Taken(turn.until_ms)
+            case Stretch(turn):
+                return self._stretch(db, machine, turn, asked)
+            case Begin(from_ms):
+                return self._begin(db, machine, replace(asked, from_ms=from_ms))
+
+    def end(self, db: Session, booking: str, by: str = "") -> bool:
+        """Take a lease back before its time; `by` is the opaque id of who does. Whether there was one that stood."""
+        found = store.grant(db, booking)
+        machine = store.locked(db, found.device_id) if found else None
+        found = store.grant(db, booking)
+        now_ms = self._now_ms()
+        if machine is None or found is None or found.revoked_ms is not None or found.until_ms <= now_ms:
+            return False
+        found.revoked_ms = now_ms
+        found.book_number = store.next_book(db, machine.agent_id)
+        self._audit(db, "lease-end", machine, store.turn(found), by)
+        return True
+
+    def holder_of(self, db: Session, device_id: int, now_ms: int) -> Turn | None:
+        """Whose turn it is at a device, None if it is nobody's."""
+        return holding(store.turns(db, device_id, now_ms), now_ms)
+
+    def acknowledged(self, db: Session, booking: str) -> bool:
+        """Whether what is granted here, or taken back, counts at the machine: its agent holds the book that says so, or
+        the lease has run out.
+        """
+        return store.acknowledged(db, booking, self._now_ms())
 
     def books_to_send(self) -> Sequence[tuple[Address, LeaseBook]]:
         """The newest book, signed, of every agent that is online and does not say that it holds it.
 
-        Each again after a while, until the agent says so.
+        Each at once when it is new, and again after RESEND_MS until the agent says so. Raises SQLAlchemyError.
         """
-        raise NotImplementedError
+        now_ms = self._now_ms()
+        with self._sending, Session(self._engine) as db:
+            behind = [self._overtaking(db, each, now_ms) for each in store.behind(db)]
+            db.commit()
+            due = [each for each in behind if self._due(each, now_ms)]
+            leases = store.leases(db, [each.agent_id for each in due], now_ms) if due else {}
+            unanswered = {each.agent_id: self._sent.get(each.agent_id) for each in behind}
+            self._sent = {agent_id: sent for agent_id, sent in unanswered.items() if sent}
+            self._sent |= {each.agent_id: _Sent(each.generation, each.number, now_ms) for each in due}
+        books = [(each.address, _book(each, leases.get(each.agent_id, ()), now_ms)) for each in due]
+        return [(address, book) for address, book in books if book]
+
+    def _begin(self, db: Session, machine: Machine, turn: Turn) -> int:
+        profile = self._profile(machine.profile_slug)
+        hazard = profile.booking.hazard if profile else HAZARD_SUPERVISED  # what nobody knows may be dangerous
+        begun = replace(turn, book_number=store.next_book(db, machine.agent_id))
+        store.begin(db, machine, begun, hazard)
+        self._audit(db, "lease-begin", machine, begun)
+        return begun.book_number
+
+    def _stretch(self, db: Session, machine: Machine, turn: Turn, asked: Turn) -> int:
+        stretched = replace(turn, until_ms=asked.until_ms, book_number=store.next_book(db, machine.agent_id))
+        store.stretch(db, stretched)
+        self._audit(db, "lease-stretch", machine, stretched)
+        return stretched.book_number
+
+    def _audit(self, db: Session, action: str, machine: Machine, turn: Turn, by: str | None = None) -> None:
+        """`by` is None if it was the holder."""
+        actor = turn.holder if by is None else by
+        detail = f"device {turn.device_id} until {turn.until_ms}"
+        audit(db, self._now_ms(), action, actor=actor, subject=turn.booking, school_id=machine.school_id, detail=detail)
+
+    def _overtaking(self, db: Session, agent: Behind, now_ms: int) -> Behind:
+        """The same; if it holds a later book than we know of, with a number that is later still."""
+        if not agent.ahead:
+            return agent
+        if agent.agent_id not in self._sent:
+            _log.warning(
+                "%s holds a later lease book than this database knows: was it put back by hand?", agent.address
+            )
+        if agent.held_generation > agent.generation or agent.held_number >= _MOST_BOOKS:
+            return agent
+        return replace(agent, number=store.overtake(db, agent.agent_id, agent.held_number, now_ms))
+
+    def _due(self, agent: Behind, now_ms: int) -> bool:
+        sent = self._sent.get(agent.agent_id)
+        if sent is None or (sent.generation, sent.number) != (agent.generation, agent.number):
+            return True
+        return not 0 <= now_ms - sent.at_ms < RESEND_MS  # the clock may have been set back
+
+
+def _book(agent: Behind, leases: Sequence[Lease], now_ms: int) -> LeaseBook | None:
+    """None for an agent whose key or leases are beyond what a book can be: the others get theirs all the same."""
+    try:
+        book = LeaseBook(str(agent.address), agent.generation, agent.number, now_ms, tuple(leases))
+        return sign(book, bytes.fromhex(agent.lease_key))
+    except ValueError as error:
+        _log.error("no lease book for %s: %s", agent.address, error)
+        return None

@@ -1,0 +1,201 @@
+"""Every query of leases. The caller commits."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import update
+from sqlmodel import Session, and_, col, not_, or_, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from contract.messages import Presence
+from contract.model import Lease
+from contract.topics import Address
+from controller.fleet.tables import Agent, Device
+from controller.ingest.tables import Installation
+from controller.scheduling.tables import LeaseGrant
+from controller.scheduling.turns import Turn
+
+_ANEW = {"populate_existing": True}
+"""The caller's session may have read the same rows before they were locked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A device: whose it is, what model, and whether its agent is no longer let in."""
+
+    device_id: int
+    agent_id: int
+    school_id: str
+    profile_slug: str
+    revoked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """An agent that is there and does not say that it holds its newest book, `number` of `generation`."""
+
+    agent_id: int
+    address: Address
+    lease_key: str = field(repr=False)
+    generation: int
+    number: int
+    held_generation: int
+    held_number: int
+
+    @property
+    def ahead(self) -> bool:
+        """It holds a later book than this database knows of, which then is an old copy that was put back by hand."""
+        return (self.held_generation, self.held_number) > (self.generation, self.number)
+
+
+def locked(db: Session, device_id: int) -> Machine | None:
+    """A device, None if there is none; until the transaction ends nobody else changes the leases of its agent.
+
+    It writes before it reads, so that what is read after it is the newest: PostgreSQL then has the agent's row locked,
+    SQLite the database, and neither can find that another has written meanwhile.
+    """
+    agent_id = select(Device.agent_id).where(Device.id == device_id).scalar_subquery()
+    found = db.execute(
+        update(Agent)
+        .where(col(Agent.id) == agent_id)
+        .values(book_number=col(Agent.book_number))
+        .returning(col(Agent.revoked))
+    ).first()
+    device = db.get(Device, device_id) if found else None
+    if found is None or device is None:
+        return None
+    return Machine(device_id, device.agent_id, device.school_id, device.profile_slug, found.revoked)
+
+
+def next_book(db: Session, agent_id: int) -> int:
+    """The number of the agent's next lease book, which is now its newest."""
+    number: int = db.execute(
+        update(Agent)
+        .where(col(Agent.id) == agent_id)
+        .values(book_number=col(Agent.book_number) + 1)
+        .returning(col(Agent.book_number))
+    ).scalar_one()
+    return number
+
+
+def grant(db: Session, booking: str) -> LeaseGrant | None:
+    """What was granted for a booking, as the database has it now."""
+    return db.exec(select(LeaseGrant).where(LeaseGrant.booking == booking).execution_options(**_ANEW)).first()
+
+
+def turn(grant: LeaseGrant) -> Turn:
+    return Turn(grant.device_id, grant.holder, grant.booking, grant.from_ms, grant.until_ms, grant.book_number)
+
+
+def begin(db: Session, machine: Machine, begun: Turn, hazard: int) -> None:
+    """Add a grant."""
+    db.add(
+        LeaseGrant(
+            school_id=machine.school_id,
+            agent_id=machine.agent_id,
+            device_id=machine.device_id,
+            holder=begun.holder,
+            booking=begun.booking,
+            from_ms=begun.from_ms,
+            until_ms=begun.until_ms,
+            hazard=hazard,
+            book_number=begun.book_number,
+        )
+    )
+
+
+def stretch(db: Session, stretched: Turn) -> None:
+    """Have a grant end when it says now."""
+    db.execute(
+        update(LeaseGrant)
+        .where(col(LeaseGrant.booking) == stretched.booking)
+        .values(until_ms=stretched.until_ms, book_number=stretched.book_number)
+    )
+
+
+def turns(db: Session, device_id: int, after_ms: int) -> Sequence[Turn]:
+    """Those of a machine that end after `after_ms`."""
+    asked = _standing().where(LeaseGrant.device_id == device_id, LeaseGrant.until_ms > after_ms)
+    return [turn(each) for each in db.exec(asked.execution_options(**_ANEW))]
+
+
+def all_turns(db: Session) -> Iterator[Turn]:
+    """Every one there ever was, in the order of device and beginning."""
+    asked = _standing().order_by(col(LeaseGrant.device_id), col(LeaseGrant.from_ms))
+    return (turn(each) for each in db.exec(asked.execution_options(yield_per=1_000)))
+
+
+def acknowledged(db: Session, booking: str, now_ms: int) -> bool:
+    """Whether the agent's book has the grant as it is now, or the grant has run out."""
+    told = and_(
+        col(Agent.held_generation) == col(Installation.generation),
+        col(Agent.held_number).between(col(LeaseGrant.book_number), col(Agent.book_number)),
+    )
+    asked = (
+        select(LeaseGrant.id)
+        .join(Agent, col(Agent.id) == LeaseGrant.agent_id)
+        .join(Installation, col(Installation.id) == 1)
+        .where(LeaseGrant.booking == booking, or_(col(LeaseGrant.until_ms) <= now_ms, told))
+    )
+    return db.exec(asked).first() is not None
+
+
+def behind(db: Session) -> Sequence[Behind]:
+    """All agents that are to be sent their book. One that never had a lease has an empty book, and need not know it."""
+    never_had_one = and_(Agent.book_number == 0, Agent.held_generation == 0, Agent.held_number == 0)
+    holds_it = and_(Agent.held_generation == Installation.generation, Agent.held_number == Agent.book_number)
+    asked = (
+        select(Agent, Installation.generation)
+        .join(Installation, col(Installation.id) == 1)
+        .where(Agent.presence == Presence.ONLINE, col(Agent.revoked).is_(False), Agent.lease_key != "")
+        .where(not_(never_had_one), not_(holds_it))
+    )
+    return [
+        Behind(
+            agent_id=agent.id or 0,
+            address=Address(agent.school_id, agent.name),
+            lease_key=agent.lease_key,
+            generation=generation,
+            number=agent.book_number,
+            held_generation=agent.held_generation,
+            held_number=agent.held_number,
+        )
+        for agent, generation in db.exec(asked)
+    ]
+
+
+def leases(db: Session, agent_ids: Collection[int], now_ms: int) -> Mapping[int, Sequence[Lease]]:
+    """What belongs into the agents' books: by agent, in order, all that was granted and has not run out."""
+    asked = (
+        select(LeaseGrant, Device.slug)
+        .join(Device, col(Device.id) == LeaseGrant.device_id)
+        .where(col(LeaseGrant.agent_id).in_(agent_ids), col(LeaseGrant.revoked_ms).is_(None))
+        .where(LeaseGrant.until_ms > now_ms)
+        .order_by(col(LeaseGrant.from_ms), col(LeaseGrant.id))
+    )
+    found: dict[int, list[Lease]] = {}
+    for each, slug in db.exec(asked):
+        found.setdefault(each.agent_id, []).append(
+            Lease(slug, each.holder, each.from_ms, each.until_ms, each.booking, each.hazard, each.supervised)
+        )
+    return found
+
+
+def overtake(db: Session, agent_id: int, held_number: int, now_ms: int) -> int:
+    """Make the agent's newest book, and all that still stands in it or was taken out of it, later than a number."""
+    number: int = db.execute(
+        update(Agent)
+        .where(col(Agent.id) == agent_id)
+        .values(book_number=held_number + 1)
+        .returning(col(Agent.book_number))
+    ).scalar_one()
+    db.execute(
+        update(LeaseGrant)
+        .where(col(LeaseGrant.agent_id) == agent_id, col(LeaseGrant.until_ms) > now_ms)
+        .values(book_number=number)
+    )
+    return number
+
+
+def _standing() -> SelectOfScalar[LeaseGrant]:
+    return select(LeaseGrant).where(col(LeaseGrant.revoked_ms).is_(None))
