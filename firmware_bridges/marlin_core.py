@@ -142,6 +142,8 @@ class MarlinCore:
         self._orders: deque[_Order] = deque()
         self._current: _Order | None = None
         self._number = 0
+        self._refused = False
+        """The printer's next ok belongs to a line that it refused before we greeted it."""
         self._job: Job | None = None
         self._ending = Ended.DONE
         self._command = ""
@@ -285,6 +287,9 @@ class MarlinCore:
 
     def _ok(self, number: int | None) -> None:
         if self.state is State.CONNECTING:
+            if self._refused:
+                self._refused = False
+                return
             self._move(Trigger.GREETED)
             self._view = replace(self._view, firmware=None)
             self._lines = _fresh(self._lines)
@@ -311,6 +316,7 @@ class MarlinCore:
             self._lines.asked_again(number)
         except marlin_lines.OutOfStep as error:
             self._restarted(str(error))
+            self._refused = True
         else:
             self._tries = 0
             self._confirm()

@@ -12,6 +12,8 @@ KEPT: Final = 64
 _SETTLE_MS: Final = 300
 _PATIENCE: Final = 10
 """How often one line may be asked for again before the way is held to be broken."""
+_DOUBT: Final = 3
+"""How often it may be one that the printer had taken: late answers to a line that went twice come no oftener."""
 
 
 def encode(number: int, line: str) -> bytes:
@@ -85,7 +87,7 @@ class Lines:
         self.resends += 1
         self._times = self._times + 1 if number == self._latest else 1
         self._latest = number
-        if self._times > _PATIENCE:
+        if self._times > (_PATIENCE if number > self.acknowledged else _DOUBT):
             raise OutOfStep(f"line {number} was asked for {self._times} times")
         self.acknowledged = max(self.acknowledged, number - 1)
         self._asked = number

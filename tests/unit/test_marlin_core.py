@@ -283,6 +283,18 @@ def test_line_asked_for_again_is_sent_again_and_nothing_is_left_out(data: st.Dat
     assert lines.idle(0)
 
 
+def test_printer_that_counts_anew_behind_our_back_is_greeted_alone_and_in_step_again() -> None:
+    """Marlin reads ahead: a second greeting that it carries out late takes its count back by the lines read since."""
+    core = ready_core()
+    core.order(("G28",))
+    for _ in range(4):
+        core.to_send()
+        core.receive(b"Error:Line Number is not Last Line Number+1, Last Line: 0\nResend: 1\nok\n", 0)
+    assert commands(core.to_send()) == ["M110 N0"]
+    core.receive(b"ok\n" + IDENTITY, 0)
+    assert core.state is State.READY
+
+
 def test_line_that_nobody_has_any_more_is_out_of_step() -> None:
     lines = Lines()
     for number in range(KEPT + 5):
