@@ -1,0 +1,127 @@
+"""Which units serve a booking: against trying everything."""
+
+from itertools import combinations, product
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controller.scheduling.choice import Counted, Demand, Taken, Unit, Use, Wanted, choose, masks, most, openings
+
+LESSON = range(10, 19)
+PRINTERS = tuple(Unit(number, setup=2, clean_up=1) for number in range(1, 6))
+ROOM = Unit(9)
+
+
+def test_any_unit_of_a_class_is_the_first_that_is_free() -> None:
+    taken = Taken(0, masks([(1, LESSON), (2, range(11))], 0))
+
+    found = choose(Wanted((Demand(PRINTERS),)), LESSON, taken)
+
+    assert found is not None
+    assert found.units == ((PRINTERS[2],),)
+
+
+def test_unit_is_taken_also_while_it_is_set_up_or_cleaned() -> None:
+    wanted = Wanted((Demand(PRINTERS[:1]),))
+
+    assert choose(wanted, LESSON, Taken(0, masks([(1, range(9))], 0))) is None
+    assert choose(wanted, LESSON, Taken(0, masks([(1, range(8))], 0))) is not None
+    assert choose(wanted, LESSON, Taken(0, masks([(1, range(19, 30))], 0))) is None
+    assert choose(wanted, LESSON, Taken(0, masks([(1, range(20, 30))], 0))) is not None
+
+
+def test_bundle_is_all_or_nothing() -> None:
+    wanted = Wanted((Demand(PRINTERS, 2), Demand((ROOM,))), (Counted(50, 30),))
+    free = Taken(0, {}, {50: 30})
+
+    found = choose(wanted, LESSON, free)
+
+    assert found is not None
+    assert found.units == (PRINTERS[:2], (ROOM,))
+    assert choose(wanted, LESSON, Taken(0, masks([(9, LESSON)], 0), {50: 30})) is None
+    assert choose(wanted, LESSON, Taken(0, {}, {50: 30}, {50: [Use(range(18, 40), 1)]})) is None
+
+
+def test_demand_that_can_be_served_by_one_unit_alone_gets_it() -> None:
+    wanted = Wanted((Demand(PRINTERS[:2]), Demand(PRINTERS[:1])))
+
+    found = choose(wanted, LESSON, Taken(0))
+
+    assert found is not None
+    assert found.units == ((PRINTERS[1],), (PRINTERS[0],))
+
+
+def test_past_is_taken() -> None:
+    assert choose(Wanted((Demand((ROOM,)),)), range(10, 12), Taken(11)) is None
+
+
+def test_circuit_carries_no_more_than_it_may() -> None:
+    ovens = (*tuple(Unit(number, watts=900, circuit=70) for number in (1, 2)), Unit(3, watts=300, circuit=70))
+    taken = Taken(0, {}, {70: 2000}, {70: [Use(LESSON, 500)]})
+
+    found = choose(Wanted((Demand(ovens, 2),)), LESSON, taken)
+
+    assert found is not None
+    assert sum(unit.watts for unit in found.units[0]) <= 1500
+    assert choose(Wanted((Demand(ovens, 3),)), LESSON, taken) is None
+
+
+def test_openings_are_the_times_at_which_it_can_be_had() -> None:
+    taken = Taken(0, masks([(9, range(12, 20))], 0))
+
+    found = openings(Wanted((Demand((ROOM,)),)), (range(9), range(10, 19), range(20, 29)), taken)
+
+    assert [use for use, _ in found] == [range(9), range(20, 29)]
+
+
+spans = st.builds(lambda start, length: range(start, start + length), st.integers(0, 30), st.integers(1, 10))
+units = st.builds(Unit, st.integers(1, 6), st.integers(0, 2), st.integers(0, 2))
+bundles = st.lists(
+    st.lists(units, min_size=1, max_size=5, unique_by=lambda unit: unit.id).flatmap(
+        lambda found: st.integers(1, 3).map(lambda count: Demand(tuple(found), count))
+    ),
+    max_size=3,
+)
+
+
+@settings(max_examples=300)
+@given(bundles, st.lists(st.tuples(st.integers(1, 6), spans), max_size=6), spans)
+def test_choice_is_found_whenever_there_is_one(
+    demands: list[Demand], held: list[tuple[int, range]], use: range
+) -> None:
+    taken = Taken(0, masks(held, 0))
+
+    found = choose(Wanted(tuple(demands)), use, taken)
+
+    assert (found is not None) == exists(demands, held, use)
+    if found is not None:
+        chosen = [unit for group in found.units for unit in group]
+        assert len({unit.id for unit in chosen}) == len(chosen)
+        assert all(is_free(unit, held, use) for unit in chosen)
+        for demand, group in zip(demands, found.units, strict=True):
+            assert len(group) == demand.count
+            assert set(group) <= set(demand.units)
+
+
+def exists(demands: list[Demand], held: list[tuple[int, range]], use: range) -> bool:
+    """By trying every way to serve every demand."""
+    ways = [
+        [
+            {unit.id for unit in group}
+            for group in combinations([unit for unit in demand.units if is_free(unit, held, use)], demand.count)
+        ]
+        for demand in demands
+    ]
+    return any(len(set().union(*way)) == sum(demand.count for demand in demands) for way in product(*ways))
+
+
+def is_free(unit: Unit, held: list[tuple[int, range]], use: range) -> bool:
+    wanted = set(unit.held(use))
+    return min(wanted) >= 0 and all(unit.id != other or not wanted & set(ticks) for other, ticks in held)
+
+
+@given(st.lists(st.tuples(spans, st.integers(1, 5)), max_size=8), spans)
+def test_most_is_the_highest_sum_at_any_tick(found: list[tuple[range, int]], ticks: range) -> None:
+    uses = [Use(span, count) for span, count in found]
+
+    assert most(uses, ticks) == max(sum(use.count for use in uses if tick in use.ticks) for tick in ticks)
