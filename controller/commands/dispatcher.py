@@ -1,12 +1,51 @@
 """Takes what is queued to the agents, asks again where nothing is heard, and ends what has waited too long."""
 
-from collections.abc import Callable, Sequence
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
 from sqlalchemy import Engine
+from sqlalchemy.exc import InterfaceError, OperationalError
 
+from contract.messages import Order, encode
+from contract.model import Command, CommandStatus
 from contract.topics import Address, Channel
+from controller.commands import store
+from controller.commands.moves import Move, Waiting, due
+from controller.fleet import reach
+from controller.fleet.reach import Station
 from controller.ingest.observer import Fresh, Told
+from controller.ingest.writer import generation
 from controller.scheduling.leases import LeaseDesk
+
+CALM_MS: Final = 5_000
+"""How long it sleeps at the most: lease books come due by themselves, and a broker may be back unheard."""
+_SPACING_S: Final = 0.05
+"""Between two turns: a hundred agents that come at once are one turn's work."""
+_FIRST_PAUSE_S: Final = 0.5
+_LONGEST_PAUSE_S: Final = 10.0
+_STOP_S: Final = 10.0
+_ENDS: Final[Mapping[Move, tuple[CommandStatus, str]]] = {
+    Move.EXPIRE: (CommandStatus.EXPIRED, "expired"),
+    Move.GIVE_UP: (CommandStatus.UNKNOWN, "silent"),
+}
+"""How the controller ends a command, and the code it gives for it."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What one look at the tables found to do."""
+
+    now_ms: int
+    generation: int = 0
+    stations: Mapping[int, Station] = field(default_factory=dict)
+    slugs: Mapping[int, str] = field(default_factory=dict)
+    to_send: list[Waiting] = field(default_factory=list)
+    to_end: list[tuple[Waiting, Move]] = field(default_factory=list)
+    next_ms: int = 0
 
 
 class Dispatcher:
@@ -19,15 +58,26 @@ class Dispatcher:
         self._leases = leases
         self._now_ms = now_ms
         self._touched = touched
+        self._say: Callable[[Address, Channel, bytes], bool] = lambda _address, _channel, _payload: False
+        self._woken = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
 
     def start(self, say: Callable[[Address, Channel, bytes], bool]) -> None:
         """Begin; `say` publishes to one agent and is False if the broker is not there."""
+        self._say = say
+        self._thread.start()
 
     def stop(self) -> None:
         """End the thread. May be called without a start."""
+        self._stopping.set()
+        self._woken.set()
+        if self._thread.ident is not None:
+            self._thread.join(_STOP_S)
 
     def wake(self) -> None:
         """There is something to do. From any thread."""
+        self._woken.set()
 
     def registry_changed(self, agent_id: int) -> None:  # noqa: ARG002 - whose, the tables say
         self.wake()
@@ -40,3 +90,99 @@ class Dispatcher:
 
     def broker_connected(self, connected: bool) -> None:  # noqa: ARG002 - `say` says
         self.wake()
+
+    def _run(self) -> None:
+        pause_s = _FIRST_PAUSE_S
+        while not self._stopping.is_set():
+            self._woken.clear()
+            try:
+                wait_ms = self._turn()
+            except (OperationalError, InterfaceError) as error:
+                _log.error("commands wait for the database: %s", error.orig)
+            except Exception:  # noqa: BLE001 - outermost loop: the next turn may do better
+                _log.exception("commands go on after an error")
+            else:
+                pause_s = _FIRST_PAUSE_S
+                self._stopping.wait(_SPACING_S)
+                self._woken.wait(wait_ms / 1000)
+                continue
+            self._stopping.wait(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _turn(self) -> int:
+        """Do all that is due; for how many milliseconds there is nothing to do if nobody wakes it."""
+        connected = self._say_books()
+        turn = self._look()
+        self._end(turn)
+        if not connected or not self._send(turn):
+            return CALM_MS
+        return max(0, min(CALM_MS, turn.next_ms - self._now_ms()))
+
+    def _say_books(self) -> bool:
+        """Lease books go first, so that a command finds its lease. False if the broker is not there."""
+        books = self._leases.books_to_send()
+        return all(self._say(address, Channel.LEASES, encode(book)) for address, book in books)
+
+    def _look(self) -> _Turn:
+        turn = _Turn(now_ms := self._now_ms(), next_ms=now_ms + CALM_MS)
+        with self._engine.connect() as connection:
+            commands = store.open_commands(connection)
+            if not commands:
+                return turn
+            turn.generation = generation(connection)
+            turn.stations = reach.stations(connection, {command.agent_id for command in commands})
+            turn.slugs = reach.slugs(connection, {command.device_id for command in commands})
+        for command in commands:
+            found = due(command, turn.stations[command.agent_id], turn.generation, now_ms)
+            if found.move in _ENDS:
+                turn.to_end.append((command, found.move))
+            elif found.move is Move.WAIT:
+                turn.next_ms = min(turn.next_ms, found.until_ms)
+            else:
+                turn.to_send.append(command)
+        return turn
+
+    def _end(self, turn: _Turn) -> None:
+        if not turn.to_end:
+            return
+        with self._engine.begin() as connection:
+            ended = [
+                command
+                for command, move in turn.to_end
+                if store.conclude(connection, command, *_ENDS[move], turn.now_ms)
+            ]
+        for command in ended:
+            self._touched(command.device_id)
+
+    def _send(self, turn: _Turn) -> bool:
+        """Mark what is to be sent, durably, then send it: a crash in between costs a repetition and no more.
+
+        False if the broker is not there; what could not be sent is marked as it was before.
+        """
+        if not turn.to_send:
+            return True
+        with self._engine.begin() as connection:
+            marked = store.mark_sent(connection, [command.id for command in turn.to_send], turn.now_ms)
+        commands = [command for command in turn.to_send if command.id in marked]
+        unsent = list(commands)
+        while unsent and self._publish(unsent[0], turn):
+            del unsent[0]
+        if unsent:
+            with self._engine.begin() as connection:
+                store.mark_unsent(connection, unsent)
+        for command in commands:
+            if command.status is CommandStatus.QUEUED:
+                self._touched(command.device_id)
+        return not unsent
+
+    def _publish(self, command: Waiting, turn: _Turn) -> bool:
+        order = Command(
+            id=command.id,
+            device=turn.slugs[command.device_id],
+            action=command.action,
+            args=command.args,
+            by=command.by_id,
+            expires_ms=command.expires_ms,
+        )
+        address = turn.stations[command.agent_id].address
+        return self._say(address, Channel.COMMAND, encode(Order(order, turn.generation)))

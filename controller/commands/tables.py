@@ -16,7 +16,7 @@ class StoredCommand(SQLModel, table=True):
 
     __tablename__ = "command"
     __table_args__ = (
-        Index("ix_command_open", "agent_id", "status"),
+        Index("ix_command_open", "status", "agent_id"),
         Index("ix_command_device", "device_id", "asked_ms"),
     )
 

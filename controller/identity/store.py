@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import CursorResult, delete, update
 from sqlmodel import Session, col, select
@@ -49,6 +49,11 @@ def user(db: Session, user_id: str) -> User | None:
 
 def users(db: Session) -> Sequence[User]:
     return db.exec(select(User).order_by(User.login)).all()
+
+
+def names(db: Session, user_ids: Collection[str]) -> Mapping[str, str]:
+    """What these people are called, by id. Who is unknown is not in it."""
+    return dict(db.exec(select(User.id, User.name).where(col(User.id).in_(user_ids))).all())
 
 
 def add_user(

@@ -2,6 +2,7 @@
 
 import logging
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Final
 
@@ -11,12 +12,13 @@ from sqlalchemy import Connection, Table, insert
 from contract.messages import MAX_RANGES, Inventory, Presence, Report, Status
 from contract.model import Event, Gap, Outcome
 from contract.topics import Channel
+from controller.commands import store as commands
 from controller.ingest import presence
 from controller.ingest.acks import Acks, Complete
 from controller.ingest.codec import Reason, Undecodable, decode_head
 from controller.ingest.ledger import Counts, Entry, Epoch, LedgerBook, Seen
 from controller.ingest.messages import Batch, Decoded
-from controller.ingest.observer import Fresh
+from controller.ingest.observer import Fresh, Told
 from controller.ingest.quarantine import Quarantine
 from controller.ingest.readings import Aside, Sifted, Span, plausible, sifted, straight
 from controller.ingest.registry import AgentState, Registry
@@ -42,13 +44,14 @@ _GAP: Table = DeclaredGap.__table__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)
-class _Readings:
-    """The readings of one batch: rows to store, the times they span, and what is not stored."""
+class _Sorted:
+    """What one batch holds: rows to store, the times they span, readings not stored, outcomes of known commands."""
 
     batch_id: int
     rows: list[Row]
     span: Span | None
     aside: list[Aside]
+    told: list[Told] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -61,6 +64,7 @@ class _Drafts:
     gaps: list[dict[str, object]] = field(default_factory=list)
     heard: dict[int, AgentState] = field(default_factory=dict)
     changed: set[int] = field(default_factory=set)
+    told: list[Told] = field(default_factory=list)
     received_ms: int = 0
     counted: IngestStats = field(default_factory=IngestStats)
 
@@ -71,6 +75,7 @@ class Settled:
 
     fresh: list[Fresh]
     changed_agents: set[int]
+    told: list[Told]
     counted: IngestStats
 
 
@@ -166,7 +171,7 @@ class Intake:
             for series, at_ms, _, value in self.latest.settle()
             if (slot := self._registry.slot_by_series(series)) is not None
         ]
-        return Settled(fresh, drafts.changed, drafts.counted)
+        return Settled(fresh, drafts.changed, drafts.told, drafts.counted)
 
     # Reports
 
@@ -182,32 +187,42 @@ class Intake:
             return
         readings = self._sort(connection, agent, report, message.arrival.received_ms)
         if readings is not None:
+            if report.outcomes:
+                readings.told.extend(self._match(connection, agent, report.outcomes, message.arrival.received_ms))
             self._enter(agent, epoch, batch, readings, message)
             self._hear(agent, readings.span, message.arrival.received_ms)
 
-    def _sort(self, connection: Connection, agent: AgentState, report: Report, received_ms: int) -> _Readings | None:
+    def _sort(self, connection: Connection, agent: AgentState, report: Report, received_ms: int) -> _Sorted | None:
         """Where each reading goes; None if the batch is left for later."""
         batch_id = self._ledger.new_batch(connection)
         believed = plausible(received_ms)
         quick = straight(report, batch_id, agent.slots, believed)
         if quick is not None:
-            return _Readings(batch_id, *quick, aside=[])
+            return _Sorted(batch_id, *quick, aside=[])
         slow = sifted(
             report, batch_id, lambda device, metric: self._registry.slot(connection, agent, device, metric), believed
         )
         if self._defer(agent, report, slow):
             return None
-        return _Readings(batch_id, slow.rows, slow.span, slow.aside)
+        return _Sorted(batch_id, slow.rows, slow.span, slow.aside)
 
-    def _enter(self, agent: AgentState, epoch: Epoch, batch: Batch, readings: _Readings, message: Decoded) -> None:
+    def _match(
+        self, connection: Connection, agent: AgentState, outcomes: Sequence[Outcome], received_ms: int
+    ) -> list[Told]:
+        """Have commands that were given to this agent take over what it says of them."""
+        told = commands.hear(connection, agent.id, outcomes, received_ms)
+        self._drafts.told += told
+        return told
+
+    def _enter(self, agent: AgentState, epoch: Epoch, batch: Batch, readings: _Sorted, message: Decoded) -> None:
         """Into the ledger, to the rows of its days, to the latest values, and among the acknowledged."""
         report, rows, span = batch.report, readings.rows, readings.span
         rows.sort()
         counts = Counts(
             produced=report.count,
-            accepted=len(rows) + len(report.events),
+            accepted=len(rows) + len(report.events) + len(readings.told),
             quarantined=len(readings.aside),
-            rejected=len(report.outcomes),
+            rejected=len(report.outcomes) - len(readings.told),
             given_up=sum([gap.count for gap in report.gaps]),
         )
         entry = Entry(
@@ -227,7 +242,7 @@ class Intake:
         self.acks.commit(agent.address, report.epoch, report.first, report.number)
         self._drafts.counted.batches += 1
         self._drafts.counted.values += len(rows)
-        if counts.accepted != counts.produced or report.events:
+        if counts.accepted != counts.produced or report.events or report.outcomes:
             self._keep_rest(agent, report, readings, message)
 
     def _place(self, rows: list[Row], span: Span | None) -> int:
@@ -305,17 +320,20 @@ class Intake:
             self._note(agent, "unknown-version", fault.detail, received_ms)
         self._set_aside_message(Decoded(message.arrival, message.address, message.channel, fault), agent, items)
 
-    def _keep_rest(self, agent: AgentState, report: Report, readings: _Readings, message: Decoded) -> None:
+    def _keep_rest(self, agent: AgentState, report: Report, readings: _Sorted, message: Decoded) -> None:
         """Events, outcomes, gaps, and readings that are not stored."""
+        known = {each.command_id for each in readings.told}
         counted, received_ms = self._drafts.counted, message.arrival.received_ms
         owner = {"school_id": agent.school_id, "agent_id": agent.id, "batch_id": readings.batch_id}
         heard = {"received_ms": received_ms}
         self._drafts.events += [owner | heard | _fields(event) for event in report.events]
-        self._drafts.outcomes += [owner | heard | _fields(outcome) | {"known": False} for outcome in report.outcomes]
+        self._drafts.outcomes += [
+            owner | heard | _fields(outcome) | {"known": outcome.command_id in known} for outcome in report.outcomes
+        ]
         self._drafts.gaps += [owner | _fields(gap) for gap in report.gaps]
         counted.events += len(report.events)
         counted.outcomes += len(report.outcomes)
-        counted.rejected += len(report.outcomes)
+        counted.rejected += len(report.outcomes) - len(readings.told)
         counted.given_up += sum([gap.count for gap in report.gaps])
         by_reason: dict[Reason, list[Aside]] = {}
         for each in readings.aside:

@@ -175,6 +175,8 @@ class Writer:
             self._observer.registry_changed(agent_id)
         if settled.fresh:
             self._observer.values_committed(settled.fresh)
+        if settled.told:
+            self._observer.outcomes_committed(settled.told)
 
     def _watch(self) -> None:
         connected_ms, now_ms = self.connected_ms, self._now_ms()

@@ -71,7 +71,7 @@ def _commands() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("request_key"),
     )
-    op.create_index("ix_command_open", "command", ["agent_id", "status"])
+    op.create_index("ix_command_open", "command", ["status", "agent_id"])
     op.create_index("ix_command_device", "command", ["device_id", "asked_ms"])
     op.create_index(op.f("ix_command_school_id"), "command", ["school_id"])
     op.create_table(

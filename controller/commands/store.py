@@ -1,0 +1,261 @@
+"""Every query of commands and their steps. The caller commits."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, Table, delete, func, insert, select, update
+
+from contract.lease import STOP
+from contract.model import CommandStatus, Outcome
+from controller.commands.moves import Waiting
+from controller.commands.states import OPEN, Standing, rank, standing
+from controller.commands.tables import CommandStep, StoredCommand
+from controller.ingest.observer import Told
+from controller.scope import Scope
+
+_COMMAND: Table = StoredCommand.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
+_STEP: Table = CommandStep.__table__  # type: ignore[attr-defined]
+
+
+# asking
+
+
+def by_key(connection: Connection, request_key: str) -> StoredCommand | None:
+    return _one(connection, select(_COMMAND).where(_COMMAND.c.request_key == request_key))
+
+
+def find(connection: Connection, scope: Scope, command_id: str) -> StoredCommand | None:
+    """None if there is none of that id in the scope."""
+    asked = select(_COMMAND).where(_COMMAND.c.id == command_id)
+    if scope.school_id is not None:
+        asked = asked.where(_COMMAND.c.school_id == scope.school_id)
+    return _one(connection, asked)
+
+
+def of_device(connection: Connection, scope: Scope, device_id: int, limit: int) -> Sequence[StoredCommand]:
+    """Newest first."""
+    asked = select(_COMMAND).where(_COMMAND.c.device_id == device_id)
+    if scope.school_id is not None:
+        asked = asked.where(_COMMAND.c.school_id == scope.school_id)
+    newest = asked.order_by(_COMMAND.c.asked_ms.desc(), _COMMAND.c.id.desc()).limit(limit)
+    return [StoredCommand(**row) for row in connection.execute(newest).mappings()]
+
+
+def steps(connection: Connection, command_ids: Collection[str]) -> Mapping[str, Sequence[CommandStep]]:
+    """The states that each of these commands came to, in the order of a command's life."""
+    found: dict[str, list[CommandStep]] = {command_id: [] for command_id in command_ids}
+    for row in connection.execute(select(_STEP).where(_STEP.c.command_id.in_(command_ids))).mappings():
+        found[row["command_id"]].append(CommandStep(**row))
+    for those in found.values():
+        those.sort(key=lambda step: (rank(CommandStatus(step.status)), step.received_ms))
+    return found
+
+
+def unanswered(connection: Connection, agent_id: int, device_id: int) -> int:
+    """How many commands of the device its agent has said nothing of."""
+    asked = select(func.count()).where(
+        _COMMAND.c.status.in_((CommandStatus.QUEUED, CommandStatus.SENT)),
+        _COMMAND.c.agent_id == agent_id,
+        _COMMAND.c.device_id == device_id,
+    )
+    return int(connection.execute(asked).scalar_one())
+
+
+def open_commands(connection: Connection) -> Sequence[Waiting]:
+    """All that are not at their end, in the order in which they were asked for."""
+    asked = select(_COMMAND).where(_COMMAND.c.status.in_(OPEN)).order_by(_COMMAND.c.asked_ms, _COMMAND.c.id)
+    return [
+        Waiting(
+            id=row.id,
+            agent_id=row.agent_id,
+            device_id=row.device_id,
+            action=row.action,
+            args=row.args,
+            by_id=row.by_id,
+            expires_ms=row.expires_ms,
+            status=CommandStatus(row.status),
+            status_ms=row.status_ms,
+            sent_ms=row.sent_ms,
+            sends=row.sends,
+            needs_book=row.needs_book,
+        )
+        for row in connection.execute(asked)
+    ]
+
+
+def open_counts(connection: Connection) -> Mapping[CommandStatus, int]:
+    """How many commands are in each state that is not final, every such state named."""
+    asked = (
+        select(_COMMAND.c.status, func.count().label("number"))
+        .where(_COMMAND.c.status.in_(OPEN))
+        .group_by(_COMMAND.c.status)
+    )
+    found = {row.status: row.number for row in connection.execute(asked)}
+    return {status: found.get(status, 0) for status in OPEN}
+
+
+# what we do
+
+
+def add(connection: Connection, command: StoredCommand) -> None:
+    """Queue it. Raises sqlalchemy.exc.IntegrityError if its key is taken."""
+    connection.execute(insert(_COMMAND).values(command.model_dump()))
+    _put_step(connection, _own_step(command.id, CommandStatus.QUEUED, command.asked_ms))
+
+
+def cut_short(connection: Connection, device_id: int, now_ms: int) -> None:
+    """Before a stop: what was asked of the device until now and may not have arrived is sent no more."""
+    connection.execute(
+        update(_COMMAND)
+        .where(_COMMAND.c.status.in_((CommandStatus.QUEUED, CommandStatus.SENT)), _COMMAND.c.device_id == device_id)
+        .where(_COMMAND.c.action != STOP, _COMMAND.c.expires_ms > now_ms)
+        .values(expires_ms=now_ms)
+    )
+
+
+def mark_sent(connection: Connection, command_ids: Collection[str], now_ms: int) -> set[str]:
+    """Before they are sent, for the first time or again; those of them that may still be."""
+    if not command_ids:
+        return set()
+    rows = connection.execute(
+        update(_COMMAND)
+        .where(_COMMAND.c.id.in_(command_ids), _COMMAND.c.expires_ms > now_ms)
+        .where(_COMMAND.c.status.in_((CommandStatus.QUEUED, CommandStatus.SENT)))
+        .values(sent_ms=now_ms, sends=_COMMAND.c.sends + 1)
+        .returning(_COMMAND.c.id, _COMMAND.c.status)
+    ).all()
+    first = [row.id for row in rows if row.status == CommandStatus.QUEUED]
+    if first:
+        connection.execute(
+            update(_COMMAND).where(_COMMAND.c.id.in_(first)).values(status=CommandStatus.SENT, status_ms=now_ms)
+        )
+        for command_id in first:
+            _put_step(connection, _own_step(command_id, CommandStatus.SENT, now_ms))
+    return {row.id for row in rows}
+
+
+def mark_unsent(connection: Connection, commands: Iterable[Waiting]) -> None:
+    """These, as they were before they were marked, could not be sent: they are again as they were."""
+    for command in commands:
+        put_back = connection.execute(
+            update(_COMMAND)
+            .where(_COMMAND.c.id == command.id, _COMMAND.c.status == CommandStatus.SENT)
+            .values(status=command.status, status_ms=command.status_ms, sent_ms=command.sent_ms, sends=command.sends)
+        )
+        if put_back.rowcount and command.status == CommandStatus.QUEUED:
+            connection.execute(
+                delete(_STEP).where(_STEP.c.command_id == command.id, _STEP.c.status == CommandStatus.SENT)
+            )
+
+
+def conclude(connection: Connection, command: Waiting, end: CommandStatus, detail: str, now_ms: int) -> bool:
+    """End a command of which nothing is heard; False if something was heard meanwhile."""
+    after = Standing(command.status).concludes(end)
+    if after.concluded is None:
+        return False
+    ended = connection.execute(
+        update(_COMMAND)
+        .where(_COMMAND.c.id == command.id, _COMMAND.c.status == command.status)
+        .values(status=after.status, status_ms=now_ms, detail=detail, told=after.told)
+    )
+    if not ended.rowcount:
+        return False
+    _put_step(connection, _own_step(command.id, end, now_ms, detail))
+    return True
+
+
+# what agents say
+
+
+def hear(connection: Connection, agent_id: int, outcomes: Sequence[Outcome], received_ms: int) -> list[Told]:
+    """Take over what an agent says of commands; one Told for each outcome of a command that was given to this agent."""
+    accounts = _accounts(connection, agent_id, {outcome.command_id for outcome in outcomes})
+    told = []
+    for outcome in outcomes:
+        account = accounts.get(outcome.command_id)
+        if account is not None:
+            told.append(Told(outcome.command_id, account.device_id, outcome, account.hears(outcome)))
+    for account in accounts.values():
+        account.write(connection, received_ms)
+    return told
+
+
+class _Account:
+    """What is known of one command while its agent's words are taken over."""
+
+    __slots__ = ("_id", "_last", "_new", "_standing", "_steps", "device_id")
+
+    def __init__(self, command: Row[Any], steps: set[CommandStatus]) -> None:
+        self._id = command.id
+        self.device_id: int = command.device_id
+        self._steps = steps
+        self._standing = standing(CommandStatus(command.status), steps, told=command.told)
+        self._new: dict[CommandStatus, Outcome] = {}
+        self._last: Outcome | None = None
+
+    def hears(self, outcome: Outcome) -> bool:
+        """Whether the command is in another state now. A state told of late is noted all the same."""
+        after = self._standing.hears(outcome.status)
+        moved = after != self._standing
+        late = outcome.status in (CommandStatus.ACCEPTED, CommandStatus.RUNNING) and outcome.status not in self._steps
+        if moved:
+            self._standing, self._last = after, outcome
+        if moved or late:
+            self._steps.add(outcome.status)
+            self._new[outcome.status] = outcome
+        return moved
+
+    def write(self, connection: Connection, received_ms: int) -> None:
+        for status, outcome in self._new.items():
+            step = CommandStep(
+                command_id=self._id,
+                status=status,
+                at_ms=outcome.at_ms,
+                received_ms=received_ms,
+                detail=outcome.detail,
+            )
+            _put_step(connection, step)
+        if self._last is not None:
+            connection.execute(
+                update(_COMMAND)
+                .where(_COMMAND.c.id == self._id)
+                .values(
+                    status=self._standing.status,
+                    status_ms=received_ms,
+                    detail=self._last.detail,
+                    told=self._standing.told,
+                )
+            )
+
+
+def _accounts(connection: Connection, agent_id: int, command_ids: set[str]) -> dict[str, _Account]:
+    rows = connection.execute(
+        select(_COMMAND).where(_COMMAND.c.id.in_(command_ids), _COMMAND.c.agent_id == agent_id).with_for_update()
+    ).all()
+    if not rows:
+        return {}
+    went: dict[str, set[CommandStatus]] = {row.id: set() for row in rows}
+    for row in connection.execute(select(_STEP.c.command_id, _STEP.c.status).where(_STEP.c.command_id.in_(went))):
+        went[row.command_id].add(CommandStatus(row.status))
+    return {row.id: _Account(row, went[row.id]) for row in rows}
+
+
+def _own_step(command_id: str, status: CommandStatus, now_ms: int, detail: str = "") -> CommandStep:
+    """A state by our own doing."""
+    return CommandStep(command_id=command_id, status=status, at_ms=now_ms, received_ms=now_ms, detail=detail)
+
+
+def _put_step(connection: Connection, step: CommandStep) -> None:
+    """Note a state; of one that it came to before, the latest counts: a conclusion of ours, then its agent's word."""
+    known = connection.execute(
+        update(_STEP)
+        .where(_STEP.c.command_id == step.command_id, _STEP.c.status == step.status)
+        .values(at_ms=step.at_ms, received_ms=step.received_ms, detail=step.detail)
+    )
+    if not known.rowcount:
+        connection.execute(insert(_STEP).values(step.model_dump()))
+
+
+def _one(connection: Connection, asked: Select[Any]) -> StoredCommand | None:
+    row = connection.execute(asked).mappings().first()
+    return None if row is None else StoredCommand(**row)
