@@ -64,8 +64,8 @@ class _Sent:
 class LeaseDesk:
     """Grants leases and composes the agents' books. Safe to use from any thread.
 
-    What takes a session works in the caller's transaction; the caller commits. Two at once for one agent's machines wait
-    for each other, so the transaction should be short.
+    What takes a session works in the caller's transaction; the caller commits. Two at once for machines of one agent
+    wait for each other, so the transaction should be short.
     """
 
     def __init__(
