@@ -11,9 +11,11 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.middleware.gzip import GZipMiddleware
 
+from controller.api import commands as commands_api
 from controller.api import devices, enrol, health, quarantine, series, stream
 from controller.api.models import Problem
 from controller.commands.dispatcher import Dispatcher
+from controller.commands.errors import CommandError
 from controller.commands.service import Commands
 from controller.config import ControllerConfig
 from controller.database import make_engine
@@ -90,6 +92,7 @@ def assemble(services: Services) -> FastAPI:
     app.include_router(health.router(services))
     app.include_router(signin.router(services))
     pages.install(app, services)
+    app.add_exception_handler(CommandError, commands_api.problem)
     tls = services.config.tls
     hosts = own_hosts((services.config.host, *services.config.hosts))
     app.add_middleware(Access, signin=services.signin, tls=tls)
@@ -111,7 +114,7 @@ def api(services: Services) -> APIRouter:
             403: {"model": Problem, "description": "The account lacks the permission"},
         },
     )
-    for part in (devices, series, stream, quarantine):
+    for part in (devices, commands_api, series, stream, quarantine):
         guarded.include_router(part.router(services))
     routes = APIRouter()
     routes.include_router(guarded)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
 
 from controller.ingest.stats import IngestStats
 from controller.scope import CLUSTER
@@ -49,10 +50,22 @@ class _Fleet(Collector):
             devices.add_metric([state.value], count)
         yield devices
         yield GaugeMetricFamily("fabfleet_streams", "Open live streams.", value=services.hub.streams)
+        yield from _commands(services)
         ready = services.plant.ready()
         yield from _ingest(services.plant.stats)
         yield GaugeMetricFamily("fabfleet_broker_connected", "1 if the broker is reached.", value=int(ready.broker))
         yield GaugeMetricFamily("fabfleet_writer_alive", "1 if commits are being made.", value=int(ready.writer))
+
+
+def _commands(services: Services) -> Iterator[Metric]:
+    gauge = GaugeMetricFamily("fabfleet_commands_open", "Commands not at their end, by status.", labels=["status"])
+    try:
+        counts = services.commands.open_counts()
+    except SQLAlchemyError:  # that the database does not answer, another gauge says
+        return
+    for status, count in counts.items():
+        gauge.add_metric([status.value], count)
+    yield gauge
 
 
 def _ingest(stats: IngestStats) -> Iterator[Metric]:

@@ -1,14 +1,16 @@
 """What the API says, as typed models. Times are milliseconds since the Unix epoch, UTC, and end in `_ms`."""
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
-from contract.model import MAX_NAME, Quality
+from contract.model import MAX_NAME, MAX_TEXT, CommandStatus, Quality
 from controller.alerts.rules import DeviceState, Reason
+from controller.commands.service import MAX_KEY, CommandView
 from controller.fleet.picture import DeviceView, ValueView
 
 JsonValue = StrictBool | StrictInt | StrictFloat | StrictStr | None
+ArgValue = StrictBool | StrictInt | StrictFloat | Annotated[StrictStr, Field(max_length=MAX_TEXT)]
 NAME = rf"^[a-z0-9-]{{1,{MAX_NAME}}}$"
 
 
@@ -17,9 +19,10 @@ class Model(BaseModel):
 
 
 class Problem(Model):
-    """Why a request was not answered as asked."""
+    """Why a request was not answered as asked. `code`, where there is one, is stable; `detail` is for people."""
 
     detail: str
+    code: str = ""
 
 
 class ReasonOut(Model):
@@ -140,6 +143,64 @@ class SeriesOut(Model):
     from_ms: int
     to_ms: int
     points: list[tuple[int, JsonValue]]
+
+
+class CommandIn(Model):
+    """An order to a device. The same `key` again is the same command: it is given once however often it is sent."""
+
+    action: str = Field(pattern=NAME)
+    args: dict[Annotated[str, Field(max_length=MAX_NAME)], ArgValue] = Field(default_factory=dict, max_length=32)
+    key: str = Field(default="", max_length=MAX_KEY, description="the asker's own; may come as Idempotency-Key")
+
+
+class StepOut(Model):
+    """A state a command came to. `at_ms` is by the clock of who says so: from `accepted` on the agent's."""
+
+    status: CommandStatus
+    at_ms: int
+    detail: str
+
+
+class CommandOut(Model):
+    """A command and what became of it.
+
+    `told`: the final status is the agent's own word. A final status without it is the controller's conclusion, and
+    gives way to what the agent says later. `detail` of a final status is a stable code or the machine's words.
+    """
+
+    id: str
+    device: int
+    action: str
+    args: dict[str, JsonValue]
+    by: str
+    asked_ms: int
+    expires_ms: int
+    status: CommandStatus
+    detail: str
+    told: bool
+    steps: list[StepOut]
+
+    @classmethod
+    def of(cls, view: CommandView) -> Self:
+        return cls(
+            id=view.id,
+            device=view.device_id,
+            action=view.action,
+            args=dict(view.args),
+            by=view.by,
+            asked_ms=view.asked_ms,
+            expires_ms=view.expires_ms,
+            status=view.status,
+            detail=view.detail,
+            told=view.told,
+            steps=[StepOut(status=step.status, at_ms=step.at_ms, detail=step.detail) for step in view.steps],
+        )
+
+
+class CommandList(Model):
+    """The newest commands of a device, newest first."""
+
+    items: list[CommandOut]
 
 
 class EnrolIn(Model):

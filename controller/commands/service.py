@@ -208,8 +208,8 @@ class Commands:
         """The command that the asker's own key already stands for."""
         if not wanted.key:
             return None
-        if len(wanted.key) > MAX_KEY:
-            raise WrongCommand("key", f"a key has {MAX_KEY} letters at the most")
+        if len(wanted.key) > MAX_KEY or not wanted.key.isascii() or not wanted.key.isprintable():
+            raise WrongCommand("key", f"a key has {MAX_KEY} printable ASCII letters at the most")
         found = store.by_key(db.connection(), _request_key(who, wanted))
         if found is None:
             return None
