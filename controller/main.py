@@ -50,7 +50,7 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
     leases = LeaseDesk(engine, now_ms)
     dispatcher = Dispatcher(engine, leases, now_ms, live.touch)
     commands = Commands(engine, live, leases, dispatcher, now_ms)
-    jobs = Jobs(engine, live, commands, config.folder / "files", now_ms)
+    jobs = Jobs(engine, live, commands, config.folder / "files", now_ms, room=config.jobs)
     plant = Plant(config, engine, live, dispatcher=dispatcher, jobs=jobs, now_ms=now_ms)
     services = Services(
         config=config,

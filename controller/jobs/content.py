@@ -1,0 +1,63 @@
+"""What a file is, by its name and its first bytes, whatever the sender calls it. Pure."""
+
+import re
+from typing import Final
+
+from controller.jobs.errors import WrongFile
+
+HEAD: Final = 4096
+"""Bytes that are looked at."""
+SUFFIXES: Final = (".gcode", ".gco", ".g")
+_LONGEST_NAME: Final = 200
+_TEXT_CONTROLS: Final = frozenset(b"\t\n\v\f\r")
+_OTHER: Final = "only text G-code is taken: a file that ends in .gcode, .gco or .g"
+_BINARY: Final = "this is binary G-code; switch that off in the slicer and export plain .gcode"
+_MODEL: Final = "this is a model; slice it for this machine first and send the .gcode"
+_PACKED: Final = "this is a packed file; unpack it and send the .gcode"
+_PROGRAM: Final = "this is a program; send the .gcode that the slicer made"
+_BEGINNINGS: Final = {
+    b"GCDE": _BINARY,
+    b"solid ": _MODEL,
+    b"PK\x03\x04": _PACKED,
+    b"PK\x05\x06": _PACKED,
+    b"\x1f\x8b": _PACKED,
+    b"7z\xbc\xaf": _PACKED,
+    b"Rar!": _PACKED,
+    b"MZ": _PROGRAM,
+    b"\x7fELF": _PROGRAM,
+}
+_ENDINGS: Final = {
+    ".bgcode": _BINARY,
+    ".stl": _MODEL,
+    ".3mf": _MODEL,
+    ".obj": _MODEL,
+    ".step": _MODEL,
+    ".zip": _PACKED,
+    ".exe": _PROGRAM,
+}
+
+
+def clean_name(given: str) -> str:
+    """The file's own name without folders and without what cannot be shown, cut to fit."""
+    name = re.split(r"[/\\]", given)[-1]
+    name = "".join(letter for letter in name if letter.isprintable()).strip()
+    stem, dot, suffix = name.rpartition(".")
+    return f"{stem[: _LONGEST_NAME - len(suffix) - 1]}{dot}{suffix}"[-_LONGEST_NAME:]
+
+
+def check_name(name: str) -> None:
+    """Raises WrongFile unless the name is that of a text G-code file."""
+    lower = name.lower()
+    if lower.endswith(SUFFIXES):
+        return
+    words = next((words for ending, words in _ENDINGS.items() if lower.endswith(ending)), _OTHER)
+    raise WrongFile("type", words)
+
+
+def check_head(head: bytes) -> None:
+    """Raises WrongFile unless a file that begins like this may be text. What its lines say, the inspector reads."""
+    for magic, words in _BEGINNINGS.items():
+        if head.startswith(magic):
+            raise WrongFile("type", words)
+    if any(byte < 0x20 and byte not in _TEXT_CONTROLS for byte in head):
+        raise WrongFile("type", _OTHER)
