@@ -63,6 +63,9 @@ def parser() -> argparse.ArgumentParser:
         each.add_argument("--port", type=int, help="port to listen on (default 8080)")
     trying.add_argument("--with-parent", action="store_true", help="stop when the process that started it ends")
     serving.add_argument("--plain-http-beyond-loopback", action="store_true", default=None, help="no TLS on a network")
+    breaking = add("demo-fault", "Break a machine of the running demo; without arguments what there is.", _demo_fault)
+    breaking.add_argument("machine", nargs="?", help="printer or projector")
+    breaking.add_argument("fault", nargs="?", help="what it has from now on; none: it is put right")
     commands.add_parser("simulate", help="Run simulated agents; see fabfleet simulate --help.", add_help=False)
     add("verify", "Prove that nothing that was produced is missing.", _verify)
     add("migrate", "Bring the database up to date.", _migrate)
@@ -150,6 +153,12 @@ def _demo(options: argparse.Namespace, config: ControllerConfig) -> int:
     from controller.demo.demo import run
 
     return run(config.state, config.host, config.port, with_parent=options.with_parent)
+
+
+def _demo_fault(options: argparse.Namespace, config: ControllerConfig) -> int:
+    from controller.demo.fault_command import run
+
+    return run(config.state, options.machine, options.fault)
 
 
 def _verify(_options: argparse.Namespace, config: ControllerConfig) -> int:

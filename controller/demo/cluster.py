@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from controller.demo.farends.faults import PRINTER as PRINTER_FAR_END
+from controller.demo.farends.faults import PROJECTOR as PROJECTOR_FAR_END
 from controller.fleet.enrolment import Place
 from controller.simulation import SimulatedAgent, SimulatedDevice
 
@@ -150,6 +152,9 @@ THIS_MACHINE_SCHOOL = HILL
 THIS_MACHINE_ROOM = HILL.rooms[2]
 THIS_MACHINE_AGENT = "this-machine"
 THIS_MACHINE_NAME = "Máy này"
+LAB_ROOM = HILL.rooms[0]
+"""Where the machines stand that are far ends of their own; this machine's agent looks after them."""
+LAB_NAMES = {PRINTER_FAR_END: "3D-06 Máy in 3D", PROJECTOR_FAR_END: "PJ-01 Máy chiếu"}
 
 
 def agents() -> Iterator[SimulatedAgent]:

@@ -15,8 +15,9 @@ from pathlib import Path
 from controller.config import is_loopback
 from controller.database import make_engine, migrate, sqlite_url
 from controller.demo.children import Child, Command, end_with_parent, stop_all, watch
-from controller.demo.cluster import PEOPLE, SCHOOLS, THIS_MACHINE_ROOM, THIS_MACHINE_SCHOOL
+from controller.demo.cluster import LAB_NAMES, LAB_ROOM, PEOPLE, SCHOOLS, THIS_MACHINE_ROOM, THIS_MACHINE_SCHOOL
 from controller.demo.errors import DemoError
+from controller.demo.lab import Lab, free_ports, lock_file
 from controller.demo.secrets import Secrets
 from controller.demo.seed import agent_files, seed
 from controller.simulation import simulator
@@ -35,6 +36,8 @@ class Demo:
         self._port = port
         self._began_s = time.monotonic()
         self._stopping = threading.Event()
+        self._broker_port, printer_port, projector_port = free_ports(3)
+        self._lab = Lab(self._state, printer_port, projector_port)
 
     @property
     def url(self) -> str:
@@ -68,7 +71,7 @@ class Demo:
         """Nobody else runs a demo on this state meanwhile. Raises DemoError."""
         folder = self._state / "demo"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (folder / "lock").open("w") as lock:
+        with lock_file(self._state).open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -93,7 +96,8 @@ class Demo:
             made = seed(engine, now_ms, self._state / "demo" / "secrets.json", self._plan)
         finally:
             engine.dispose()
-        agent_files(self._state / "agent", made, self._port)
+        agent_files(self._state / "agent", made, self._port, self._lab)
+        self._lab.prepare()
         return made
 
     @property
@@ -102,14 +106,14 @@ class Demo:
 
     def _start(self, children: list[Child]) -> None:
         """Fill `children`, the controller first. Raises DemoError."""
-        broker_port = _free_port(_BROKER_HOST)
         environment = {
             "FABFLEET_STATE": str(self._state),
             "FABFLEET_HOST": self._host,
             "FABFLEET_PORT": str(self._port),
             "FABFLEET_DEMO": "true",
             "FABFLEET_BROKER_HOST": _BROKER_HOST,
-            "FABFLEET_BROKER_PORT": str(broker_port),
+            "FABFLEET_BROKER_PORT": str(self._broker_port),
+            "FABFLEET_CONTROLLER_URL": self.url,
             "PYTHONUNBUFFERED": "1",
         }
         self._say("2/3 Controller and broker / Máy chủ và broker")
@@ -120,9 +124,10 @@ class Demo:
         children.append(Child(Command("The controller", serve, self._log("controller"), environment)))
         self._await_controller(children[0])
         self._say("3/3 Agent of this machine, and simulated ones / Agent của máy này và các agent mô phỏng")
+        children += [Child(command) for command in self._lab.commands()]
         run = (sys.executable, "-m", "agent.cli", "run", "--state", str(self._state))
         children.append(Child(Command("The agent", run, self._log("agent"), environment)))
-        play = simulator(self._plan, f"{_BROKER_HOST}:{broker_port}", _SEED)
+        play = simulator(self._plan, f"{_BROKER_HOST}:{self._broker_port}", _SEED)
         children.append(Child(Command("The simulator", play, self._log("simulator"), environment)))
 
     def _log(self, name: str) -> Path:
@@ -144,6 +149,7 @@ class Demo:
     def _invite(self, made: Secrets) -> None:
         devices = sum(school.devices for school in SCHOOLS)
         place = f"{THIS_MACHINE_SCHOOL.name}, {THIS_MACHINE_ROOM.name}"
+        lab = " + ".join(LAB_NAMES.values())
         lines = [
             "",
             f"  Open / Mở:  {self.url}",
@@ -156,18 +162,14 @@ class Demo:
             "",
             f"  {devices} simulated devices in {len(SCHOOLS)} invented schools; this machine is real: {place}",
             f"  {devices} thiết bị mô phỏng ở {len(SCHOOLS)} trường; máy này là thật: {place}",
+            f"  This machine's agent also drives / Agent của máy này còn điều khiển, {LAB_ROOM.name}: {lab}",
+            f"  A file to print / Tệp để in thử:  {self._lab.sample}",
+            "  Break something / Gây lỗi thử:  .venv/bin/fabfleet demo-fault --state " + str(self._state),
             "",
             "  Ctrl-C stops everything / Nhấn Ctrl-C để dừng tất cả",
             "",
         ]
         print("\n".join(lines), flush=True)
-
-
-def _free_port(host: str) -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def run(state: Path, host: str, port: int, *, with_parent: bool = False) -> int:

@@ -9,6 +9,8 @@ from sqlmodel import Session, col, select
 
 from controller.demo import secrets
 from controller.demo.cluster import (
+    LAB_NAMES,
+    LAB_ROOM,
     PEOPLE,
     THIS_MACHINE_AGENT,
     THIS_MACHINE_NAME,
@@ -17,6 +19,8 @@ from controller.demo.cluster import (
     agents,
 )
 from controller.demo.errors import NotOurs
+from controller.demo.farends.faults import PRINTER, PROJECTOR
+from controller.demo.lab import Lab
 from controller.demo.secrets import Secrets
 from controller.fleet.enrolment import Place, add_agent
 from controller.identity import store
@@ -71,9 +75,24 @@ def _people(db: Session, passwords: Mapping[str, str], now_ms: int) -> None:
             )
 
 
-def agent_files(folder: Path, made: Secrets, controller_port: int) -> None:
+def agent_files(folder: Path, made: Secrets, controller_port: int, lab: Lab) -> None:
     """Configuration and credentials of this machine's agent, as enrolment would have written them."""
     school, room = THIS_MACHINE_SCHOOL, THIS_MACHINE_ROOM
+    machines = (
+        (PRINTER, "creality/ender-3", lab.printer_port),
+        (PROJECTOR, "pjlink/projector", lab.projector_port),
+    )
+    devices = "".join(
+        f"""
+[[devices]]
+id = "{machine}"
+name = "{LAB_NAMES[machine]}"
+profile = "{profile}"
+room = "{LAB_ROOM.slug}"
+endpoint = "tcp://127.0.0.1:{port}"
+"""
+        for machine, profile, port in machines
+    )
     write_private(
         folder / "agent.toml",
         f"""\
@@ -94,7 +113,7 @@ profile = "network/uplink"
 [devices.options]
 controller_host = "127.0.0.1"
 controller_port = {controller_port}
-""",
+{devices}""",
     )
     credentials = {"password": made.agent_password, "lease_key": made.agent_lease_key}
     write_private(folder / "credentials.json", json.dumps(credentials, indent=1))

@@ -10,8 +10,9 @@ from sqlmodel import Session
 from agent.config import load_config
 from agent.simulate import read_plan
 from controller.database import make_engine, migrate, sqlite_url
-from controller.demo.cluster import PEOPLE, SCHOOLS, TECHNICIAN, THIS_MACHINE_AGENT, THIS_MACHINE_SCHOOL
+from controller.demo.cluster import LAB_ROOM, PEOPLE, SCHOOLS, TECHNICIAN, THIS_MACHINE_AGENT, THIS_MACHINE_SCHOOL
 from controller.demo.errors import NotOurs
+from controller.demo.lab import Lab
 from controller.demo.secrets import read
 from controller.demo.seed import agent_files, seed
 from controller.fleet.enrolment import broker_users
@@ -80,7 +81,7 @@ def test_seed_leaves_a_fleet_that_is_not_its_own_alone(engine: Engine, tmp_path:
 
 def test_secrets_are_readable_by_their_owner_alone(engine: Engine, tmp_path: Path) -> None:
     made = seed(engine, NOW_MS, tmp_path / "demo" / "secrets", tmp_path / "demo" / "plan")
-    agent_files(tmp_path / "agent", made, 8765)
+    agent_files(tmp_path / "agent", made, 8765, Lab(tmp_path, 4001, 4002))
     files = [tmp_path / "demo" / "secrets", tmp_path / "demo" / "plan", *(tmp_path / "agent").iterdir()]
     assert {file.name: oct(file.stat().st_mode & 0o777) for file in files} == dict.fromkeys(
         (file.name for file in files), "0o600"
@@ -91,8 +92,12 @@ def test_secrets_are_readable_by_their_owner_alone(engine: Engine, tmp_path: Pat
 
 def test_agent_of_this_machine_gets_a_configuration_that_it_takes(engine: Engine, tmp_path: Path) -> None:
     made = seed(engine, NOW_MS, tmp_path / "secrets", tmp_path / "plan")
-    agent_files(tmp_path / "agent", made, 8765)
+    agent_files(tmp_path / "agent", made, 8765, Lab(tmp_path, 4001, 4002))
     config = load_config(tmp_path / "agent" / "agent.toml", tmp_path / "agent", {"FABFLEET_BROKER_PORT": "4711"})
     assert (str(config.address), config.broker.port) == (f"{THIS_MACHINE_SCHOOL.slug}/{THIS_MACHINE_AGENT}", 4711)
     assert config.broker.password == made.agent_password
-    assert [device.profile.bridge for device in config.devices] == ["host", "network"]
+    assert [device.profile.bridge for device in config.devices] == ["host", "network", "marlin", "pjlink"]
+    assert [(device.room, device.endpoint) for device in config.devices[2:]] == [
+        (LAB_ROOM.slug, "tcp://127.0.0.1:4001"),
+        (LAB_ROOM.slug, "tcp://127.0.0.1:4002"),
+    ]

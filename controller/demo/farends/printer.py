@@ -107,6 +107,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--speed", type=float, default=1.0, help="how much faster than real it moves and heats")
     options = parser.parse_args(arguments)
     printer = Printer(Settings(speed=options.speed), time.monotonic())
+    printer.tick(time.monotonic())  # it boots before anybody can listen
     port = PrinterPort(printer, options.host, options.port, Switch(options.switch))
     print(f"3D printer at tcp://{options.host}:{port.port}", flush=True)
     while True:
