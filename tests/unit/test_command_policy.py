@@ -1,0 +1,65 @@
+"""Who may have which machine do what."""
+
+import pytest
+
+from controller.commands.policy import may_command
+from controller.identity.policy import Principal, Role
+from device_profiles.profile import DeviceProfile, load, slugs
+
+PROFILES = {slug: load(slug) for slug in slugs()}
+ASKS = {
+    role: Principal("1", "x", "X", role, "an-phu" if role is Role.TEACHER else None)
+    for role in (Role.TEACHER, Role.TECHNICIAN, Role.ADMINISTRATOR)
+}
+TEACHERS_MAY = {
+    "arduino/machine-permit": set(),
+    "arduino/mega": {"led-on", "led-off"},
+    "arduino/nano": {"led-on", "led-off"},
+    "arduino/uno": {"led-on", "led-off"},
+    "creality/ender-3": {"print", "pause", "resume", "stop"},
+    "demo/access-point": set(),
+    "demo/arduino-kit": {"identify", "stop"},
+    "demo/classroom-pc": set(),
+    "demo/interactive-board": {"power-on", "power-off", "set-volume"},
+    "demo/laser-cutter": {"stop"},
+    "demo/printer-3d": {"pause", "resume", "stop"},
+    "demo/projector": {"power-on", "power-off", "mute"},
+    "demo/robot-kit": {"identify", "stop"},
+    "pjlink/projector": {"power-on", "power-off", "input", "mute"},
+    "prusa/mk3s": {"print", "pause", "resume", "stop"},
+}
+"""What teachers may ask of every machine that has actions and whose profile was verified, or that is simulated."""
+ACTING = sorted(slug for slug, profile in PROFILES.items() if profile.actions)
+
+
+def may(role: Role, profile: DeviceProfile) -> set[str]:
+    return {name for name, action in profile.actions.items() if may_command(ASKS[role], profile, action)}
+
+
+@pytest.mark.parametrize("slug", ACTING)
+def test_teacher_may_ask_of_each_model_what_the_table_says(slug: str) -> None:
+    profile = PROFILES[slug]
+    if profile.verified is None and profile.bridge != "simulated":
+        assert may(Role.TEACHER, profile) == {"stop"} & profile.actions.keys(), "a profile that nobody verified"
+    else:
+        assert may(Role.TEACHER, profile) == TEACHERS_MAY[slug] & profile.actions.keys()
+
+
+def test_table_names_every_model_that_a_teacher_might_use() -> None:
+    known = {slug for slug in ACTING if PROFILES[slug].verified or PROFILES[slug].bridge == "simulated"}
+
+    assert TEACHERS_MAY.keys() >= known
+
+
+@pytest.mark.parametrize("role", [Role.TECHNICIAN, Role.ADMINISTRATOR])
+@pytest.mark.parametrize("slug", ACTING)
+def test_technicians_may_ask_everything_of_every_model(role: Role, slug: str) -> None:
+    assert may(role, PROFILES[slug]) == PROFILES[slug].actions.keys()
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_everybody_may_stop_what_they_see(role: Role) -> None:
+    stoppable = [profile for profile in PROFILES.values() if "stop" in profile.actions]
+
+    assert stoppable
+    assert all("stop" in may(role, profile) for profile in stoppable)
