@@ -149,6 +149,7 @@ def behind(db: Session) -> Sequence[Behind]:
         .join(Installation, col(Installation.id) == 1)
         .where(Agent.presence == Presence.ONLINE, col(Agent.revoked).is_(False), Agent.lease_key != "")
         .where(not_(never_had_one), not_(holds_it))
+        .order_by(col(Agent.id))
     )
     return [
         Behind(
