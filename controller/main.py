@@ -12,7 +12,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.middleware.gzip import GZipMiddleware
 
 from controller.api import commands as commands_api
-from controller.api import devices, enrol, health, quarantine, series, stream
+from controller.api import devices, enrol, files, health, quarantine, series, stream
+from controller.api import jobs as jobs_api
 from controller.api.models import Problem
 from controller.commands.dispatcher import Dispatcher
 from controller.commands.errors import CommandError
@@ -24,6 +25,7 @@ from controller.fleet.live import LiveFleet
 from controller.identity.limit import FailureLimit
 from controller.identity.password import Passwords
 from controller.identity.signin import SignIn
+from controller.jobs.errors import JobError
 from controller.jobs.service import Jobs
 from controller.plant import Plant
 from controller.scheduling.leases import LeaseDesk
@@ -35,6 +37,8 @@ from controller.web.security import Gate, SecurityHeaders, own_hosts
 
 FOLLOW_S = 3.0
 """How soon the broker follows agents that another process added or revoked."""
+UPLOAD_READ = 3
+"""How many times the largest file is read of one that is too large, so that its sender gets to hear why it is."""
 _log = logging.getLogger(__name__)
 
 
@@ -93,10 +97,11 @@ def assemble(services: Services) -> FastAPI:
     app.include_router(signin.router(services))
     pages.install(app, services)
     app.add_exception_handler(CommandError, commands_api.problem)
+    app.add_exception_handler(JobError, jobs_api.problem)
     tls = services.config.tls
     hosts = own_hosts((services.config.host, *services.config.hosts))
     app.add_middleware(Access, signin=services.signin, tls=tls)
-    app.add_middleware(Gate, hosts=hosts)
+    app.add_middleware(Gate, hosts=hosts, max_upload=UPLOAD_READ * services.config.jobs.max_bytes)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
     app.add_middleware(SecurityHeaders, tls=tls)
     return app
@@ -114,11 +119,12 @@ def api(services: Services) -> APIRouter:
             403: {"model": Problem, "description": "The account lacks the permission"},
         },
     )
-    for part in (devices, commands_api, series, stream, quarantine):
+    for part in (devices, commands_api, jobs_api, series, stream, quarantine):
         guarded.include_router(part.router(services))
     routes = APIRouter()
     routes.include_router(guarded)
     routes.include_router(enrol.router(services))
+    routes.include_router(files.router(services))
     return routes
 
 

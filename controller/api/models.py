@@ -1,6 +1,6 @@
 """What the API says, as typed models. Times are milliseconds since the Unix epoch, UTC, and end in `_ms`."""
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
@@ -8,6 +8,8 @@ from contract.model import MAX_NAME, MAX_TEXT, CommandStatus, Quality
 from controller.alerts.rules import DeviceState, Reason
 from controller.commands.service import MAX_KEY, CommandView
 from controller.fleet.picture import DeviceView, ValueView
+from controller.jobs.service import JobLine, JobView
+from controller.jobs.states import JobState
 
 JsonValue = StrictBool | StrictInt | StrictFloat | StrictStr | None
 ArgValue = StrictBool | StrictInt | StrictFloat | Annotated[StrictStr, Field(max_length=MAX_TEXT)]
@@ -242,6 +244,118 @@ class QuarantinePage(Model):
 
     items: list[QuarantinedOut]
     counts: dict[str, int]
+
+
+class ProblemLine(Model):
+    """Why a line of a file is refused. `code` is stable."""
+
+    line: int
+    code: str
+    text: str
+
+
+class ReviewOut(Model):
+    """What a file asks for. `sliced`: the slicer says how long it takes, else that is our estimate."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    commands: int
+    duration_s: float
+    sliced: bool
+    filament_mm: float
+    filament_g: float
+    hottest_nozzle_c: float
+    hottest_bed_c: float
+    problems: list[ProblemLine]
+
+
+class JobLineOut(Model):
+    """A line of a job's log. `kind` is stable; `by` is a name, empty if nobody did it."""
+
+    at_ms: int
+    kind: str
+    by: str
+    detail: str
+
+    @classmethod
+    def of(cls, line: JobLine) -> Self:
+        return cls(at_ms=line.at_ms, kind=line.kind, by=line.by, detail=line.detail)
+
+
+class JobOut(Model):
+    """A print job. `detail` belongs to the state: a stable code, or the words of a person, the file or the machine.
+
+    `review` is null until the file was read; `progress` is in percent, null if the machine does not say.
+    """
+
+    id: int
+    device: int
+    file_name: str
+    title: str
+    group: str
+    by: str
+    created_ms: int
+    state: JobState
+    state_ms: int
+    detail: str
+    size: int = Field(description="bytes")
+    review: ReviewOut | None
+    progress: float | None
+    started_ms: int | None
+    ended_ms: int | None
+    command: CommandOut | None = Field(description="the latest that is to start it")
+
+    @classmethod
+    def of(cls, view: JobView) -> Self:
+        return cls(
+            id=view.id,
+            device=view.device_id,
+            file_name=view.file_name,
+            title=view.title,
+            group=view.group,
+            by=view.by,
+            created_ms=view.created_ms,
+            state=view.state,
+            state_ms=view.state_ms,
+            detail=view.detail,
+            size=view.size,
+            review=None if view.review is None else ReviewOut.model_validate(view.review),
+            progress=view.progress,
+            started_ms=view.started_ms,
+            ended_ms=view.ended_ms,
+            command=None if view.command is None else CommandOut.of(view.command),
+        )
+
+
+class JobDetail(JobOut):
+    """A print job with its log and what is drawn of it."""
+
+    preview: dict[str, Any] | None
+    log: list[JobLineOut]
+
+    @classmethod
+    def of(cls, view: JobView) -> Self:
+        log = [JobLineOut.of(line) for line in view.log]
+        preview = None if view.preview is None else dict(view.preview)
+        return cls(**JobOut.of(view).model_dump(), preview=preview, log=log)
+
+
+class JobList(Model):
+    """Print jobs: those that have not ended first, then the newest."""
+
+    items: list[JobOut]
+
+
+class ReleaseIn(Model):
+    """`bed_clear`: somebody has looked, and the bed is empty. Nothing is printed without it."""
+
+    bed_clear: StrictBool
+
+
+class ReturnIn(Model):
+    """What the group is to mend."""
+
+    why: str = Field(default="", max_length=1000)
 
 
 class Health(Model):

@@ -27,6 +27,8 @@ PUBLIC: Final = frozenset(
     {"/signin", "/language", "/healthz", "/readyz", "/metrics", "/openapi.json", "/favicon.ico", "/api/v1/enrol"}
 )
 """Paths that answer without a session or token. `/metrics` asks for itself, `/api/v1/enrol` takes its own token."""
+_FOR_AGENTS: Final = "/api/v1/files/"
+"""Asks for an agent's own proof."""
 _WITHOUT_COOKIES: Final = frozenset({"/api/v1/enrol"})
 """Unsafe requests that take no account of cookies, and so need no form token."""
 _PUBLIC_FOLDER: Final = "/static/"
@@ -34,7 +36,7 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def is_public(path: str) -> bool:
-    return path in PUBLIC or path.startswith(_PUBLIC_FOLDER)
+    return path in PUBLIC or path.startswith((_PUBLIC_FOLDER, _FOR_AGENTS))
 
 
 def is_api(path: str) -> bool:

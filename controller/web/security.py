@@ -1,11 +1,13 @@
 """What guards every request and marks every response, as plain ASGI: nothing behind it can be reached around it."""
 
+import re
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 POLICY = "; ".join(
@@ -37,7 +39,9 @@ PRIVATE = "no-store"
 STATIC_CACHE = "public, max-age=3600"
 VERSIONED_CACHE = "public, max-age=31536000, immutable"
 MAX_BODY = 64 * 1024
-"""Bytes of the largest request body. Files go another way."""
+"""Bytes of the largest request body, files aside."""
+UPLOAD = re.compile(r"/api/v1/devices/\d{1,18}/jobs")
+"""Where files are sent to. Such a body is never held as a whole: it comes to the route in pieces, as they arrive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +110,15 @@ def _static_cache(path: str) -> str:
 
 
 class Gate:
-    """Refuses what need not be looked at: a foreign host name, and a body that is too large."""
+    """Refuses what need not be looked at: a foreign host name, and a body that is too large.
 
-    def __init__(self, app: ASGIApp, hosts: Hosts, max_body: int = MAX_BODY) -> None:
+    Nothing of a file is read before the route asks for it, behind `Access`: so none comes in that nobody signed for.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Hosts, max_upload: int, max_body: int = MAX_BODY) -> None:
         self._app = app
         self._hosts = hosts
+        self._max_upload = max_upload
         self._max_body = max_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -120,11 +128,28 @@ class Gate:
         if not self._hosts.allow(Headers(scope=scope).get("host", "")):
             await refuse(send, 421, "This server has another name.")
             return
+        if scope["method"] == "POST" and UPLOAD.fullmatch(scope["path"]):
+            await self._app(scope, self._metered(receive), send)
+            return
         body = await self._body(receive)
         if body is None:
             await refuse(send, 413, "The request is too large.")
             return
         await self._app(scope, _replay(body, receive), send)
+
+    def _metered(self, receive: Receive) -> Receive:
+        """A `receive` that raises HTTPException, which the route's application answers, when too much has come."""
+        left = self._max_upload
+
+        async def metered() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise HTTPException(413, "the file is far too large")
+            return message
+
+        return metered
 
     async def _body(self, receive: Receive) -> bytes | None:
         """The whole body; None as soon as it is too large."""
