@@ -1,6 +1,8 @@
-"""The leases that agents are given."""
+"""What can be booked, who has it when, and the leases that agents are given."""
 
-from sqlalchemy import BigInteger, Index
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer
 from sqlmodel import Field, SQLModel
 
 
@@ -26,3 +28,110 @@ class LeaseGrant(SQLModel, table=True):
     supervised: bool = False
     revoked_ms: int | None = Field(default=None, sa_type=BigInteger)
     book_number: int = Field(sa_type=BigInteger)
+
+
+class Resource(SQLModel, table=True):
+    """What can be booked: a `unit` (a machine, a room), a `pool` of `capacity` alike things, or a `circuit` of
+    `capacity` watts that units hang on and nobody books by itself.
+
+    `class_name` is what "any printer" means; `device_id` the machine behind a unit, None for what has no agent. `code`
+    stands under the QR label. `shared`: other schools may book it too.
+    """
+
+    __tablename__ = "resource"
+
+    id: int | None = Field(default=None, primary_key=True)
+    school_id: str = Field(foreign_key="school.id", index=True)
+    room_id: int | None = Field(default=None, foreign_key="room.id")
+    device_id: int | None = Field(default=None, foreign_key="device.id", unique=True)
+    kind: str = Field(max_length=8)
+    class_name: str = Field(default="", max_length=63, index=True)
+    name: str = Field(max_length=128)
+    code: str = Field(max_length=8, unique=True)
+    capacity: int = 1
+    setup_min: int = 0
+    clean_up_min: int = 0
+    watts: int = 0
+    circuit_id: int | None = Field(default=None, foreign_key="resource.id")
+    hazard: int = 0
+    certificate: str = Field(default="", max_length=63)
+    shared: bool = False
+    retired: bool = False
+
+
+class Booking(SQLModel, table=True):
+    """A use of one or more resources at one time. `school_id` is the school that books, `holder` whose use it is.
+
+    `state` is a `controller.scheduling.states.BookingState`. `title` is a class or club, never a pupil. A request
+    holds its claims until `hold_until_ms`. `sequence` rises with every change, as calendars want it. `series_id` is
+    common to the dates of one repetition. `wanted` is what was asked for, so that it can be chosen anew.
+    """
+
+    __tablename__ = "booking"
+    __table_args__ = (Index("ix_booking_holder", "holder", "start_ms"), Index("ix_booking_state", "state", "end_ms"))
+
+    id: str = Field(primary_key=True, max_length=32)
+    school_id: str = Field(foreign_key="school.id", index=True)
+    holder: str = Field(max_length=32)
+    kind: str = Field(max_length=12)
+    state: str = Field(max_length=12)
+    title: str = Field(default="", max_length=128)
+    purpose: str = Field(default="", max_length=200)
+    head_count: int = 0
+    start_ms: int = Field(sa_type=BigInteger)
+    end_ms: int = Field(sa_type=BigInteger)
+    wanted: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False), default_factory=list)
+    series_id: str | None = Field(default=None, max_length=32, index=True)
+    sequence: int = 0
+    created_ms: int = Field(sa_type=BigInteger)
+    changed_ms: int = Field(sa_type=BigInteger)
+    by_id: str = Field(max_length=32, description="who made it; the holder, or somebody for them")
+    hold_until_ms: int | None = Field(default=None, sa_type=BigInteger)
+    checked_in_ms: int | None = Field(default=None, sa_type=BigInteger)
+    request_key: str | None = Field(default=None, max_length=100, unique=True)
+
+
+class Assignment(SQLModel, table=True):
+    """Which resource a booking has, `count` of it if it is a pool; from set-up to clean-up. For searching.
+
+    Rows of bookings that ended before their time are shortened or removed, as their claims are.
+    """
+
+    __tablename__ = "assignment"
+    __table_args__ = (Index("ix_assignment_resource", "resource_id", "until_ms"),)
+
+    booking_id: str = Field(foreign_key="booking.id", primary_key=True, max_length=32)
+    resource_id: int = Field(foreign_key="resource.id", primary_key=True)
+    count: int = 1
+    from_ms: int = Field(sa_type=BigInteger)
+    until_ms: int = Field(sa_type=BigInteger)
+
+
+class Claim(SQLModel, table=True):
+    """A unit in one five-minute tick, counted from the epoch. The key is why nothing is ever booked twice."""
+
+    __tablename__ = "claim"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    resource_id: int = Field(
+        sa_column=Column(Integer, ForeignKey("resource.id"), primary_key=True, autoincrement=False)
+    )
+    tick: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    booking_id: str = Field(max_length=32)
+
+
+class Load(SQLModel, table=True):
+    """How much of a pool or circuit is used in one tick. The check is why none is ever oversold."""
+
+    __tablename__ = "load"
+    __table_args__ = (
+        CheckConstraint("used >= 0 AND used <= capacity", name="load_within_capacity"),
+        {"sqlite_with_rowid": False},
+    )
+
+    resource_id: int = Field(
+        sa_column=Column(Integer, ForeignKey("resource.id"), primary_key=True, autoincrement=False)
+    )
+    tick: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    used: int
+    capacity: int
