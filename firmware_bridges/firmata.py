@@ -18,6 +18,7 @@ from firmware_bridges import firmata_wiring as wiring
 from firmware_bridges.base import BadReply, BridgeError, Link, LinkLost, Refused
 from firmware_bridges.firmata_core import FirmataCore, PinState, pin_state
 from firmware_bridges.links import open_link, parse_endpoint
+from firmware_bridges.options import Options
 
 BAUD: Final = 57_600
 BOOT_S: Final = 8.0
@@ -44,11 +45,13 @@ class FirmataBridge:
         self, endpoint: str, options: Mapping[str, Any], *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._endpoint = endpoint
-        self._baud = int(options.get("baud", BAUD))
+        given = Options(options)
+        self._baud = given.whole("baud", BAUD, 50, 4_000_000)
         parse_endpoint(endpoint, self._baud)
-        self._wiring = wiring.wiring(options)
-        self._boot_s = float(options.get("boot_s", BOOT_S))
-        self._reply_s = float(options.get("reply_s", REPLY_S))
+        self._boot_s = given.number("boot_s", BOOT_S, 0.1, 300)
+        self._reply_s = given.number("reply_s", REPLY_S, 0.1, 60)
+        self._wiring = wiring.wiring(given)
+        given.done()
         self._clock = clock
         self._link: Link | None = None
         self._core = FirmataCore()

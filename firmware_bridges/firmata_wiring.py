@@ -14,13 +14,14 @@ current clamp; what lies below `floor` is noise and counts as 0. Outputs are met
 
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final, TypeVar
 
 from contract.model import Value
 from firmware_bridges.base import Refused
+from firmware_bridges.options import Options
 
 SAMPLING_MS: Final = 19
 """Not a multiple of half a mains period (10 ms at 50 Hz): else every sample of a clamp would meet the same phase."""
@@ -28,6 +29,7 @@ RMS_SAMPLES: Final = 20
 """Fewer do not see every phase of the mains: at 19 ms they pass through it once in 0.38 s."""
 _HALF_MAINS_MS = 10
 _DIGITS = 3
+_MOST = 1e6
 _PIN = re.compile(r"(?P<kind>[ad])(?P<number>\d{1,2})")
 _NAME = re.compile(r"[a-z0-9-]{1,63}")
 
@@ -43,6 +45,9 @@ class OutputKind(StrEnum):
     SWITCH = "switch"
     PWM = "pwm"
     SERVO = "servo"
+
+
+_Kind = TypeVar("_Kind", InputKind, OutputKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +104,8 @@ class Setting:
     number: int
 
 
-def wiring(options: Mapping[str, Any]) -> Wiring:
-    """Read the options `inputs`, `outputs`, `aref` (volt) and `sampling_ms`. Raises ValueError, naming the entry."""
+def wiring(options: Options) -> Wiring:
+    """Take the options `inputs`, `outputs`, `aref` (volt) and `sampling_ms`. Raises ValueError, naming the entry."""
     inputs, thresholds = [], []
     for metric, table in _tables(options, "inputs"):
         kind = _choice(metric, table, InputKind)
@@ -113,8 +118,8 @@ def wiring(options: Mapping[str, Any]) -> Wiring:
         tuple(inputs),
         tuple(thresholds),
         outputs,
-        float(options.get("aref", 5.0)),
-        int(options.get("sampling_ms", SAMPLING_MS)),
+        options.number("aref", 5.0, 0.1, 5.5),
+        options.whole("sampling_ms", SAMPLING_MS, 10, 1000),
     )
     _check(result)
     return result
@@ -169,73 +174,64 @@ def _number(output: Output, args: Mapping[str, Value], name: str) -> float:
     return float(value)
 
 
-def _tables(options: Mapping[str, Any], key: str) -> Sequence[tuple[str, dict[str, Any]]]:
-    tables = options.get(key, {})
-    for metric, table in tables.items():
+def _tables(options: Options, key: str) -> Iterator[tuple[str, Options]]:
+    for metric, table in options.table(key).items():
         if not _NAME.fullmatch(metric) or not isinstance(table, Mapping):
             raise ValueError(f"{key}.{metric}: not a metric's table")
-    return [(metric, dict(table)) for metric, table in tables.items()]
+        yield metric, Options(table, f"{key}.{metric}.")
 
 
-def _choice(metric: str, table: dict[str, Any], kinds: type[InputKind]) -> InputKind:
+def _choice(metric: str, table: Options, kinds: type[_Kind]) -> _Kind:
     try:
-        return kinds(table.pop("kind", ""))
+        return kinds(table.text("kind"))
     except ValueError:
         raise ValueError(f"{metric}.kind: one of {', '.join(kinds)}") from None
 
 
-def _input(metric: str, kind: InputKind, table: dict[str, Any]) -> Input:
+def _input(metric: str, kind: InputKind, table: Options) -> Input:
     result = Input(
         metric=metric,
         kind=kind,
         pin=_pin(metric, table, "d" if kind is InputKind.DIGITAL else "a"),
-        scale=float(table.pop("scale", 1.0)),
-        offset=float(table.pop("offset", 0.0)),
-        floor=float(table.pop("floor", 0.0)),
-        invert=bool(table.pop("invert", False)),
+        scale=table.number("scale", 1.0, -_MOST, _MOST),
+        offset=table.number("offset", 0.0, -_MOST, _MOST),
+        floor=table.number("floor", 0.0, 0.0, _MOST),
+        invert=table.yes("invert", default=False),
     )
-    _done(metric, table)
+    table.done()
     return result
 
 
-def _threshold(metric: str, table: dict[str, Any]) -> Threshold:
-    above = float(table.pop("above", math.nan))
-    result = Threshold(metric, str(table.pop("of", "")), above, float(table.pop("below", above)))
-    _done(metric, table)
-    if not result.below <= result.above:
+def _threshold(metric: str, table: Options) -> Threshold:
+    of, above = table.text("of"), table.number("above", math.inf, -math.inf, math.inf)
+    result = Threshold(metric, of, above, table.number("below", above, -math.inf, math.inf))
+    table.done()
+    if not result.below <= result.above < math.inf:
         raise ValueError(f"{metric}: above is wanted, and below not beyond it")
     return result
 
 
-def _output(metric: str, table: dict[str, Any]) -> Output:
-    try:
-        kind = OutputKind(table.pop("kind", ""))
-    except ValueError:
-        raise ValueError(f"{metric}.kind: one of {', '.join(OutputKind)}") from None
+def _output(metric: str, table: Options) -> Output:
+    kind = _choice(metric, table, OutputKind)
     result = Output(
         metric=metric,
         kind=kind,
         pin=_pin(metric, table, "d"),
-        invert=bool(table.pop("invert", False)),
-        least=float(table.pop("least", 0)),
-        most=float(table.pop("most", 180 if kind is OutputKind.SERVO else 100)),
-        on=str(table.pop("on", f"{metric}-on")),
-        off=str(table.pop("off", f"{metric}-off")),
+        invert=table.yes("invert", default=False),
+        least=table.number("least", 0.0, 0.0, 180.0),
+        most=table.number("most", 180.0 if kind is OutputKind.SERVO else 100.0, 0.0, 180.0),
+        on=table.text("on", f"{metric}-on"),
+        off=table.text("off", f"{metric}-off"),
     )
-    _done(metric, table)
+    table.done()
     return result
 
 
-def _pin(metric: str, table: dict[str, Any], kind: str) -> int:
-    match = _PIN.fullmatch(str(table.pop("pin", "")))
+def _pin(metric: str, table: Options, kind: str) -> int:
+    match = _PIN.fullmatch(table.text("pin"))
     if match is None or match["kind"] != kind:
         raise ValueError(f"{metric}.pin: {'an analog one, as a0' if kind == 'a' else 'a digital one, as d7'}")
     return int(match["number"])
-
-
-def _done(metric: str, table: Mapping[str, Any]) -> None:
-    if table:
-        raise ValueError(f"{metric}.{next(iter(table))}: nobody knows this key")
 
 
 def _check(result: Wiring) -> None:
@@ -247,8 +243,6 @@ def _check(result: Wiring) -> None:
     for threshold in result.thresholds:
         if threshold.of not in {each.metric for each in result.inputs}:
             raise ValueError(f"{threshold.metric}.of: no input {threshold.of!r}")
-    if not 10 <= result.sampling_ms <= 1000:
-        raise ValueError("sampling_ms: not between 10 and 1000")
     if any(each.kind is InputKind.RMS for each in result.inputs) and result.sampling_ms % _HALF_MAINS_MS == 0:
         raise ValueError(f"sampling_ms: a multiple of {_HALF_MAINS_MS} would meet the mains in the same phase always")
 

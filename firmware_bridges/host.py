@@ -12,6 +12,7 @@ import psutil
 
 from contract.model import Value
 from firmware_bridges.base import LinkLost, Refused
+from firmware_bridges.options import Options
 from firmware_bridges.slug import slug, unique_slug
 
 MAX_SERVICES: Final = 30
@@ -39,7 +40,9 @@ class HostBridge:
 
     def __init__(self, _endpoint: str, options: Mapping[str, Any], gauges: Iterable[Gauge] | None = None) -> None:
         """Raises ValueError for `services` that is not a short list of names."""
-        services = service_gauge(options.get("services", ()))
+        given = Options(options)
+        services = service_gauge(given.texts("services"))
+        given.done()
         self._gauges: tuple[Gauge, ...] = (
             (services, Processor(), *_GAUGES, *_SENSORS) if gauges is None else tuple(gauges)
         )
@@ -183,9 +186,9 @@ _GAUGES: Final[tuple[Gauge, ...]] = (memory, swap, disks, battery, running_time,
 _SENSORS: Final[tuple[Gauge, ...]] = (temperatures, fans)
 
 
-def service_gauge(names: Any) -> Gauge:
+def service_gauge(names: tuple[str, ...]) -> Gauge:
     """A gauge of `service-*-running`. Raises ValueError unless `names` is a short list of names."""
-    if not isinstance(names, list | tuple) or len(names) > MAX_SERVICES or not all(_is_name(name) for name in names):
+    if len(names) > MAX_SERVICES or not all(_is_name(name) for name in names):
         raise ValueError(f"services: not a list of at most {MAX_SERVICES} names")
 
     def services() -> Values:
@@ -198,5 +201,5 @@ def service_gauge(names: Any) -> Gauge:
     return services
 
 
-def _is_name(name: Any) -> bool:
-    return isinstance(name, str) and 0 < len(name) <= 100 and not set(name) & set("/\\\0")
+def _is_name(name: str) -> bool:
+    return 0 < len(name) <= 100 and not set(name) & set("/\\\0")

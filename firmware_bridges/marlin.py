@@ -29,6 +29,7 @@ from firmware_bridges.marlin_core import (
     View,
 )
 from firmware_bridges.marlin_state import JOB_STATES, NotNow, State
+from firmware_bridges.options import Options
 
 OPEN_S: Final = 12.0
 """A board that restarts when its port is opened runs its boot loader for some seconds first."""
@@ -72,21 +73,24 @@ class MarlinBridge:
         opener: Opener | None = None,
         now_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000,
     ) -> None:
-        baud = int(options.get("baud", BAUD))
+        given = Options(options)
+        baud = given.whole("baud", BAUD, 50, 4_000_000)
         parse_endpoint(endpoint, baud)
         self._endpoint = endpoint
         self._opener = opener or (lambda where: open_link(where, baud=baud))
         self._now_ms = now_ms
-        self._limits = gcode.limits(options["limits"]) if "limits" in options else None
-        self._open_s = float(options.get("open_s", OPEN_S))
-        self._confirm_s = float(options.get("confirm_s", CONFIRM_S))
+        limits = given.table("limits")
+        self._limits = gcode.limits(limits) if limits else None
+        self._open_s = given.number("open_s", OPEN_S, 0.1, 300)
+        self._confirm_s = given.number("confirm_s", CONFIRM_S, 0.1, 3600)
         defaults = Settings()
         self._settings = Settings(
-            report_s=int(options.get("report_s", defaults.report_s)),
-            ok_ms=round(1000 * float(options.get("ok_s", defaults.ok_ms / 1000))),
-            silence_ms=round(1000 * float(options.get("silence_s", defaults.silence_ms / 1000))),
-            cancel=tuple(str(each) for each in options.get("cancel", defaults.cancel)),
+            report_s=given.whole("report_s", defaults.report_s, 1, 60),
+            ok_ms=round(1000 * given.number("ok_s", defaults.ok_ms / 1000, 0.1, 3600)),
+            silence_ms=round(1000 * given.number("silence_s", defaults.silence_ms / 1000, 0.1, 3600)),
+            cancel=given.texts("cancel", defaults.cancel),
         )
+        given.done()
         self._talk: _Talk | None = None
         self._cool = False
         self._polled: tuple[int, int] = (0, 0)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -13,6 +13,7 @@ from firmware_bridges.base import BridgeError, Refused
 from firmware_bridges.dns import NO_ANSWER, Lookup, lookup, resolvers
 from firmware_bridges.gateway import Gateway, default_gateway
 from firmware_bridges.nl80211_core import WirelessLink, channel
+from firmware_bridges.options import Options
 from firmware_bridges.ping import Pinger
 from firmware_bridges.slug import unique_slug
 from firmware_bridges.wireless import wireless_links
@@ -40,28 +41,26 @@ class FarEnds:
     links: tuple[str, ...] = ()
     timeout_s: float = 1.0
 
-    def __post_init__(self) -> None:
-        for port in (self.controller_port, self.gateway_port, self.dns_port):
-            if not 0 < port < 65_536:
-                raise ValueError(f"not a port: {port!r}")
-        if not 0 < self.timeout_s <= 10:
-            raise ValueError("timeout_s: not between 0 and 10 seconds")
-
 
 def far_ends(options: Mapping[str, Any]) -> FarEnds:
-    """Read the options this bridge knows; others belong to somebody else. Raises ValueError."""
-    known: dict[str, Any] = {}
-    for each in fields(FarEnds):
-        if each.name in options:
-            value = options[each.name]
-            if type(value) not in _KINDS[type(each.default)]:
-                raise ValueError(f"{each.name}: {type(value).__name__} is not taken")
-            known[each.name] = tuple(value) if isinstance(value, list) else value
-    return FarEnds(**known)
+    """Raises ValueError, naming the option."""
+    given, default = Options(options), FarEnds()
+    ends = FarEnds(
+        controller_host=given.text("controller_host", default.controller_host),
+        controller_port=_port(given, "controller_port", default.controller_port),
+        gateway_port=_port(given, "gateway_port", default.gateway_port),
+        resolvers=given.texts("resolvers", default.resolvers),
+        dns_port=_port(given, "dns_port", default.dns_port),
+        dns_name=given.text("dns_name", default.dns_name),
+        links=given.texts("links", default.links),
+        timeout_s=given.number("timeout_s", default.timeout_s, 0.01, 10),
+    )
+    given.done()
+    return ends
 
 
-_KINDS: Final[Mapping[type, tuple[type, ...]]] = {str: (str,), int: (int,), float: (int, float), tuple: (list, tuple)}
-"""What an option may be, by the type of its default."""
+def _port(given: Options, name: str, default: int) -> int:
+    return given.whole(name, default, 1, 65_535)
 
 
 class NetworkBridge:

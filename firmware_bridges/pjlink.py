@@ -12,6 +12,7 @@ from contract.model import Value
 from firmware_bridges import pjlink_core as core
 from firmware_bridges.base import BadReply, Link, LinkLost, Refused
 from firmware_bridges.links import Scheme, open_link, parse_endpoint
+from firmware_bridges.options import Options
 
 CONNECT_S: Final = 3.0
 REPLY_S: Final = 3.0
@@ -67,12 +68,14 @@ class PjlinkBridge:
         self._endpoint = endpoint if urlsplit(endpoint).port else f"{endpoint}:{core.PORT}"
         if parse_endpoint(self._endpoint).scheme is not Scheme.TCP:
             raise ValueError(f"{endpoint!r} is not tcp://host[:port]")
-        self._password = str(options.get("password", ""))
-        self._connect_s = float(options.get("connect_s", CONNECT_S))
-        self._reply_s = float(options.get("reply_s", REPLY_S))
-        self._confirm_s = float(options.get("confirm_s", CONFIRM_S))
-        self._idle_s = float(options.get("idle_s", IDLE_S))
-        self._given_names = {core.source(str(code)): str(name) for code, name in options.get("inputs", {}).items()}
+        given = Options(options)
+        self._password = given.text("password")
+        self._connect_s = given.number("connect_s", CONNECT_S, 0.1, 60)
+        self._reply_s = given.number("reply_s", REPLY_S, 0.1, 60)
+        self._confirm_s = given.number("confirm_s", CONFIRM_S, 0.1, 600)
+        self._idle_s = given.number("idle_s", IDLE_S, 0.1, 3600)
+        self._given_names = _names(given.table("inputs"))
+        given.done()
         self._clock = clock
         self._pause = pause
         self._link: Link | None = None
@@ -279,6 +282,14 @@ class PjlinkBridge:
         except BadReply:
             self.close()
             raise
+
+
+def _names(inputs: Mapping[str, Any]) -> dict[str, str]:
+    """Raises ValueError for a code that no projector has."""
+    try:
+        return {core.source(code): str(name) for code, name in inputs.items()}
+    except BadReply as error:
+        raise ValueError(f"inputs: {error}") from None
 
 
 class _Closed(LinkLost):

@@ -39,6 +39,7 @@ from typing import Any, Final
 
 from contract.model import Value
 from firmware_bridges.base import LinkLost, Refused
+from firmware_bridges.options import Options
 
 _MULTIPLIER: Final = 6_364_136_223_846_793_005  # Knuth's MMIX generator
 _INCREMENT: Final = 1_442_695_040_888_963_407
@@ -89,6 +90,17 @@ class _Effect:
 
 
 @dataclass(frozen=True, slots=True)
+class _Told:
+    """The options, hashable; tables as JSON."""
+
+    busy: str
+    fault_every: int
+    fault_polls: int
+    simulate: str
+    effects: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Plan:
     """One model's behaviour, shared by all its devices."""
 
@@ -123,10 +135,16 @@ class SimulatedBridge:
         scheme, colon, seed = endpoint.partition(":")
         if scheme != "sim" or not colon:
             raise ValueError(f"{endpoint!r}: the endpoint of a simulated device is sim:SEED")
-        relevant = {
-            key: options[key] for key in ("busy", "fault_every", "fault_polls", "simulate", "effects") if key in options
-        }
-        self._plan = plan = _plan(json.dumps(relevant, sort_keys=True))
+        given = Options(options)
+        told = _Told(
+            busy=given.text("busy"),
+            fault_every=given.whole("fault_every", 0, 0, 1_000_000_000),
+            fault_polls=given.whole("fault_polls", 3, 0, 1_000_000),
+            simulate=json.dumps(given.table("simulate"), sort_keys=True),
+            effects=json.dumps(given.table("effects"), sort_keys=True),
+        )
+        given.done()
+        self._plan = plan = _plan(told)
         self._chance = int.from_bytes(hashlib.blake2b(seed.encode(), digest_size=8).digest(), "big")
         self._polls = 0
         self._fault_left = 0
@@ -225,10 +243,9 @@ class SimulatedBridge:
 
 
 @lru_cache(maxsize=64)
-def _plan(options: str) -> _Plan:
+def _plan(told: _Told) -> _Plan:
     """Raises ValueError, naming the metric."""
-    table = json.loads(options)
-    simulate: dict[str, dict[str, Any]] = table.get("simulate", {})
+    simulate: dict[str, dict[str, Any]] = json.loads(told.simulate)
     kinds: dict[str, list[Any]] = {key: [] for key in _KEYS}
     for name, how in simulate.items():
         kind = next((key for key in _KEYS if key in how), None)
@@ -238,10 +255,10 @@ def _plan(options: str) -> _Plan:
             kinds[kind].append(_MAKERS[kind](name, how, len(kinds[kind])))
         except (KeyError, TypeError, ZeroDivisionError, IndexError) as error:
             raise ValueError(f"simulate.{name}: {error!r}") from None
-    busy = table.get("busy", "")
+    busy = told.busy
     if busy and busy not in {wave.name for wave in kinds["period"]}:
         raise ValueError(f"busy: {busy!r} is no metric with a period")
-    effects = {name: _effect(name, how, simulate) for name, how in table.get("effects", {}).items()}
+    effects = {name: _effect(name, how, simulate) for name, how in json.loads(told.effects).items()}
     return _Plan(
         busy=busy,
         walks=tuple(kinds["range"]),
@@ -251,8 +268,8 @@ def _plan(options: str) -> _Plan:
         counts=tuple(kinds["count"]),
         progress=tuple(kinds["progress"]),
         effects=effects,
-        fault_every=int(table.get("fault_every", 0)),
-        fault_polls=int(table.get("fault_polls", 3)),
+        fault_every=told.fault_every,
+        fault_polls=told.fault_polls,
     )
 
 

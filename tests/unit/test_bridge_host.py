@@ -247,8 +247,8 @@ def test_unique_slug_numbers_what_is_taken() -> None:
 def test_bridges_load_nothing_heavy() -> None:
     script = (
         "import sys; from firmware_bridges import bridge_for\n"
-        "for name in ('host', 'network'):\n"
-        "    bridge = bridge_for(name, '', {'timeout_s': 0.2}); bridge.open(); bridge.poll(); bridge.close()\n"
+        "for name, options in (('host', {}), ('network', {'timeout_s': 0.2})):\n"
+        "    bridge = bridge_for(name, '', options); bridge.open(); bridge.poll(); bridge.close()\n"
         "print(*sorted({each.partition('.')[0] for each in sys.modules}))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)

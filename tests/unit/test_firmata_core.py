@@ -15,6 +15,7 @@ from firmware_bridges import firmata, firmata_wiring
 from firmware_bridges.base import Refused
 from firmware_bridges.firmata import FirmataBridge
 from firmware_bridges.firmata_core import MAX_SYSEX, FirmataCore, PinState, pin_state
+from firmware_bridges.options import Options
 from hil.farends.transcript import load
 
 TRANSCRIPTS = sorted((Path(__file__).parents[1] / "transcripts" / "firmata").glob("*.txt"))
@@ -135,7 +136,7 @@ OUTPUTS = {
     "fan": {"pin": "d6", "kind": "pwm"},
     "arm": {"pin": "d9", "kind": "servo", "least": 10, "most": 170},
 }
-WIRED = firmata_wiring.wiring({"inputs": INPUTS, "outputs": OUTPUTS})
+WIRED = firmata_wiring.wiring(Options({"inputs": INPUTS, "outputs": OUTPUTS}))
 
 
 def test_sensor_is_scaled_from_volt() -> None:
@@ -224,7 +225,7 @@ def test_action_that_nothing_is_wired_for_is_refused(action: str, args: dict[str
 )
 def test_wiring_that_cannot_be_right_names_its_entry(options: dict[str, Any], wrong: str) -> None:
     with pytest.raises(ValueError, match=wrong):
-        firmata_wiring.wiring(options)
+        firmata_wiring.wiring(Options(options))
 
 
 @pytest.mark.parametrize(
