@@ -6,10 +6,13 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent import VERSION
 from agent.frugal import save_memory
+
+if TYPE_CHECKING:
+    from device_profiles.profile import Words
 
 _STATE = Path("/var/lib/fabfleet")
 
@@ -43,10 +46,21 @@ def _parser() -> argparse.ArgumentParser:
     enrol.add_argument("url", help="address of the server")
     enrol.add_argument("token", help="one-time token that the server gave")
     enrol.add_argument("--name", help="name of this agent (default: the computer's)")
-    do = commands.add_parser("do", parents=[common], help="carry out an action at this machine")
-    do.add_argument("device")
-    do.add_argument("action")
-    do.add_argument("arguments", nargs="*", metavar="KEY=VALUE")
+    do = commands.add_parser(
+        "do",
+        parents=[common],
+        help="carry out an action at this machine, also without the network, inside its lease",
+        epilog="Exit code: 0 done; 1 not done (refused, expired, failed); 2 could not be asked; 3 nobody knows, look at"
+        " the machine.",
+    )
+    do.add_argument("device", help="its id, as `status` tells")
+    do.add_argument("action", help="such as stop")
+    do.add_argument(
+        "arguments",
+        nargs="*",
+        metavar="NAME=VALUE",
+        help="what the action takes; a job file is path=FILE, or digest=SHA256 for one that the server released",
+    )
     commands.add_parser("doctor", parents=[common], help="look whether all is well, and how to mend what is not")
     commands.add_parser("status", parents=[common], help="how the running agent is")
     return parser
@@ -74,17 +88,11 @@ def _enrol(given: argparse.Namespace, config_file: Path, state: Path) -> int:
 
 
 def _do(given: argparse.Namespace, _config_file: Path, state: Path) -> int:
-    from agent.control import ask
+    from agent.do import do
 
-    asked = {
-        "device": given.device,
-        "action": given.action,
-        "args": dict(_argument(text) for text in given.arguments),
-        "by": os.environ.get("USER", os.environ.get("USERNAME", "")),
-    }
-    answer = ask(state, "do", timeout_s=70.0, **asked)
-    _say(answer.get("error") or f"{answer['status']} {answer['detail']}".strip())
-    return 0 if answer.get("status") == "done" else 1
+    said = do(state, given.device, given.action, given.arguments)
+    _say(_spoken(said.words))
+    return said.code
 
 
 def _doctor(_given: argparse.Namespace, config_file: Path, state: Path) -> int:
@@ -125,17 +133,9 @@ def _status_lines(status: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _argument(text: str) -> tuple[str, bool | int | float | str]:
-    """`key=value`; the value is read as true, false, a number or else a text."""
-    key, _, value = text.partition("=")
-    if value in ("true", "false"):
-        return key, value == "true"
-    for kind in (int, float):
-        try:
-            return key, kind(value)
-        except ValueError:
-            continue
-    return key, value
+def _spoken(words: "Words") -> str:
+    language = os.environ.get("FABFLEET_LANGUAGE") or os.environ.get("LC_ALL") or os.environ.get("LANG", "")
+    return words.vi if language.startswith("vi") else words.en
 
 
 def _say(text: str) -> None:

@@ -1,25 +1,33 @@
-"""Commands: judged, journalled, handed to their device's thread, carried out once at most, and their outcome told."""
+"""Commands: judged, journalled, handed to their device's thread, carried out once at most, and their outcome told.
+
+A crash at any point leaves the truth: before `accepted` is in the journal nothing was done and the controller asks
+again; from then on until the end is in the journal it is unknown, and never begun again; after that it is told again.
+"""
 
 import logging
 import queue
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from agent.clock import Clock
-from agent.errors import CannotWrite
+from agent.errors import CannotWrite, NoFile
+from agent.job_files import JobFiles
 from agent.journal import Journal
 from agent.leases import LeaseKeeper
 from agent.recorder import Recorder
 from agent.roster import printable
 from agent.worker import Execute, Worker
-from contract.lease import Circumstances, refusal
+from contract.lease import STOP, Circumstances, refusal
 from contract.messages import Order
-from contract.model import Command, CommandStatus, Event, Outcome
-from device_profiles.profile import Action
+from contract.model import Command, CommandStatus, Event, Outcome, Value
+from device_profiles.profile import DIGEST, PATH, Action
 from firmware_bridges.base import BridgeError, Refused
 
 LOCAL = "local-"
 """How the ids of commands begin that are given at the machine. They are told as events, not as outcomes."""
+MAX_UNWRITTEN = 1_000
+"""Outcomes that are remembered although the journal did not take them."""
 _log = logging.getLogger(__name__)
 
 
@@ -27,7 +35,7 @@ class Commands:
     """`workers` may be filled after construction, before the first command. Safe to use from any thread.
 
     The detail of a refusal is a stable code: `no-such-device`, `no-such-action`, `bad-arguments`, `busy`,
-    `journal` or one of `contract.lease.refusal`.
+    `journal`, `stopped` (a stop came before it began) or one of `contract.lease.refusal`.
     """
 
     def __init__(
@@ -36,6 +44,7 @@ class Commands:
         *,
         journal: Journal,
         leases: LeaseKeeper,
+        files: JobFiles,
         recorder: Recorder,
         clock: Clock,
         online: Callable[[], bool],
@@ -43,12 +52,16 @@ class Commands:
         self._workers = workers
         self._journal = journal
         self._leases = leases
+        self._files = files
         self._recorder = recorder
         self._clock = clock
         self._online = online
         self._lock = threading.Lock()
         self._waiting: dict[str, queue.SimpleQueue[Outcome]] = {}
         self._accepted: dict[str, Command] = {}
+        """What has not begun. Who takes a command out of it, and nobody else, says what becomes of it."""
+        self._unwritten: dict[str, Outcome] = {}
+        self._closing = False
 
     def recover(self) -> None:
         """Call once before anything else: tell what a crash left untold, and as unknown what it cut short."""
@@ -79,30 +92,54 @@ class Commands:
 
     def carry_out(self, command: Command, execute: Execute | None) -> None:
         """Called by the device's worker, in its thread."""
-        if self._accepted.pop(command.id, None) is None:
-            return  # it expired while it waited
+        if command.id not in self._accepted:
+            return  # it ended while it waited
         why = self._objection(command)
         if why:
-            self._settle(command, *_refused(why))
+            self._call_off(command, *_refused(why))
         elif execute is None:
-            self._settle(command, CommandStatus.FAILED, "no contact")
+            self._call_off(command, CommandStatus.FAILED, "no contact")
         else:
-            self._execute(command, execute)
+            if not command.id.startswith(LOCAL):
+                self._recorder.tell(Outcome(command.id, CommandStatus.RUNNING, self._now_ms()))
+            args = self._with_file(command)
+            if args is not None and self._accepted.pop(command.id, None) is not None:
+                self._execute(command, args, execute)
 
     def expire(self) -> None:
-        """Call now and then: give up what waits for a device that hangs, once its time is over."""
+        """Call now and then: give up what waits for a device that hangs, or for its file, once its time is over."""
         now_ms = self._clock.true_ms()
         for command in tuple(self._accepted.values()):
-            if not command.expires_ms or now_ms < command.expires_ms:
-                continue
-            if self._accepted.pop(command.id, None) is not None:
-                self._settle(command, CommandStatus.EXPIRED, "expired")
+            if command.expires_ms and now_ms >= command.expires_ms:
+                self._call_off(command, CommandStatus.EXPIRED, "expired")
 
-    def _execute(self, command: Command, execute: Execute) -> None:
-        if not command.id.startswith(LOCAL):
-            self._recorder.tell(Outcome(command.id, CommandStatus.RUNNING, self._now_ms()))
+    def close(self) -> None:
+        """The agent ends: what has not begun never will, and no more is taken; the controller asks again."""
+        self._closing = True
+        for command in tuple(self._accepted.values()):
+            self._call_off(command, CommandStatus.FAILED, "the agent ended before it began")
+
+    def _with_file(self, command: Command) -> Mapping[str, Value] | None:
+        """The arguments with the path of the job file, if there is one to have; None if the command ended here."""
+        if not self._workers[command.device].profile.actions[command.action].file:
+            return command.args
         try:
-            execute(command.action, command.args)
+            path = self._files.fetch(str(command.args[DIGEST]), command.device, partial(self._over, command))
+        except NoFile as error:
+            self._call_off(command, CommandStatus.FAILED, f"the job file: {error}")
+            return None
+        why = self._objection(command)  # that took its time
+        if why:
+            self._call_off(command, *_refused(why))
+            return None
+        return {**command.args, PATH: str(path)}
+
+    def _over(self, command: Command) -> str:
+        return "" if command.id in self._accepted else "it is not wanted any more"
+
+    def _execute(self, command: Command, args: Mapping[str, Value], execute: Execute) -> None:
+        try:
+            execute(command.action, args)
         except Refused as error:
             self._settle(command, CommandStatus.REFUSED, str(error))
         except BridgeError as error:
@@ -115,9 +152,12 @@ class Commands:
 
     def _begin(self, command: Command) -> None:
         with self._lock:
+            if self._closing:
+                return
             known = self._journal.find(command.id)
-            if known:
-                self._tell(command, known.outcome)
+            outcome = self._unwritten.get(command.id) or (known.outcome if known else None)
+            if outcome:
+                self._tell(command, outcome)
                 return
             why = self._objection(command)
             if why:
@@ -128,14 +168,28 @@ class Commands:
                 self._journal.enter(accepted)
             except CannotWrite as error:
                 _log.warning("command %s refused: %s", command.id, error)
-                self._tell(command, Outcome(command.id, CommandStatus.REFUSED, self._now_ms(), "journal"))
+                refused = Outcome(command.id, CommandStatus.REFUSED, self._now_ms(), "journal")
+                self._remember(refused)
+                self._tell(command, refused)
                 return
             self._accepted[command.id] = command
             if not command.id.startswith(LOCAL):
                 self._recorder.tell(accepted)
+        if command.action == STOP:
+            self._call_off_before(command)
         if not self._workers[command.device].submit(command):
-            self._accepted.pop(command.id, None)
-            self._settle(command, CommandStatus.REFUSED, "busy")
+            self._call_off(command, CommandStatus.REFUSED, "busy")
+
+    def _call_off_before(self, stop: Command) -> None:
+        """Who stops a machine does not want it to begin what it was told before."""
+        for command in tuple(self._accepted.values()):
+            if command.device == stop.device and command.action != STOP:
+                self._call_off(command, CommandStatus.REFUSED, "stopped")
+
+    def _call_off(self, command: Command, status: CommandStatus, detail: str) -> None:
+        """End a command that has not begun, unless it did or ended at this moment."""
+        if self._accepted.pop(command.id, None) is not None:
+            self._settle(command, status, detail)
 
     def _objection(self, command: Command) -> str | None:
         worker = self._workers.get(command.device)
@@ -159,7 +213,14 @@ class Commands:
             self._journal.enter(outcome)
         except CannotWrite as error:
             _log.warning("outcome of %s not journalled: %s", command.id, error)
+            self._remember(outcome)
         self._tell(command, outcome)
+
+    def _remember(self, outcome: Outcome) -> None:
+        """What was told stays so while this process lives, also if the order comes again when the disk is mended."""
+        while len(self._unwritten) >= MAX_UNWRITTEN:
+            del self._unwritten[next(iter(self._unwritten))]
+        self._unwritten[outcome.command_id] = outcome
 
     def _tell(self, command: Command, outcome: Outcome) -> None:
         final = outcome.status.final
@@ -171,7 +232,8 @@ class Commands:
         elif final:
             detail = printable(f"{command.by}: {command.action}: {outcome.status} {outcome.detail}")
             self._recorder.tell(Event("local-command", outcome.at_ms, command.device, detail))
-        if final and self._journal.find(command.id) and self._recorder.flush() is not None:
+        entry = self._journal.find(command.id)
+        if final and entry and entry.outcome == outcome and self._recorder.keep():
             try:
                 self._journal.mark_told(command.id)
             except CannotWrite as error:

@@ -9,7 +9,9 @@ from typing import Any
 
 from agent.connection import Broker
 from agent.desired import read_desired, settings
+from agent.download import Source
 from agent.errors import WrongConfig
+from agent.job_files import Room
 from agent.outbox import Limits
 from contract.model import ContractError, Value, check_name, check_text
 from contract.topics import Address
@@ -43,6 +45,8 @@ class AgentConfig:
     devices: tuple[DeviceConfig, ...]
     flush_s: float
     limits: Limits
+    job_source: Source
+    job_room: Room
     state: Path
     source: Path
 
@@ -64,6 +68,10 @@ _KEYS: Mapping[str, tuple[type, Any]] = {
     "broker.port": (int, 1883),
     "broker.tls_ca": (str, ""),
     "broker.keepalive_s": (int, 10),
+    "controller.url": (str, ""),
+    "controller.tls_ca": (str, ""),
+    "files.budget_mb": (int, 500),
+    "files.largest_mb": (int, 100),
     "outbox.budget_mb": (int, 64),
     "outbox.kept_mb": (int, 32),
     "outbox.kept_h": (int, 48),
@@ -93,24 +101,38 @@ def load_config(
     return AgentConfig(
         address=address,
         room=values["room"],
-        broker=Broker(
-            host=values["broker.host"],
-            port=_within(path, "broker.port", values["broker.port"], 1, 65_535),
-            username=credentials.user,
-            password=credentials.password,
-            tls_ca=values["broker.tls_ca"],
-            keepalive_s=_within(path, "broker.keepalive_s", values["broker.keepalive_s"], 2, 600),
-        ),
+        broker=_broker(path, values, credentials),
         lease_key=credentials.lease_key,
         devices=devices,
         flush_s=_within(path, "flush_s", values["flush_s"], 0.05, 3600),
+        job_source=Source(
+            url=values["controller.url"],
+            address=address,
+            key=credentials.lease_key,
+            tls_ca=values["controller.tls_ca"] or values["broker.tls_ca"],
+        ),
+        job_room=Room(
+            budget=_megabytes(path, values, "files.budget_mb", 1),
+            largest=_megabytes(path, values, "files.largest_mb", 1),
+        ),
         limits=Limits(
-            budget_bytes=_within(path, "outbox.budget_mb", values["outbox.budget_mb"], 1, 100_000) * _MEGABYTE,
-            kept_bytes=_within(path, "outbox.kept_mb", values["outbox.kept_mb"], 0, 100_000) * _MEGABYTE,
+            budget_bytes=_megabytes(path, values, "outbox.budget_mb", 1),
+            kept_bytes=_megabytes(path, values, "outbox.kept_mb", 0),
             kept_ms=_within(path, "outbox.kept_h", values["outbox.kept_h"], 0, 10_000) * 3_600_000,
         ),
         state=state,
         source=path,
+    )
+
+
+def _broker(path: Path, values: Mapping[str, Any], credentials: Credentials) -> Broker:
+    return Broker(
+        host=values["broker.host"],
+        port=_within(path, "broker.port", values["broker.port"], 1, 65_535),
+        username=credentials.user,
+        password=credentials.password,
+        tls_ca=values["broker.tls_ca"],
+        keepalive_s=_within(path, "broker.keepalive_s", values["broker.keepalive_s"], 2, 600),
     )
 
 
@@ -146,6 +168,11 @@ def _within(path: Path, key: str, value: Any, least: float, most: float) -> Any:
     if not least <= value <= most:
         raise WrongConfig(f"{path}: {key} = {value}: must be between {least} and {most}")
     return value
+
+
+def _megabytes(path: Path, values: Mapping[str, Any], key: str, least: int) -> int:
+    """In bytes."""
+    return int(_within(path, key, values[key], least, 100_000)) * _MEGABYTE
 
 
 class _Reader:

@@ -14,19 +14,23 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from agent.errors import NotRunning
+from agent.errors import NoAnswer, NotRunning
 from agent.files import replace_file
 
 FILE = "control.json"
 _LONGEST = 16_384
 _REQUEST_S = 5.0
+_AT_ONCE = 8
 _log = logging.getLogger(__name__)
 
 Handler = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 class ControlServer:
-    """Answers requests one after the other. `handlers` has one a value of `ask`; each takes the request's fields."""
+    """Answers several at once: one that waits for a machine keeps nobody from asking how the agent is.
+
+    `handlers` has one a value of `ask`; each takes the request's fields, and may be called from several threads.
+    """
 
     def __init__(self, state: Path, handlers: Mapping[str, Handler]) -> None:
         self._path = state / FILE
@@ -34,6 +38,7 @@ class ControlServer:
         self._token = secrets.token_hex(32)
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._stopping = False
+        self._room = threading.BoundedSemaphore(_AT_ONCE)
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
 
     def start(self) -> None:
@@ -52,16 +57,27 @@ class ControlServer:
 
     def _run(self) -> None:
         while not self._stopping:
+            self._room.acquire()
             try:
                 connection, _ = self._socket.accept()
-                with connection:
-                    connection.settimeout(_REQUEST_S)
-                    self._answer(connection)
             except OSError as error:
+                self._room.release()
                 if not self._stopping:
                     _log.warning("control: %s", error)
-            except Exception:  # noqa: BLE001 - outermost loop: the next request is none the worse for it
-                _log.exception("control: fault")
+                continue
+            threading.Thread(target=self._serve, args=(connection,), name="control answer", daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            with connection:
+                connection.settimeout(_REQUEST_S)
+                self._answer(connection)
+        except OSError as error:
+            _log.info("control: %s", error)
+        except Exception:  # noqa: BLE001 - outermost of this thread: the next request is none the worse for it
+            _log.exception("control: fault")
+        finally:
+            self._room.release()
 
     def _answer(self, connection: socket.socket) -> None:
         answer: Mapping[str, Any] = {"error": "the request is not understood"}
@@ -73,16 +89,20 @@ class ControlServer:
 
 
 def ask(state: Path, what: str, timeout_s: float = 10.0, **given: Any) -> Mapping[str, Any]:
-    """Ask the agent that runs on this state folder. Raises NotRunning."""
+    """Ask the agent that runs on this state folder. Raises NotRunning, NoAnswer."""
     try:
         known = json.loads((state / FILE).read_bytes())
-        with socket.create_connection(("127.0.0.1", known["port"]), timeout=timeout_s) as connection:
-            request = {**given, "ask": what, "token": known["token"]}
-            connection.sendall(json.dumps(request).encode() + b"\n")
-            answer: Mapping[str, Any] = json.loads(_read_line(connection))
-            return answer
+        request = json.dumps({**given, "ask": what, "token": known["token"]}).encode() + b"\n"
+        connection = socket.create_connection(("127.0.0.1", known["port"]), timeout=timeout_s)
     except (OSError, ValueError, KeyError) as error:
         raise NotRunning(f"no agent runs on {state} ({error})") from None
+    with connection:
+        try:
+            connection.sendall(request)
+            answer: Mapping[str, Any] = json.loads(_read_line(connection))
+        except (OSError, ValueError) as error:
+            raise NoAnswer(f"the agent on {state} does not answer ({error})") from None
+    return answer
 
 
 def _read_line(connection: socket.socket) -> bytes:

@@ -18,8 +18,9 @@ _MOST_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """What the controller gave. `lease_key` is hexadecimal."""
+    """What the controller gave, and the `url` it was reached at. `lease_key` is hexadecimal."""
 
+    url: str
     address: Address
     broker_host: str
     broker_port: int
@@ -50,7 +51,7 @@ def enrol(url: str, token: str, name: str) -> Enrolled:
     )
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310 - as above
-            return _enrolled(json.loads(response.read(_MOST_BYTES)))
+            return _enrolled(url.rstrip("/"), json.loads(response.read(_MOST_BYTES)))
     except urllib.error.HTTPError as error:
         raise EnrolmentRefused(_reason(error.read(_MOST_BYTES), error.code)) from None
     except OSError as error:
@@ -59,8 +60,9 @@ def enrol(url: str, token: str, name: str) -> Enrolled:
         raise EnrolmentRefused(f"{url} answered what no controller of Fabfleet answers: {error}") from None
 
 
-def _enrolled(given: Any) -> Enrolled:
+def _enrolled(url: str, given: Any) -> Enrolled:
     return Enrolled(
+        url=url,
         address=Address(given["school"], given["agent"]),
         broker_host=str(given["broker_host"]),
         broker_port=int(given["broker_port"]),
@@ -97,6 +99,9 @@ def first_config(enrolled: Enrolled) -> str:
 school = {json.dumps(enrolled.address.school)}
 agent = {json.dumps(enrolled.address.agent)}
 # room = "b203"
+
+[controller]
+url = {json.dumps(enrolled.url)}
 
 [broker]
 host = {json.dumps(enrolled.broker_host)}

@@ -17,5 +17,13 @@ class NotRunning(AgentError):
     """No agent runs on this state folder: tell the user how to start one."""
 
 
+class NoAnswer(AgentError):
+    """The running agent was asked and says nothing: nobody knows what became of it."""
+
+
 class EnrolmentRefused(AgentError):
     """The controller did not take this agent in; the message says why."""
+
+
+class NoFile(AgentError):
+    """The job file cannot be had; the message says why. Nothing was done: tell whoever asked."""

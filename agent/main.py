@@ -12,27 +12,27 @@ from typing import Any
 
 from agent import VERSION
 from agent.clock import Clock
-from agent.commands import LOCAL, Commands
+from agent.commands import Commands
 from agent.config import AgentConfig, DeviceConfig
 from agent.control import ControlServer
 from agent.desired import DesiredKeeper
+from agent.job_files import FOLDER, JobFiles
 from agent.journal import Journal
 from agent.leases import LeaseKeeper
-from agent.outbox import Outbox, random_epoch
+from agent.local import answer
+from agent.outbox import Outbox
 from agent.recorder import Recorder
 from agent.roster import Roster, printable, profile_entry
 from agent.service import Notifier
 from agent.session import Listeners
 from agent.uplink import Uplink
 from agent.worker import Worker
-from contract.lease import STOP_EXPIRY_MS
 from contract.messages import BridgeState, DeviceEntry, LeaseBook
-from contract.model import Command, Event
+from contract.model import Event
 from firmware_bridges import bridge_for
 from firmware_bridges.base import Bridge, LinkLost
 
 BEAT_S = 5.0
-_LOCAL_WAIT_S = 60.0
 _JOIN_S = 1.0
 _log = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ class Agent:
             self._workers,
             journal=Journal(state / "commands.journal"),
             leases=self._leases,
+            files=JobFiles(state / FOLDER, config.job_source, config.job_room),
             recorder=self.recorder,
             clock=clock,
             online=lambda: self.uplink.online,
@@ -100,6 +101,7 @@ class Agent:
         """Write down what there is, say goodbye, let go. A device that hangs is not waited for."""
         self._notifier.ending()
         self._control.stop()
+        self._commands.close()
         for worker in self._workers.values():
             worker.stop()
         until_s = time.monotonic() + _JOIN_S
@@ -144,6 +146,7 @@ class Agent:
     def _answer_status(self, _given: Mapping[str, Any]) -> Mapping[str, Any]:
         return {
             "version": VERSION,
+            "process": os.getpid(),
             "address": str(self._config.address),
             "uplink": asdict(self.uplink.figures()),
             "outbox": asdict(self.outbox.figures()),
@@ -152,16 +155,8 @@ class Agent:
         }
 
     def _answer_do(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        command = Command(
-            id=f"{LOCAL}{random_epoch()}",
-            device=given["device"],
-            action=given["action"],
-            args=given["args"],
-            by=given["by"],
-            expires_ms=self._clock.true_ms() + STOP_EXPIRY_MS,
-        )
-        outcome = self._commands.run_local(command, _LOCAL_WAIT_S)
-        return asdict(outcome) if outcome else {"error": "no outcome yet; the device is busy"}
+        profiles = {device.id: device.profile for device in self._config.devices}
+        return answer(given, profiles, self._commands, self._clock.true_ms)
 
 
 def make_bridge(device: DeviceConfig) -> Bridge:

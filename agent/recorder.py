@@ -73,6 +73,7 @@ class Recorder:
         self._flush_s = flush_s
         self._appended = appended
         self._waiting = threading.Condition()
+        self._flushing = threading.Lock()
         self._pending: list[_Pending] = []
         self._readings = 0
         self._lost: Gap | None = None
@@ -113,6 +114,15 @@ class Recorder:
 
     def flush(self) -> int | None:
         """Append all that waits. The last number that is on disk by now, None if there was none or the disk is full."""
+        with self._flushing:
+            return self._flush()
+
+    def keep(self) -> bool:
+        """Flush. Whether all that was told before is on disk now, whoever brought it there."""
+        self.flush()
+        return not self._outbox.stalled
+
+    def _flush(self) -> int | None:
         with self._waiting:
             ready, self._pending = self._pending, []
             lost, self._lost = self._lost, None

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 from agent.clock import Clock
@@ -208,13 +209,13 @@ class Worker:
                 return
             if command is None:
                 return
-            self._execute(command)
+            self._carry_out(command, partial(self._execute, self._bridge) if self._bridge else None)
             until_ms = min(until_ms, self._clock.mono_ms() + 1)  # what it changed is seen at once
 
-    def _execute(self, command: Command) -> None:
+    def _execute(self, bridge: Bridge, action: str, args: Mapping[str, Value]) -> None:
         self._busy_since_ms = self._clock.mono_ms()
         try:
-            self._carry_out(command, self._bridge.execute if self._bridge else None)
+            bridge.execute(action, args)
         finally:
             self._busy_since_ms = 0
 

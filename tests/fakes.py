@@ -1,7 +1,11 @@
 """Stand-ins for the other side."""
 
+import contextlib
+import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -121,3 +125,60 @@ class FakeController:
 
     def _ack(self, address: Address, ack: Ack) -> None:
         self.publish(address, Channel.ACK, encode(ack))
+
+
+class JobServer:
+    """Stands for the controller where job files are: answers what it was told to, at the pace it was told to."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, tuple[int, bytes, dict[str, str]]] = {}
+        self.asked: list[str] = []
+        self.headers: list[dict[str, str]] = []
+        self.meanwhile: Callable[[], None] = lambda: None
+        """What happens elsewhere before a request is answered."""
+        self._byte_every_s = 0.0
+        self._ending = threading.Event()
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                fake.headers.append(dict(self.headers.items()))
+                fake.asked.append(self.path)
+                fake.meanwhile()
+                code, body, headers = fake.answers.get(self.path, (404, b"", {}))
+                self.send_response(code)
+                for name, value in ({"Content-Length": str(len(body))} | headers).items():
+                    if not (name == "Content-Length" and "Transfer-Encoding" in headers):
+                        self.send_header(name, value)
+                self.end_headers()
+                fake._send(self.wfile, body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def offer(self, content: bytes, at: str = "", byte_every_s: float = 0.0) -> str:
+        """Have a file; its digest. Slow: a byte at a time, or none for as long."""
+        digest = hashlib.sha256(content).hexdigest()
+        self.answers[f"{at}/api/v1/files/{digest}"] = (200, content, {})
+        self._byte_every_s = byte_every_s
+        return digest
+
+    def stop(self) -> None:
+        self._ending.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _send(self, out: BufferedIOBase, body: bytes) -> None:
+        if not self._byte_every_s:
+            out.write(body)
+            return
+        with contextlib.suppress(OSError):
+            for byte in body:
+                if self._ending.wait(self._byte_every_s):
+                    return
+                out.write(bytes([byte]))

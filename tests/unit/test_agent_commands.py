@@ -2,7 +2,6 @@
 
 import json
 import threading
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,103 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.clock import Clock
-from agent.commands import Commands
 from agent.errors import CannotWrite
 from agent.journal import Journal
 from agent.leases import NO_BOOK, Edition, LeaseKeeper
-from agent.outbox import Outbox
-from agent.recorder import Recorder
-from agent.roster import Roster
-from agent.worker import Worker
-from contract.lease import sign
 from contract.messages import LeaseBook, Order, Report, encode
-from contract.model import Command, CommandStatus, Lease, Outcome, Value
-from contract.topics import Address
+from contract.model import Command, CommandStatus, Outcome
 from contract.wire import decode
-from device_profiles.profile import Action, DeviceProfile, Words, load
 from firmware_bridges.base import LinkLost, Refused
-
-ADDRESS = Address("school", "agent")
-KEY = b"0123456789abcdef"
-NOW_MS = 1_795_000_000_000
-LABEL = Words("", "")
-
-
-def printer() -> DeviceProfile:
-    actions = {
-        "start": Action("start", LABEL, guarded=True, args={}),
-        "stop": Action("stop", LABEL, guarded=True, args={}),
-        "light": Action("light", LABEL, args={}),
-    }
-    return replace(load("demo/projector"), actions=actions)
-
-
-def book(number: int, *leases: Lease, generation: int = 1, key: bytes = KEY, agent: str = str(ADDRESS)) -> LeaseBook:
-    return sign(LeaseBook(agent, generation, number, NOW_MS, leases), key)
-
-
-def lease(hazard: int = 0, *, supervised: bool = False) -> Lease:
-    return Lease("printer", "12A1", NOW_MS - 1000, NOW_MS + 3_600_000, hazard=hazard, supervised=supervised)
-
-
-class Workshop:
-    """Commands over a true journal and outbox; the worker's thread is the test's."""
-
-    def __init__(self, folder: Path, *, crashed: bool = False) -> None:
-        self.now_ms = NOW_MS
-        self.trusted = True
-        self.online = True
-        self.told: list[str] = []
-        self.executed: list[str] = []
-        self.trouble: Exception | None = None
-        clock = Clock(lambda: self.now_ms, lambda: self.now_ms, "boot", lambda: self.trusted)
-        self.outbox = Outbox(folder / "outbox.db", lambda: self.now_ms)
-        recorder = Recorder(self.outbox, clock)
-        self.recorder = recorder
-        self.journal = Journal(folder / "journal")
-        self.leases = LeaseKeeper(folder / "leases.json", ADDRESS, KEY, lambda kind, _: self.told.append(kind))
-        workers: dict[str, Worker] = {}
-        self.commands = Commands(
-            workers,
-            journal=self.journal,
-            leases=self.leases,
-            recorder=recorder,
-            clock=clock,
-            online=lambda: self.online,
-        )
-        self.worker = Worker(
-            "printer",
-            printer(),
-            lambda: pytest.fail("not opened here"),
-            recorder=recorder,
-            roster=Roster(),
-            clock=clock,
-            carry_out=self.commands.carry_out,
-        )
-        workers["printer"] = self.worker
-
-    def execute(self, action: str, _args: Mapping[str, Value]) -> None:
-        self.executed.append(action)
-        if self.trouble:
-            raise self.trouble
-
-    def give(self, action: str, command_id: str = "c-1", **given: object) -> list[str]:
-        """Take an order and let the worker do what it was handed."""
-        self.commands.take(Order(Command(command_id, "printer", action, **given)))  # type: ignore[arg-type]
-        return self.work()
-
-    def work(self, execute: Callable[[str, Mapping[str, Value]], None] | None = None) -> list[str]:
-        while not self.worker._inbox.empty():
-            command = self.worker._inbox.get()
-            assert command
-            self.commands.carry_out(command, execute or self.execute)
-        return self.outcomes()
-
-    def outcomes(self) -> list[str]:
-        self.recorder.flush()
-        reports = [decode(Report, batch.payload) for batch in self.outbox.unacked()]
-        return [f"{each.status} {each.detail}".strip() for report in reports for each in report.outcomes]
+from tests.unit.workshop import ADDRESS, KEY, NOW_MS, Workshop, book, lease
 
 
 @pytest.fixture
@@ -231,13 +141,46 @@ def test_command_beyond_what_a_device_takes_is_refused(workshop: Workshop) -> No
     assert workshop.outcomes()[-1] == "refused busy"
 
 
-def test_command_is_not_begun_when_it_cannot_be_journalled(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_is_not_begun_when_it_cannot_be_journalled_nor_when_it_comes_again(workshop: Workshop) -> None:
     def full(_outcome: Outcome) -> None:
         raise CannotWrite("disk")
 
-    monkeypatch.setattr(workshop.journal, "enter", full)
-    assert workshop.give("light") == ["refused journal"]
+    with pytest.MonkeyPatch.context() as disk:
+        disk.setattr(workshop.journal, "enter", full)
+        assert workshop.give("light") == ["refused journal"]
+    assert workshop.give("light") == ["refused journal", "refused journal"]
     assert workshop.executed == []
+
+
+def test_outcome_that_the_journal_did_not_take_is_told_again_as_it_was(workshop: Workshop) -> None:
+    def work_on_a_full_disk(action: str, args: object) -> None:
+        disk.setattr(workshop.journal, "enter", full)
+
+    def full(_outcome: Outcome) -> None:
+        raise CannotWrite("disk")
+
+    with pytest.MonkeyPatch.context() as disk:
+        workshop.commands.take(Order(Command("c-1", "printer", "light")))
+        assert workshop.work(work_on_a_full_disk)[-1] == "done"
+    assert workshop.give("light")[-1] == "done"
+    assert workshop.executed == []
+
+
+def test_stop_calls_off_what_the_machine_has_not_begun(workshop: Workshop) -> None:
+    workshop.commands.take(Order(Command("c-1", "printer", "light")))
+    workshop.commands.take(Order(Command("c-2", "printer", "stop")))
+    workshop.commands.take(Order(Command("c-3", "printer", "stop")))
+    workshop.commands.take(Order(Command("c-4", "printer", "light")))
+    assert workshop.work()[:3] == ["accepted", "accepted", "refused stopped"]
+    assert workshop.executed == ["stop", "stop", "light"]
+
+
+def test_command_that_waits_when_the_agent_ends_never_begins_and_no_more_is_taken(workshop: Workshop) -> None:
+    workshop.commands.take(Order(Command("c-1", "printer", "light")))
+    workshop.commands.close()
+    workshop.commands.take(Order(Command("c-2", "printer", "light")))
+    assert workshop.work() == ["accepted", "failed the agent ended before it began"]
+    assert (workshop.executed, workshop.journal.find("c-2")) == ([], None)
 
 
 def test_local_command_is_answered_and_told_as_an_event(workshop: Workshop) -> None:

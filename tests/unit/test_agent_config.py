@@ -19,6 +19,11 @@ flush_s = 2
 [broker]
 host = "server"
 port = 1884
+tls_ca = "/etc/fabfleet/ca.crt"
+[controller]
+url = "https://server"
+[files]
+budget_mb = 200
 [outbox]
 budget_mb = 10
 [[devices]]
@@ -45,6 +50,8 @@ def test_config_reads_every_key(file: Path, tmp_path: Path) -> None:
     assert config.address == Address("chu-van-an", "b203")
     assert (config.broker.host, config.broker.port, config.flush_s) == ("server", 1884, 2)
     assert (config.limits.budget_bytes, config.limits.kept_ms) == (10 << 20, 48 * 3_600_000)
+    assert (config.job_source.url, config.job_source.tls_ca) == ("https://server", "/etc/fabfleet/ca.crt")
+    assert (config.job_room.budget, config.job_room.largest) == (200 << 20, 100 << 20)
     assert [(device.id, device.name, device.endpoint) for device in config.devices] == [
         ("computer", "Classroom PC", ""),
         ("projector", "Máy chiếu", "sim:1"),
@@ -90,6 +97,7 @@ def test_config_obeys_what_the_controller_may_set_and_nothing_else(file: Path, t
         ("flush_s = 2", "flush_s = 0", "flush_s = 0: must be between"),
         ("flush_s = 2", "flash_s = 2", "nobody knows the key flash_s"),
         ("budget_mb = 10", "budgetmb = 10", "nobody knows the key outbox.budgetmb"),
+        ("budget_mb = 200", "budget_mb = 0", "files.budget_mb = 0: must be between"),
         ("[broker]\n", "broker = 1\n[x]\n", "broker must be a table"),
         ('"demo/projector"', '"demo/nothing"', "device projector: demo/nothing: No such file or directory"),
         ('id = "projector"', 'id = "computer"', "two devices have the id 'computer'"),

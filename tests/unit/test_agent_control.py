@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import stat
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from agent.control import FILE, ControlServer, ask
-from agent.errors import NotRunning
+from agent.errors import NoAnswer, NotRunning
 from agent.service import Notifier
 
 
@@ -55,6 +56,37 @@ def test_control_answers_what_it_does_not_know(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("server")
 def test_control_file_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
     assert os.name != "posix" or stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
+
+
+def test_control_answers_others_while_one_waits(tmp_path: Path) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+    answers: list[Mapping[str, Any]] = []
+
+    def slow(_given: Mapping[str, Any]) -> Mapping[str, Any]:
+        asked.set()
+        return {"waited": go_on.wait(20.0)}
+
+    server = ControlServer(tmp_path, {"slow": slow, "echo": echo})
+    server.start()
+    waiting = threading.Thread(target=lambda: answers.append(ask(tmp_path, "slow", timeout_s=20.0)))
+    waiting.start()
+    assert asked.wait(20.0)
+    assert ask(tmp_path, "echo") == {"heard": {}}
+    go_on.set()
+    waiting.join(20.0)
+    assert answers == [{"waited": True}]
+    server.stop()
+
+
+def test_control_that_breaks_off_is_told_apart_from_none(tmp_path: Path) -> None:
+    def die(_given: Mapping[str, Any]) -> Mapping[str, Any]:
+        raise OSError("gone")
+
+    server = ControlServer(tmp_path, {"die": die})
+    server.start()
+    with pytest.raises(NoAnswer):
+        ask(tmp_path, "die")
+    server.stop()
 
 
 def test_control_without_an_agent_says_so(tmp_path: Path) -> None:

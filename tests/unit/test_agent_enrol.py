@@ -69,7 +69,8 @@ def test_enrol_writes_credentials_and_a_configuration_that_loads(door: Door, tmp
     config = load_config(state / "agent.toml", state, {})
     assert str(config.address) == "chu-van-an/b203"
     assert (config.broker.host, config.broker.port, config.broker.password) == ("server", 1884, "secret")
-    assert config.lease_key == b"\x00\xff"
+    assert config.lease_key == config.job_source.key == b"\x00\xff"
+    assert config.job_source.url == door.url
     assert [device.profile.bridge for device in config.devices] == ["host", "network"]
 
 

@@ -153,9 +153,12 @@ def test_agent_tells_how_it_is_and_carries_out_what_is_asked_at_the_machine(stat
         assert "agent    school/agent" in told
         assert re.search(r"server   offline: no way to 127.0.0.1:1|server   offline: not connected", told)
         done = command("do", "projector", "power-on", "--state", str(state))
-        assert (done.stdout.strip(), done.returncode) == ("done", 0)
+        assert (done.stdout.strip(), done.returncode) == ("Done.", 0)
         refused = command("do", "projector", "fly", "--state", str(state))
-        assert (refused.stdout.strip(), refused.returncode) == ("refused no-such-action", 1)
+        assert (refused.stdout.strip(), refused.returncode) == (
+            "Refused, nothing was done: this device has no such action. It has: mute, power-off, power-on",
+            1,
+        )
         examined = command("doctor", "--state", str(state))
         assert examined.returncode == 1
         assert re.search(r"fault +broker: 127.0.0.1:1: ", examined.stdout)

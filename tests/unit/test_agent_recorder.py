@@ -1,5 +1,6 @@
 """What workers tell becomes reports, whole and in order."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.clock import Clock
+from agent.draft import Draft
 from agent.outbox import Outbox
 from agent.recorder import MAX_PENDING, Recorder
 from contract.messages import MAX_PAYLOAD, Report
@@ -143,3 +145,37 @@ def test_recorder_loses_nothing_whatever_the_clock_does(
     ]
     bench.outbox.close()
     assert sorted(found, key=lambda each: int(each[3] or 0)) == expected
+
+
+def test_what_was_told_is_kept_only_when_it_is_on_disk_whoever_brings_it_there(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append, writing, go_on = bench.outbox.append, threading.Event(), threading.Event()
+    known: list[bool] = []
+
+    def slowly(draft: Draft) -> int | None:
+        writing.set()
+        assert go_on.wait(20.0)
+        return append(draft)
+
+    monkeypatch.setattr(bench.outbox, "append", slowly)
+    bench.recorder.tell(Outcome("c-1", CommandStatus.DONE, NOW_MS))
+    first = threading.Thread(target=bench.recorder.flush)
+    first.start()
+    assert writing.wait(20.0)
+    bench.recorder.offer("a", NOW_MS, {"x": 1.0})
+    second = threading.Thread(target=lambda: known.append(bench.recorder.keep()))
+    second.start()
+    second.join(0.2)
+    assert known == []
+    go_on.set()
+    first.join(20.0)
+    second.join(20.0)
+    assert known == [True]
+    assert [each.command_id for report in bench.reports() for each in report.outcomes] == ["c-1"]
+
+
+def test_what_was_told_is_not_kept_while_the_disk_takes_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(bench.outbox), "stalled", True)
+    bench.recorder.tell(Outcome("c-1", CommandStatus.DONE, NOW_MS))
+    assert not bench.recorder.keep()
