@@ -94,7 +94,9 @@ class Voice:
         self.number = 0
 
     def online(self, connection: int = 1, epoch: str = EPOCH, held: tuple[Held, ...] = ()) -> None:
-        told = Status(epoch, Presence.ONLINE, connection, "1.0", wall_ms(), held=held)
+        self.status(Status(epoch, Presence.ONLINE, connection, "1.0", wall_ms(), held=held))
+
+    def status(self, told: Status) -> None:
         self.client.say(self.address.topic(Channel.STATUS), encode(told), retain=True)
 
     def inventory(self, number: int = 1, devices: Sequence[str] = ("pc",), room: str = "") -> None:

@@ -120,6 +120,33 @@ def test_events_outcomes_and_gaps_are_kept_and_accounted_for(plant: Plant) -> No
     assert verify(plant.engine).ok
 
 
+def test_the_lease_book_that_an_agent_names_is_kept_until_it_names_another(plant: Plant) -> None:
+    here = Status(EPOCH, Presence.ONLINE, 1, "1.0", 0, lease_generation=2, lease_number=7)
+
+    def held() -> tuple[object, ...]:
+        (row,) = plant.rows(
+            "SELECT presence, held_generation, held_number FROM agent WHERE school_id = ? AND name = ?",
+            ME.school,
+            ME.agent,
+        )
+        return row
+
+    with plant.agent() as agent:
+        agent.status(here)
+        eventually(lambda: held() == ("online", 2, 7), "named")
+        plant.heard.changed.clear()
+        agent.status(replace(here, lease_number=8))
+        eventually(lambda: held() == ("online", 2, 8), "another")
+        eventually(lambda: plant.heard.changed, "the observers hear of it")
+        agent.status(replace(here, presence=Presence.OFFLINE, lease_generation=0, lease_number=0))
+        eventually(lambda: held() == ("offline", 2, 8), "gone with its book")
+        agent.status(replace(here, connection=2, lease_generation=0, lease_number=0))
+        eventually(lambda: held() == ("online", 0, 0), "back without a disk")
+        agent.status(replace(here, connection=1, lease_number=9))
+        settle()
+        assert held() == ("online", 0, 0), "what an older connection said comes too late"
+
+
 def test_a_report_ahead_of_its_inventory_waits_for_it(plant: Plant) -> None:
     with plant.agent() as agent:
         payload = agent.report({"pc": {"cpu": [(0, 1.0)]}})
