@@ -261,7 +261,7 @@ class Printer:
         return _Hold(lambda: not self._motion.crowded, self._motion.room_s) if self._motion.crowded else ""
 
     def _dwell(self, command: Command) -> _Answer:
-        self._motion.wait(command.words.get("P", 0.0) / 1000 or command.words.get("S", 0.0))
+        self._motion.wait(max(command.words.get("P", 0.0) / 1000 or command.words.get("S", 0.0), 0.0))
         return self._stood()
 
     def _home(self, command: Command) -> _Answer:
@@ -305,7 +305,7 @@ class Printer:
         return ""
 
     def _report_often(self, command: Command) -> _Answer:
-        self._report_s = min(command.words.get("S", 0.0), 60.0)
+        self._report_s = min(max(command.words.get("S", 0.0), 0.0), 60.0)
         self._report_at = self._now + self._report_s
         return ""
 
