@@ -163,9 +163,11 @@ def _demo_fault(options: argparse.Namespace, config: ControllerConfig) -> int:
 
 def _verify(_options: argparse.Namespace, config: ControllerConfig) -> int:
     from controller.database import make_engine
-    from controller.ingest.verify import main as verify
+    from controller.ingest.verify import main as verify_ingest
+    from controller.scheduling.verify import main as verify_leases
 
-    return verify(make_engine(config.database))
+    engine = make_engine(config.database)
+    return max(verify_ingest(engine), verify_leases(engine))
 
 
 # the database

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import update
+from sqlalchemy import Table, update
+from sqlalchemy import select as columns
 from sqlmodel import Session, and_, col, not_, or_, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -15,6 +16,8 @@ from controller.ingest.tables import Installation
 from controller.scheduling.tables import LeaseGrant
 from controller.scheduling.turns import Turn
 
+_AGENT: Table = Agent.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
+_INSTALLATION: Table = Installation.__table__  # type: ignore[attr-defined]
 _ANEW = {"populate_existing": True}
 """The caller's session may have read the same rows before they were locked."""
 
@@ -142,27 +145,18 @@ def acknowledged(db: Session, booking: str, now_ms: int) -> bool:
 
 def behind(db: Session) -> Sequence[Behind]:
     """All agents that are to be sent their book. One that never had a lease has an empty book, and need not know it."""
-    never_had_one = and_(Agent.book_number == 0, Agent.held_generation == 0, Agent.held_number == 0)
-    holds_it = and_(Agent.held_generation == Installation.generation, Agent.held_number == Agent.book_number)
+    its, ours = _AGENT.c, _INSTALLATION.c
+    never_had_one = and_(its.book_number == 0, its.held_generation == 0, its.held_number == 0)
+    holds_it = and_(its.held_generation == ours.generation, its.held_number == its.book_number)
+    book = (ours.generation, its.book_number, its.held_generation, its.held_number)
     asked = (
-        select(Agent, Installation.generation)
-        .join(Installation, col(Installation.id) == 1)
-        .where(Agent.presence == Presence.ONLINE, col(Agent.revoked).is_(False), Agent.lease_key != "")
+        columns(its.id, its.school_id, its.name, its.lease_key, *book)
+        .join(_INSTALLATION, ours.id == 1)
+        .where(its.presence == Presence.ONLINE, its.revoked.is_(False), its.lease_key != "")
         .where(not_(never_had_one), not_(holds_it))
-        .order_by(col(Agent.id))
+        .order_by(its.id)
     )
-    return [
-        Behind(
-            agent_id=agent.id or 0,
-            address=Address(agent.school_id, agent.name),
-            lease_key=agent.lease_key,
-            generation=generation,
-            number=agent.book_number,
-            held_generation=agent.held_generation,
-            held_number=agent.held_number,
-        )
-        for agent, generation in db.exec(asked)
-    ]
+    return [Behind(agent_id, Address(school, name), *rest) for agent_id, school, name, *rest in db.execute(asked)]
 
 
 def leases(db: Session, agent_ids: Collection[int], now_ms: int) -> Mapping[int, Sequence[Lease]]:
@@ -183,16 +177,15 @@ def leases(db: Session, agent_ids: Collection[int], now_ms: int) -> Mapping[int,
 
 
 def overtake(db: Session, agent_id: int, held_number: int, now_ms: int) -> int:
-    """Make the agent's newest book, and all that still stands in it or was taken out of it, later than a number."""
-    number: int = db.execute(
-        update(Agent)
-        .where(col(Agent.id) == agent_id)
-        .values(book_number=held_number + 1)
-        .returning(col(Agent.book_number))
-    ).scalar_one()
+    """Give the agent a book later than the one it holds, with all that still stands or was taken back; its number."""
+    number = held_number + 1
+    db.execute(
+        update(Agent).where(col(Agent.id) == agent_id, col(Agent.book_number) < number).values(book_number=number)
+    )
     db.execute(
         update(LeaseGrant)
         .where(col(LeaseGrant.agent_id) == agent_id, col(LeaseGrant.until_ms) > now_ms)
+        .where(col(LeaseGrant.book_number) < number)
         .values(book_number=number)
     )
     return number
