@@ -8,16 +8,16 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from controller.cli import main
+from controller.config import ControllerConfig
 from controller.database import make_engine, migrate
 from controller.fleet.tables import Agent, Device, School
 from controller.scheduling.tables import LeaseGrant
 from controller.scheduling.verify import SHOWN, lines, verify
-from tests.integration.running import settings
 
 
 @pytest.fixture(name="engine")
 def _engine(tmp_path: Path) -> Iterator[Engine]:
-    config = settings(tmp_path)
+    config = ControllerConfig(state=tmp_path)
     config.folder.mkdir(parents=True)
     engine = make_engine(config.database)
     migrate(engine)
