@@ -92,7 +92,7 @@ class Booking(SQLModel, table=True):
 
 
 class Assignment(SQLModel, table=True):
-    """Which resource a booking has, `count` of it if it is a pool; from set-up to clean-up. For searching.
+    """Which resource a booking has, `quantity` of it if it is a pool, 0 if a unit; from set-up to clean-up.
 
     Rows of bookings that ended before their time are shortened or removed, as their claims are.
     """
@@ -102,7 +102,7 @@ class Assignment(SQLModel, table=True):
 
     booking_id: str = Field(foreign_key="booking.id", primary_key=True, max_length=32)
     resource_id: int = Field(foreign_key="resource.id", primary_key=True)
-    count: int = 1
+    quantity: int = 0
     from_ms: int = Field(sa_type=BigInteger)
     until_ms: int = Field(sa_type=BigInteger)
 

@@ -84,7 +84,7 @@ def _claims() -> None:
         "assignment",
         sa.Column("booking_id", sa.String(length=32), nullable=False),
         sa.Column("resource_id", sa.Integer(), nullable=False),
-        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("quantity", sa.Integer(), nullable=False),
         sa.Column("from_ms", sa.BigInteger(), nullable=False),
         sa.Column("until_ms", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["booking_id"], ["booking.id"]),

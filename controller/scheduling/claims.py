@@ -1,0 +1,124 @@
+"""Claims and loads: the rows by which the database itself refuses a double booking. The caller commits.
+
+Everything here is done in the order of the keys and after `lock`, so that two transactions that want the same things
+wait for each other and never deadlock.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from controller.scheduling.choice import Taken, Use, masks
+from controller.scheduling.tables import Claim, Load, Resource
+
+_CLAIM: Table = Claim.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
+_LOAD: Table = Load.__table__  # type: ignore[attr-defined]
+_RESOURCE: Table = Resource.__table__  # type: ignore[attr-defined]
+
+_ADD = text(
+    "INSERT INTO load (resource_id, tick, used, capacity) VALUES (:resource, :tick, :count, :capacity)"
+    " ON CONFLICT (resource_id, tick) DO UPDATE SET used = load.used + excluded.used, capacity = excluded.capacity"
+)
+_TAKE_OFF = (
+    update(_LOAD)
+    .where(_LOAD.c.resource_id == bindparam("resource"), _LOAD.c.tick == bindparam("at"))
+    .values(used=_LOAD.c.used - bindparam("less"))
+)
+
+
+class Occupied(Exception):
+    """Somebody has it already: roll back, look again, choose something else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """One resource over some ticks. `count` is 0 for a unit, which is had whole, else how much of a pool or circuit."""
+
+    resource_id: int
+    ticks: range
+    count: int = 0
+
+
+def begin(connection: Connection) -> None:
+    """Begin a transaction that will write. On SQLite it has the database to itself from here on."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def lock(connection: Connection, resource_ids: Collection[int]) -> None:
+    """Until the transaction ends nobody else changes what these resources are booked for."""
+    wanted = select(_RESOURCE.c.id).where(_RESOURCE.c.id.in_(resource_ids)).order_by(_RESOURCE.c.id)
+    connection.execute(wanted.with_for_update()).all()  # SQLite has no such lock and needs none
+
+
+def taken(connection: Connection, units: Collection[int], counted: Mapping[int, int], window: range) -> Taken:
+    """What is held of `units`, and of pools and circuits with their capacity, within `window` of ticks."""
+    claimed = connection.execute(
+        select(_CLAIM.c.resource_id, _CLAIM.c.tick).where(
+            _CLAIM.c.resource_id.in_(units), _CLAIM.c.tick >= window.start, _CLAIM.c.tick < window.stop
+        )
+    )
+    used = connection.execute(
+        select(_LOAD.c.resource_id, _LOAD.c.tick, _LOAD.c.used).where(
+            _LOAD.c.resource_id.in_(counted),
+            _LOAD.c.tick >= window.start,
+            _LOAD.c.tick < window.stop,
+            _LOAD.c.used > 0,
+        )
+    )
+    uses: dict[int, list[Use]] = {}
+    for resource_id, tick, count in used:
+        uses.setdefault(resource_id, []).append(Use(range(tick, tick + 1), count))
+    held = ((resource_id, range(tick, tick + 1)) for resource_id, tick in claimed)
+    return Taken(window.start, masks(held, window.start), counted, uses)
+
+
+def hold(connection: Connection, booking_id: str, holds: Iterable[Hold], capacity: Mapping[int, int]) -> None:
+    """Take them all. Raises Occupied, and then the transaction can only be rolled back."""
+    ordered = sorted(holds, key=lambda each: each.resource_id)
+    claims = [
+        {"resource_id": each.resource_id, "tick": tick, "booking_id": booking_id}
+        for each in ordered
+        if not each.count
+        for tick in each.ticks
+    ]
+    loads = [
+        {"resource": each.resource_id, "tick": tick, "count": each.count, "capacity": capacity[each.resource_id]}
+        for each in ordered
+        if each.count
+        for tick in each.ticks
+    ]
+    try:
+        if claims:
+            connection.execute(insert(_CLAIM), claims)
+        if loads:
+            connection.execute(_ADD, loads)
+    except IntegrityError as error:
+        raise Occupied(str(error.orig)) from None
+
+
+def let_go(connection: Connection, booking_id: str, holds: Sequence[Hold]) -> None:
+    """Give them back. What of them the booking does not have stays as it is."""
+    for each in sorted(holds, key=lambda each: each.resource_id):
+        if each.count:
+            less = [{"resource": each.resource_id, "at": tick, "less": each.count} for tick in each.ticks]
+            connection.execute(_TAKE_OFF, less)
+            connection.execute(
+                delete(_LOAD).where(
+                    _LOAD.c.resource_id == each.resource_id,
+                    _LOAD.c.tick >= each.ticks.start,
+                    _LOAD.c.tick < each.ticks.stop,
+                    _LOAD.c.used == 0,
+                )
+            )
+        else:
+            connection.execute(
+                delete(_CLAIM).where(
+                    _CLAIM.c.resource_id == each.resource_id,
+                    _CLAIM.c.tick >= each.ticks.start,
+                    _CLAIM.c.tick < each.ticks.stop,
+                    _CLAIM.c.booking_id == booking_id,
+                )
+            )
