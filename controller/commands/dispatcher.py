@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import Engine
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+from contract.lease import STOP
 from contract.messages import Order, encode
 from contract.model import Command, CommandStatus
 from contract.topics import Address, Channel
@@ -22,6 +23,8 @@ from controller.scheduling.leases import LeaseDesk
 
 CALM_MS: Final = 5_000
 """How long it sleeps at the most: lease books come due by themselves, and a broker may be back unheard."""
+MOST_AT_ONCE: Final = 1_000
+"""Commands that one transaction changes at the most, so that nobody waits long for the database."""
 _SPACING_S: Final = 0.05
 """Between two turns: a hundred agents that come at once are one turn's work."""
 _FIRST_PAUSE_S: Final = 0.5
@@ -42,9 +45,8 @@ class _Turn:
     now_ms: int
     generation: int = 0
     stations: Mapping[int, Station] = field(default_factory=dict)
-    slugs: Mapping[int, str] = field(default_factory=dict)
     to_send: list[Waiting] = field(default_factory=list)
-    to_end: list[tuple[Waiting, Move]] = field(default_factory=list)
+    to_end: Mapping[Move, list[Waiting]] = field(default_factory=lambda: {move: [] for move in _ENDS})
     next_ms: int = 0
 
 
@@ -110,12 +112,15 @@ class Dispatcher:
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     def _turn(self) -> int:
-        """Do all that is due; for how many milliseconds there is nothing to do if nobody wakes it."""
+        """Do what is due; for how many milliseconds there is nothing to do if nobody wakes it."""
         connected = self._say_books()
         turn = self._look()
-        self._end(turn)
-        if not connected or not self._send(turn):
+        for move, commands in turn.to_end.items():
+            self._end(turn, move, commands[:MOST_AT_ONCE])
+        if not connected or not self._send(turn, turn.to_send[:MOST_AT_ONCE]):
             return CALM_MS
+        if max(len(turn.to_send), *map(len, turn.to_end.values())) > MOST_AT_ONCE:
+            return 0
         return max(0, min(CALM_MS, turn.next_ms - self._now_ms()))
 
     def _say_books(self) -> bool:
@@ -131,54 +136,50 @@ class Dispatcher:
                 return turn
             turn.generation = generation(connection)
             turn.stations = reach.stations(connection, {command.agent_id for command in commands})
-            turn.slugs = reach.slugs(connection, {command.device_id for command in commands})
         for command in commands:
             found = due(command, turn.stations[command.agent_id], turn.generation, now_ms)
             if found.move in _ENDS:
-                turn.to_end.append((command, found.move))
+                turn.to_end[found.move].append(command)
             elif found.move is Move.WAIT:
                 turn.next_ms = min(turn.next_ms, found.until_ms)
             else:
                 turn.to_send.append(command)
+        turn.to_send.sort(key=lambda command: command.action != STOP)  # what was asked of a machine before is cut short
         return turn
 
-    def _end(self, turn: _Turn) -> None:
-        if not turn.to_end:
+    def _end(self, turn: _Turn, move: Move, commands: Sequence[Waiting]) -> None:
+        if not commands:
             return
         with self._engine.begin() as connection:
-            ended = [
-                command
-                for command, move in turn.to_end
-                if store.conclude(connection, command, *_ENDS[move], turn.now_ms)
-            ]
-        for command in ended:
-            self._touched(command.device_id)
+            ended = store.conclude(connection, commands, *_ENDS[move], turn.now_ms)
+        for device_id in {command.device_id for command in commands if command.id in ended}:
+            self._touched(device_id)
 
-    def _send(self, turn: _Turn) -> bool:
+    def _send(self, turn: _Turn, wanted: Sequence[Waiting]) -> bool:
         """Mark what is to be sent, durably, then send it: a crash in between costs a repetition and no more.
 
         False if the broker is not there; what could not be sent is marked as it was before.
         """
-        if not turn.to_send:
+        if not wanted:
             return True
         with self._engine.begin() as connection:
-            marked = store.mark_sent(connection, [command.id for command in turn.to_send], turn.now_ms)
-        commands = [command for command in turn.to_send if command.id in marked]
+            marked = store.mark_sent(connection, [command.id for command in wanted], turn.now_ms)
+            slugs = reach.slugs(connection, {command.device_id for command in wanted})
+        commands = [command for command in wanted if command.id in marked]
         unsent = list(commands)
-        while unsent and self._publish(unsent[0], turn):
+        while unsent and self._publish(unsent[0], slugs[unsent[0].device_id], turn):
             del unsent[0]
         if unsent:
             with self._engine.begin() as connection:
                 store.mark_unsent(connection, unsent)
-        for command in commands:
-            if command.status is CommandStatus.QUEUED:
-                self._touched(command.device_id)
+        for device_id in {command.device_id for command in commands if command.status is CommandStatus.QUEUED}:
+            self._touched(device_id)
         return not unsent
 
-    def _publish(self, command: Waiting, turn: _Turn) -> bool:
+    def _publish(self, command: Waiting, slug: str, turn: _Turn) -> bool:
         order = Command(
             id=command.id,
-            device=turn.slugs[command.device_id],
+            device=slug,
             action=command.action,
             args=command.args,
             by=command.by_id,

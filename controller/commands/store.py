@@ -100,7 +100,7 @@ def open_counts(connection: Connection) -> Mapping[CommandStatus, int]:
 def add(connection: Connection, command: StoredCommand) -> None:
     """Queue it. Raises sqlalchemy.exc.IntegrityError if its key is taken."""
     connection.execute(insert(_COMMAND).values(command.model_dump()))
-    _put_step(connection, _own_step(command.id, CommandStatus.QUEUED, command.asked_ms))
+    _put_steps(connection, [_own_step(command.id, CommandStatus.QUEUED, command.asked_ms)])
 
 
 def cut_short(connection: Connection, device_id: int, now_ms: int) -> None:
@@ -129,8 +129,7 @@ def mark_sent(connection: Connection, command_ids: Collection[str], now_ms: int)
         connection.execute(
             update(_COMMAND).where(_COMMAND.c.id.in_(first)).values(status=CommandStatus.SENT, status_ms=now_ms)
         )
-        for command_id in first:
-            _put_step(connection, _own_step(command_id, CommandStatus.SENT, now_ms))
+        _put_steps(connection, [_own_step(command_id, CommandStatus.SENT, now_ms) for command_id in first])
     return {row.id for row in rows}
 
 
@@ -148,20 +147,24 @@ def mark_unsent(connection: Connection, commands: Iterable[Waiting]) -> None:
             )
 
 
-def conclude(connection: Connection, command: Waiting, end: CommandStatus, detail: str, now_ms: int) -> bool:
-    """End a command of which nothing is heard; False if something was heard meanwhile."""
-    after = Standing(command.status).concludes(end)
-    if after.concluded is None:
-        return False
-    ended = connection.execute(
-        update(_COMMAND)
-        .where(_COMMAND.c.id == command.id, _COMMAND.c.status == command.status)
-        .values(status=after.status, status_ms=now_ms, detail=detail, told=after.told)
-    )
-    if not ended.rowcount:
-        return False
-    _put_step(connection, _own_step(command.id, end, now_ms, detail))
-    return True
+def conclude(
+    connection: Connection, commands: Collection[Waiting], end: CommandStatus, detail: str, now_ms: int
+) -> set[str]:
+    """End commands of which nothing is heard; the ids of those of which nothing was heard meanwhile."""
+    ended: set[str] = set()
+    for before in {command.status for command in commands}:
+        after = Standing(before).concludes(end)
+        ids = [command.id for command in commands if command.status is before]
+        if after.concluded is not None:
+            rows = connection.execute(
+                update(_COMMAND)
+                .where(_COMMAND.c.id.in_(ids), _COMMAND.c.status == before)
+                .values(status=after.status, status_ms=now_ms, detail=detail, told=after.told)
+                .returning(_COMMAND.c.id)
+            )
+            ended.update(rows.scalars())
+    _put_steps(connection, [_own_step(command_id, end, now_ms, detail) for command_id in ended])
+    return ended
 
 
 # what agents say
@@ -206,15 +209,17 @@ class _Account:
         return moved
 
     def write(self, connection: Connection, received_ms: int) -> None:
-        for status, outcome in self._new.items():
-            step = CommandStep(
+        new = [
+            CommandStep(
                 command_id=self._id,
                 status=status,
                 at_ms=outcome.at_ms,
                 received_ms=received_ms,
                 detail=outcome.detail,
             )
-            _put_step(connection, step)
+            for status, outcome in self._new.items()
+        ]
+        _put_steps(connection, new)
         if self._last is not None:
             connection.execute(
                 update(_COMMAND)
@@ -245,15 +250,13 @@ def _own_step(command_id: str, status: CommandStatus, now_ms: int, detail: str =
     return CommandStep(command_id=command_id, status=status, at_ms=now_ms, received_ms=now_ms, detail=detail)
 
 
-def _put_step(connection: Connection, step: CommandStep) -> None:
-    """Note a state; of one that it came to before, the latest counts: a conclusion of ours, then its agent's word."""
-    known = connection.execute(
-        update(_STEP)
-        .where(_STEP.c.command_id == step.command_id, _STEP.c.status == step.status)
-        .values(at_ms=step.at_ms, received_ms=step.received_ms, detail=step.detail)
-    )
-    if not known.rowcount:
-        connection.execute(insert(_STEP).values(step.model_dump()))
+def _put_steps(connection: Connection, steps: Sequence[CommandStep]) -> None:
+    """Note states; of one that a command came to before, the latest counts: our conclusion, then its agent's word."""
+    for status in {step.status for step in steps}:
+        ids = [step.command_id for step in steps if step.status == status]
+        connection.execute(delete(_STEP).where(_STEP.c.command_id.in_(ids), _STEP.c.status == status))
+    if steps:
+        connection.execute(insert(_STEP), [step.model_dump() for step in steps])
 
 
 def _one(connection: Connection, asked: Select[Any]) -> StoredCommand | None:
