@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from contract.messages import (
 from contract.model import Kind, Value
 from contract.topics import Address, Channel
 from contract.wire import decode
-from controller.config import BrokerConfig, ControllerConfig
+from controller.config import BrokerConfig, ControllerConfig, JobsConfig
 from controller.database import make_engine, migrate
 from controller.fleet.enrolment import Credentials, Place, enrol
 from controller.identity.admin import Admin, NewUser
@@ -93,9 +93,10 @@ class Running:
 
 
 @contextmanager
-def running(state: Path) -> Iterator[Running]:
+def running(state: Path, jobs: JobsConfig | None = None) -> Iterator[Running]:
     """Serve on a free port until the block ends. Streams are ended as a signal would end them."""
-    app = create_app(settings(state))
+    config = settings(state)
+    app = create_app(config if jobs is None else replace(config, jobs=jobs))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=2))
     thread = threading.Thread(target=server.run, name="controller")
     thread.start()
