@@ -334,10 +334,10 @@ class _Talk:
                     self._answer(waiter, self._rejection(event.text) if isinstance(event, Rejected) else None)
             elif isinstance(event, Fault):
                 self._why = event.text
-                self.lost_job = self.lost_job or (self.job_file is not None and event.kind != "halted")
                 for waiter in [each for each in self._waiters if each.done]:
                     self._answer(waiter, self._rejection(event.text))
             elif isinstance(event, Changed) and event.before in JOB_STATES and event.state not in JOB_STATES:
+                self.lost_job = self.lost_job or event.state in (State.LOST, State.CONNECTING)
                 self._let_file_go()
 
     def _rejection(self, text: str) -> BridgeError:
