@@ -96,7 +96,7 @@ class Demo:
             made = seed(engine, now_ms, self._state / "demo" / "secrets.json", self._plan)
         finally:
             engine.dispose()
-        agent_files(self._state / "agent", made, self._port, self._lab)
+        agent_files(self._state / "agent", made, self.url, self._lab)
         self._lab.prepare()
         return made
 
@@ -113,7 +113,6 @@ class Demo:
             "FABFLEET_DEMO": "true",
             "FABFLEET_BROKER_HOST": _BROKER_HOST,
             "FABFLEET_BROKER_PORT": str(self._broker_port),
-            "FABFLEET_CONTROLLER_URL": self.url,
             "PYTHONUNBUFFERED": "1",
         }
         self._say("2/3 Controller and broker / Máy chủ và broker")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sqlalchemy import Engine
 from sqlmodel import Session, col, select
@@ -75,8 +76,12 @@ def _people(db: Session, passwords: Mapping[str, str], now_ms: int) -> None:
             )
 
 
-def agent_files(folder: Path, made: Secrets, controller_port: int, lab: Lab) -> None:
-    """Configuration and credentials of this machine's agent, as enrolment would have written them."""
+def agent_files(folder: Path, made: Secrets, url: str, lab: Lab) -> None:
+    """Configuration and credentials of this machine's agent, as enrolment would have written them.
+
+    `url` is the controller's, with its port.
+    """
+    controller = urlsplit(url)
     school, room = THIS_MACHINE_SCHOOL, THIS_MACHINE_ROOM
     machines = (
         (PRINTER, "creality/ender-3", lab.printer_port),
@@ -100,6 +105,9 @@ school = "{school.slug}"
 agent = "{THIS_MACHINE_AGENT}"
 room = "{room.slug}"
 
+[controller]
+url = "{url}"
+
 [[devices]]
 id = "this-machine"
 name = "{THIS_MACHINE_NAME}"
@@ -111,8 +119,8 @@ name = "{THIS_MACHINE_NAME}: mạng"
 profile = "network/uplink"
 
 [devices.options]
-controller_host = "127.0.0.1"
-controller_port = {controller_port}
+controller_host = "{controller.hostname}"
+controller_port = {controller.port}
 {devices}""",
     )
     credentials = {"password": made.agent_password, "lease_key": made.agent_lease_key}

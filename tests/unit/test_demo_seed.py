@@ -21,6 +21,7 @@ from controller.identity.password import Passwords
 from controller.identity.policy import Role
 
 NOW_MS = 1_795_000_000_000
+URL = "http://127.0.0.1:8765"
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def test_seed_leaves_a_fleet_that_is_not_its_own_alone(engine: Engine, tmp_path:
 
 def test_secrets_are_readable_by_their_owner_alone(engine: Engine, tmp_path: Path) -> None:
     made = seed(engine, NOW_MS, tmp_path / "demo" / "secrets", tmp_path / "demo" / "plan")
-    agent_files(tmp_path / "agent", made, 8765, Lab(tmp_path, 4001, 4002))
+    agent_files(tmp_path / "agent", made, URL, Lab(tmp_path, 4001, 4002))
     files = [tmp_path / "demo" / "secrets", tmp_path / "demo" / "plan", *(tmp_path / "agent").iterdir()]
     assert {file.name: oct(file.stat().st_mode & 0o777) for file in files} == dict.fromkeys(
         (file.name for file in files), "0o600"
@@ -92,10 +93,11 @@ def test_secrets_are_readable_by_their_owner_alone(engine: Engine, tmp_path: Pat
 
 def test_agent_of_this_machine_gets_a_configuration_that_it_takes(engine: Engine, tmp_path: Path) -> None:
     made = seed(engine, NOW_MS, tmp_path / "secrets", tmp_path / "plan")
-    agent_files(tmp_path / "agent", made, 8765, Lab(tmp_path, 4001, 4002))
+    agent_files(tmp_path / "agent", made, URL, Lab(tmp_path, 4001, 4002))
     config = load_config(tmp_path / "agent" / "agent.toml", tmp_path / "agent", {"FABFLEET_BROKER_PORT": "4711"})
     assert (str(config.address), config.broker.port) == (f"{THIS_MACHINE_SCHOOL.slug}/{THIS_MACHINE_AGENT}", 4711)
     assert config.broker.password == made.agent_password
+    assert config.job_source.url == URL
     assert [device.profile.bridge for device in config.devices] == ["host", "network", "marlin", "pjlink"]
     assert [(device.room, device.endpoint) for device in config.devices[2:]] == [
         (LAB_ROOM.slug, "tcp://127.0.0.1:4001"),
