@@ -15,9 +15,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from controller.demo.cluster import TECHNICIAN, THIS_MACHINE_NAME
+from controller.demo.cluster import LAB_NAMES, TECHNICIAN, THIS_MACHINE_NAME
+from controller.demo.farends.faults import PRINTER
 from tests.integration.browsing import browsing, sign_in
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("machine"), pytest.mark.timeout(900)]
@@ -72,6 +73,11 @@ class MakeRun:
                 return found[1]
             time.sleep(0.2)
         raise AssertionError(self.said())
+
+    def give_fault(self, machine: str, fault: str) -> None:
+        """As the README tells it."""
+        command = [self.clone / ".venv" / "bin" / "fabfleet", "demo-fault", machine, fault, "--state", self.state]
+        subprocess.run(command, env=_plain_environment(), check=True, capture_output=True, timeout=60.0)
 
     def processes(self) -> list[psutil.Process]:
         """Everything that runs from the clone or on the state."""
@@ -178,6 +184,11 @@ def this_machine(page: Page) -> Locator:
     return page.get_by_role("link", name=re.compile(rf"^{THIS_MACHINE_NAME}(?!:)")).first
 
 
+def tile(page: Page, name: str, state: str) -> Locator:
+    """A device on the fleet page, once it is so; a glyph has its name as its title."""
+    return page.locator(f'.t[title="{name}"][data-s="{state}"]')
+
+
 def test_fresh_clone_runs_and_shows_this_machine_s_real_load_live(first_run: MakeRun, chromium: Browser) -> None:
     first_run.await_ready(FIRST_START_S)
     with browsing(chromium) as page:
@@ -196,11 +207,28 @@ def test_second_start_on_a_fresh_state_is_ready_within_10_s(run: MakeRun) -> Non
     assert run.processes() == []
 
 
+def test_printer_and_projector_of_the_lab_come_alive_and_a_fault_is_seen_and_repaired(
+    run: MakeRun, chromium: Browser
+) -> None:
+    run.await_ready(60.0)
+    with browsing(chromium) as page:
+        sign_in(page, run.url, TECHNICIAN.login, run.password())
+        page.goto(run.url)
+        for name in LAB_NAMES.values():
+            expect(tile(page, name, "ok")).to_have_count(1, timeout=60_000)
+        run.give_fault(PRINTER, "thermal-runaway")
+        expect(tile(page, LAB_NAMES[PRINTER], "fault")).to_have_count(1, timeout=30_000)
+        run.give_fault(PRINTER, "none")
+        expect(tile(page, LAB_NAMES[PRINTER], "ok")).to_have_count(1, timeout=60_000)
+    assert run.interrupt() < STOP_S
+    assert run.processes() == []
+
+
 def test_nothing_is_left_running_when_the_demo_is_killed(run: MakeRun) -> None:
     run.await_ready(60.0)
     run.password()  # by now all its children run
     demo = next(process for process in run.processes() if "demo" in process.cmdline())
-    assert len(demo.children(recursive=True)) >= 4
+    assert len(demo.children(recursive=True)) >= 6
     demo.kill()
     _, alive = psutil.wait_procs(run.processes(), timeout=STOP_S)
     assert alive == []
