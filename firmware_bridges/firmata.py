@@ -72,6 +72,7 @@ class FirmataBridge:
             raise
 
     def poll(self) -> Mapping[str, Value | None]:
+        self._check_open()
         for output in self._wiring.outputs:
             self._board.ask_pin(output.pin)
         self._in_step()
@@ -91,6 +92,7 @@ class FirmataBridge:
         return values
 
     def execute(self, action: str, args: Mapping[str, Value]) -> None:
+        self._check_open()
         wanted = wiring.setting(self._wiring, action, args)
         self._tell(wanted)
         self._board.ask_pin(wanted.output.pin)
@@ -191,16 +193,20 @@ class FirmataBridge:
         if self._board.starts:
             raise LinkLost(f"{self._endpoint}: the board restarted")
 
-    def _pump(self, done: Callable[[], bool], deadline: float) -> bool:
-        """Send what is to be sent, and hear the board until `done` or the deadline."""
+    def _check_open(self) -> Link:
         if self._link is None:
             raise LinkLost(f"{self._endpoint}: not open")
-        self._link.write(self._board.sp.take())
+        return self._link
+
+    def _pump(self, done: Callable[[], bool], deadline: float) -> bool:
+        """Send what is to be sent, and hear the board until `done` or the deadline."""
+        link = self._check_open()
+        link.write(self._board.sp.take())
         while not done():
             left_s = deadline - self._clock()
             if left_s <= 0:
                 return False
-            for message in self._core.receive(self._link.read(left_s)):
+            for message in self._core.receive(link.read(left_s)):
                 if not self._board.hear(message):
                     self._core.garbage += len(message)
         return True
@@ -318,6 +324,8 @@ class _Board(pyfirmata2.Board):  # type: ignore[misc]  # pyfirmata2 has no types
         self.starts += 1
 
     def _handle_report_capability_response(self, *data: int) -> None:
+        if self.known:  # once more, unasked: it would take the pins away under whoever uses them
+            return
         super()._handle_report_capability_response(*data)
         self.setup_layout(self._layout)
         self.known = True

@@ -260,9 +260,9 @@ class _Talk:
 
     def run(self, task: _Task, timeout_s: float) -> None:
         """Run `task` in the conversation's thread and wait for what it waits for. Raises BridgeError."""
-        self.check()
         waiter = _Waiter(task)
         self._tasks.put(waiter)
+        self.check()  # after that: who ends the conversation answers what waits then, and nobody what comes later
         try:
             error = waiter.answer.get(timeout=timeout_s)
         except queue.Empty:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedIOBase
+from itertools import count
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -48,6 +49,51 @@ class FakeBridge:
 
     def close(self) -> None:
         self.closed += 1
+
+
+class FakeLink:
+    """A way to a device that greets whoever opens it and answers what is written to it.
+
+    Time passes only where somebody waits, in seconds.
+
+    `spoil` is given each answer with its number, from 0 on, and gives what comes in its place.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[bytes, float], bytes],
+        spoil: Callable[[int, bytes], bytes] = lambda _, said: said,
+        greeting: bytes = b"",
+    ) -> None:
+        self.now_s = 0.0
+        self.closed = True
+        self._greeting = greeting
+        self._answer = answer
+        self._spoil = spoil
+        self._answers = count()
+        self._said = b""
+
+    def open(self) -> "FakeLink":
+        self.closed, self._said = False, self._spoil(next(self._answers), self._greeting)
+        return self
+
+    def write(self, data: bytes) -> None:
+        self._hear(data)
+
+    def read(self, timeout_s: float) -> bytes:
+        if not self._said:
+            self.now_s += timeout_s
+            self._hear(b"")
+        said, self._said = self._said, b""
+        return said
+
+    def close(self) -> None:
+        self.closed = True
+
+    def _hear(self, data: bytes) -> None:
+        said = self._answer(data, self.now_s)
+        if data or said:
+            self._said += self._spoil(next(self._answers), said)
 
 
 class FakeController:
