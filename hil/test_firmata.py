@@ -14,19 +14,20 @@ from typing import Any
 
 import pytest
 
-from device_profiles.profile import load, slugs
+from contract.model import CommandStatus
+from device_profiles.profile import parse
 from firmware_bridges.base import BadReply, LinkLost, Refused
-from firmware_bridges.firmata import FirmataBridge
-from hil.farends.board import MODELS, Board, MissingFarEnd
+from firmware_bridges.firmata import BAUD, FirmataBridge
+from hil.farends.board import PATIENT, Board, MissingFarEnd
 from hil.farends.child import ROOT
+from hil.farends.splitter import Splitter
 from hil.lab import FarEnd, missing
-from hil.unattended import Unattended, Values, resources, undeclared
+from hil.polling import Values, assert_nothing_left_behind, poll_until, resources
+from hil.watched import Watched
 
 pytestmark = [pytest.mark.hil, pytest.mark.xdist_group("simavr")]
 
 Start = Callable[..., Board]
-PATIENT = {"reply_s": 10.0, "boot_s": 60.0}
-"""A simulated board on a busy computer may be ten times slower than a real one."""
 WIRED: dict[str, Any] = {
     "inputs": {
         "temperature": {"pin": "a0", "kind": "analog", "scale": 100.0, "offset": -50.0},
@@ -42,7 +43,24 @@ WIRED: dict[str, Any] = {
     },
     **PATIENT,
 }
-ONE_VOLTAGE: dict[str, Any] = {"inputs": {"supply": {"pin": "a0", "kind": "analog"}}, **PATIENT}
+BENCH = parse(
+    "lab/board",
+    """
+name = "Board on the bench"
+label = { en = "Board", vi = "Bo mạch" }
+family = "kit"
+bridge = "firmata"
+enforces = "none"
+source = "this test"
+metrics.supply = { label = { en = "Supply", vi = "Nguồn" }, unit = "V", kind = "float", deadband = 0.02 }
+metrics.relay = { label = { en = "Relay", vi = "Rơ-le" }, unit = "1", kind = "bool" }
+actions.relay-on = { label = { en = "On", vi = "Bật" } }
+[options.inputs]
+supply = { pin = "a0", kind = "analog" }
+[options.outputs]
+relay = { pin = "d7", kind = "switch" }
+""",
+)
 
 
 @pytest.fixture
@@ -74,27 +92,47 @@ def bridge(board: Board) -> Iterator[FirmataBridge]:
     made.close()
 
 
+Attend = Callable[..., Watched]
+
+
+@pytest.fixture
+def attend(tmp_path: Path) -> Iterator[Attend]:
+    """Give a board to the agent: `attend(endpoint, more options)`."""
+    started: list[Watched] = []
+
+    def attended(endpoint: str, **options: float) -> Watched:
+        bridge = FirmataBridge(endpoint, {**BENCH.options, **PATIENT, **options})
+        started.append(Watched(tmp_path, BENCH, lambda: bridge))
+        return started[-1]
+
+    yield attended
+    for each in started:
+        each.close()
+
+
 def test_voltages_and_levels_in_the_simulator_are_the_metrics(board: Board, bridge: FirmataBridge) -> None:
-    device = Unattended(bridge)
     board.voltage(0, 0.75)
     board.voltage(1, 4.0)
     board.tell("drive D 2 1")
-    values = device.until(lambda values: values["temperature"] is not None and values["door"] is True)
-    values = device.until(lambda values: values["light"] is not None and abs(float(values["light"]) - 80) < 1)
+    values = poll_until(bridge, lambda values: values["temperature"] is not None and values["door"] is True)
+    values = poll_until(bridge, lambda values: values["light"] is not None and abs(float(values["light"]) - 80) < 1)
     assert values["temperature"] == pytest.approx(25.0, abs=0.6)
     assert values["firmware"] == "StandardFirmata.ino"
     board.voltage(0, 1.0)
     board.tell("drive D 2 0")
-    device.until(lambda values: values["door"] is False and abs(float(values["temperature"] or 0) - 50) < 1)
-    assert device.faults == []
+    poll_until(bridge, lambda values: values["door"] is False and abs(float(values["temperature"] or 0) - 50) < 1)
 
 
-def test_board_of_the_lab_is_read(firmata: FarEnd) -> None:
-    bridge = FirmataBridge(firmata.endpoint, ONE_VOLTAGE)
-    device = Unattended(bridge)
-    values = device.until(lambda values: values["supply"] is not None)
-    assert 0 <= float(values["supply"] or 0) <= 5
+def test_board_of_the_lab_is_read_and_told(firmata: FarEnd) -> None:
+    bridge = firmata.bridge()
+    bridge.open()
+    values = poll_until(bridge, lambda values: None not in values.values())
     assert values["firmware"]
+    assert all(0 <= float(value or 0) <= 5 for name, value in values.items() if name.startswith("analog-"))
+    bridge.execute("led-on", {})
+    assert bridge.poll()["led"] is True
+    bridge.execute("led-off", {})
+    assert bridge.poll()["led"] is False
     bridge.close()
 
 
@@ -141,15 +179,15 @@ def _high_share(board: Board, port: str, bit: int) -> tuple[int, int]:
 
 
 def test_current_clamp_tells_whether_the_machine_is_energised(board: Board, bridge: FirmataBridge) -> None:
-    device = Unattended(bridge, pause_s=1.0)
+    wait = partial(poll_until, bridge, pause_s=1.0)
     board.voltage(2, 2.5)
-    device.until(lambda values: values["current"] == 0.0 and values["energised"] is False)
+    wait(lambda values: values["current"] == 0.0 and values["energised"] is False)
     board.tell("sine 2 2500 500 50")
-    device.until(lambda values: values["energised"] is True)
-    values = device.until(lambda values: values["current"] is not None)
+    wait(lambda values: values["energised"] is True)
+    values = wait(lambda values: values["current"] is not None)
     assert values["current"] == pytest.approx(7.07, rel=0.1)
     board.voltage(2, 2.5)
-    device.until(lambda values: values["energised"] is False)
+    wait(lambda values: values["energised"] is False)
 
 
 def test_bridge_that_opens_again_changes_no_output_and_knows_every_level(board: Board, bridge: FirmataBridge) -> None:
@@ -175,14 +213,12 @@ def test_two_boards_never_mix(start: Start) -> None:
     for volt, far, near in zip((1.0, 3.0), boards, bridges, strict=True):
         far.voltage(1, volt)
         near.open()
-    devices = [Unattended(each) for each in bridges]
-    for device, light in zip(devices, (20, 60), strict=True):
-        device.until(partial(_lit, light))
+    for near, light in zip(bridges, (20, 60), strict=True):
+        poll_until(near, partial(_lit, light))
     for _ in range(10):
         time.sleep(0.1)
-        for device, light in zip(devices, (20, 60), strict=True):
-            values = device.step()
-            assert values is not None
+        for near, light in zip(bridges, (20, 60), strict=True):
+            values = near.poll()
             assert values["light"] is None or _lit(light, values)
     bridges[1].execute("relay-on", {})
     assert [far.pin("D", 7).high for far in boards] == [False, True]
@@ -193,28 +229,6 @@ def test_two_boards_never_mix(start: Start) -> None:
 
 def _lit(light: float, values: Values) -> bool:
     return abs(float(values["light"] or 0) - light) < 1
-
-
-@pytest.mark.parametrize("slug", [slug for slug in slugs() if load(slug).bridge == "firmata"])
-def test_profile_declares_what_the_bridge_gives_and_every_action_is_carried_out(start: Start, slug: str) -> None:
-    profile = load(slug)
-    model = slug.partition("/")[2]
-    board = start(model if model in MODELS else "uno")
-    board.voltage(0, 2.0)
-    bridge = FirmataBridge(board.endpoint, {**profile.options, **PATIENT})
-    device = Unattended(bridge)
-    values = device.until(lambda values: None not in values.values())
-    assert undeclared(profile, values) == []
-    relay = ("D", 7, "unlock", "lock")
-    led = ("B", 7 if model == "mega" else 5, "led-on", "led-off")
-    port, bit, on, off = relay if "unlock" in profile.actions else led
-    assert set(profile.actions) == {on, off}
-    bridge.execute(on, {})
-    assert board.pin(port, bit).high
-    bridge.execute(off, {})
-    assert not board.pin(port, bit).high
-    assert device.faults == []
-    bridge.close()
 
 
 def test_wiring_that_this_board_does_not_have_is_refused(board: Board) -> None:
@@ -241,59 +255,69 @@ def test_silent_port_is_a_lost_link_and_costs_no_processor_time() -> None:
     os.close(theirs)
 
 
-def test_bridge_survives_twenty_unplugs(board: Board) -> None:
-    bridge = FirmataBridge(board.endpoint, ONE_VOLTAGE)
-    device = Unattended(bridge)
+def test_agent_survives_twenty_unplugs(board: Board, attend: Attend) -> None:
+    device = attend(board.endpoint)
     board.voltage(0, 1.0)
-    device.until()
+    device.until(_supplied)
     baseline = resources()
-    for _ in range(20):
+    for times in range(1, 21):
         board.tell("unplug")
-        device.until_fault(LinkLost)
+        device.until_lost()
         board.tell("plug")
-        device.until()
-    assert device.take_faults() == [LinkLost] * 20
-    assert resources() == baseline
-    bridge.close()
+        device.until_back(times)
+    assert device.faults() == [LinkLost] * 20
+    assert_nothing_left_behind(baseline)
 
 
-def test_frozen_board_is_a_lost_link_once(board: Board) -> None:
-    bridge = FirmataBridge(board.endpoint, ONE_VOLTAGE | {"reply_s": 3.0, "boot_s": 3.0})
-    device = Unattended(bridge)
-    device.until()
+def test_frozen_board_is_reported_lost_once_and_readings_resume(board: Board, attend: Attend) -> None:
+    device = attend(board.endpoint, reply_s=3.0, boot_s=3.0)
+    board.voltage(0, 1.0)
+    device.until(_supplied)
     baseline = resources()
     board.tell("freeze 1")
-    for _ in range(3):
-        device.until_fault(LinkLost)
-        device.step()
+    device.until_lost()
+    time.sleep(4.0)  # longer than one attempt to open it
     board.tell("freeze 0")
-    device.until(lambda values: values["supply"] is not None)
-    assert device.take_faults() == [LinkLost]
-    assert resources() == baseline
-    bridge.close()
+    device.until_back(1)
+    device.until(_supplied)
+    assert device.faults() == [LinkLost]
+    assert_nothing_left_behind(baseline)
 
 
 @pytest.mark.parametrize("order", ["garbage 20000", "sysex 1000000"])
-def test_bytes_that_are_not_firmata_are_passed_over(board: Board, order: str) -> None:
-    bridge = FirmataBridge(board.endpoint, ONE_VOLTAGE)
-    device = Unattended(bridge)
+def test_bytes_that_are_not_firmata_are_passed_over(board: Board, attend: Attend, order: str) -> None:
+    """`sysex` is one message of a megabyte."""
+    device = attend(board.endpoint, reply_s=3.0)
     board.voltage(0, 1.0)
-    device.until()
+    device.until(_supplied)
     baseline = resources()
-    sender = threading.Thread(target=board.tell, args=(order,))
-    sender.start()
-    deadline = time.monotonic() + 20
-    while sender.is_alive() and time.monotonic() < deadline:
-        device.step()
-    sender.join()
-    values = device.until(lambda values: values["supply"] is not None)
-    assert values["supply"] == pytest.approx(1.0, abs=0.02)
-    assert set(device.take_faults()) <= {BadReply, LinkLost}
-    assert resources() == baseline
-    bridge.close()
+    board.tell(order)
+    board.voltage(0, 3.0)
+    assert device.until(lambda values: values["supply"] == pytest.approx(3.0, abs=0.05))
+    assert set(device.faults()) <= {BadReply, LinkLost}
+    assert len(device.faults()) <= 1
+    assert_nothing_left_behind(baseline)
 
 
-def test_port_where_something_else_talks_is_a_bad_reply() -> None:
+def test_agent_reads_on_when_every_byte_of_a_reply_comes_by_itself(board: Board, attend: Attend) -> None:
+    with Splitter(board.endpoint, BAUD) as way:
+        device = attend(way.endpoint)
+        board.voltage(0, 1.0)
+        device.until(_supplied)
+        baseline = resources()
+        way.cutting.set()
+        board.voltage(0, 3.0)
+        device.until(lambda values: values["supply"] == pytest.approx(3.0, abs=0.05))
+        assert device.do("relay-on").status is CommandStatus.DONE
+        assert device.faults() == []
+        assert_nothing_left_behind(baseline)
+
+
+def _supplied(values: Values) -> bool:
+    return values["supply"] == pytest.approx(1.0, abs=0.05)
+
+
+def test_port_where_something_else_talks_is_a_bad_reply_once(attend: Attend) -> None:
     ours, theirs = os.openpty()
     tty.setraw(theirs)
     stop = threading.Event()
@@ -304,42 +328,39 @@ def test_port_where_something_else_talks_is_a_bad_reply() -> None:
 
     thread = threading.Thread(target=talk)
     thread.start()
-    bridge = FirmataBridge(os.ttyname(theirs), {"boot_s": 1.0})
-    device = Unattended(bridge)
-    device.until_fault(BadReply)
-    device.step()
-    assert device.take_faults() == [BadReply]
+    device = attend(os.ttyname(theirs), boot_s=1.0)
+    device.until_lost()
+    time.sleep(2.5)  # longer than one more attempt to open it
+    assert device.faults() == [BadReply]
     stop.set()
     thread.join()
     os.close(ours)
     os.close(theirs)
 
 
-def test_board_killed_while_it_is_told_something_is_a_lost_link(board: Board, bridge: FirmataBridge) -> None:
-    device = Unattended(bridge)
-    device.until()
+def test_board_killed_while_it_is_told_something_fails_that_command(board: Board, attend: Attend) -> None:
+    device = attend(board.endpoint)
+    device.until(lambda values: values["relay"] is False)
     baseline = resources()
     board.tell("freeze 1")
-    killer = threading.Timer(0.3, board.child.process.kill)
-    killer.start()
-    with pytest.raises(LinkLost):
-        bridge.execute("relay-on", {})
-    killer.join()
+    command = device.order("relay-on")
     board.kill()
+    assert device.outcome(command).status is CommandStatus.FAILED
     board.restart()
-    assert device.until()["relay"] is False
-    assert resources() == baseline
+    assert device.until_back(1)["relay"] is False
+    assert device.faults() == [LinkLost]
+    assert_nothing_left_behind(baseline)
 
 
-def test_board_that_restarts_by_itself_is_met_anew(board: Board, bridge: FirmataBridge) -> None:
-    device = Unattended(bridge)
-    board.voltage(0, 0.75)
-    bridge.execute("relay-on", {})
-    assert device.until()["relay"] is True
+def test_board_that_restarts_by_itself_is_met_anew(board: Board, attend: Attend) -> None:
+    device = attend(board.endpoint)
+    board.voltage(0, 1.0)
+    assert device.do("relay-on").status is CommandStatus.DONE
+    device.until(lambda values: values["relay"] is True and _supplied(values))
     board.tell("reset")
-    values = device.until(lambda values: values["relay"] is False and values["temperature"] is not None)
-    assert values["temperature"] == pytest.approx(25.0, abs=0.6)
-    assert device.take_faults() == [LinkLost]
+    assert device.until_back(1)["relay"] is False
+    device.until(_supplied)
+    assert device.faults() == [LinkLost]
 
 
 def test_process_with_an_open_bridge_has_loaded_nothing_heavy(board: Board) -> None:

@@ -3,13 +3,12 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from contract.model import CommandStatus, Kind, Value
-from device_profiles.profile import DeviceProfile, load
+from contract.model import CommandStatus, Value
+from device_profiles.profile import load
 from firmware_bridges.base import BadReply, Bridge, LinkLost, Refused
 from firmware_bridges.marlin import MarlinBridge
 from hil.farends.printer import PROMPT, QUICK, SimulatedPrinter
@@ -19,8 +18,7 @@ from hil.watched import Watched
 
 pytestmark = pytest.mark.hil
 
-Print = dict[str, Value]
-Write = Callable[[list[str]], Print]
+Write = Callable[[list[str]], Path]
 
 
 @pytest.fixture
@@ -34,7 +32,7 @@ def bridge(marlin: FarEnd) -> Iterator[Bridge]:
 @pytest.fixture
 def printer(marlin: FarEnd, tmp_path: Path) -> Iterator[Watched]:
     """The printer as the agent has it."""
-    device = Watched(tmp_path, with_jobs_at_hand(marlin.profile), marlin.bridge)
+    device = Watched(tmp_path, marlin.profile, marlin.bridge)
     device.until(answers)
     yield device
     device.close()
@@ -56,22 +54,19 @@ def truth(marlin: FarEnd) -> Truth:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Write a job file, and give the arguments that print it."""
+    """Write a job file."""
 
-    def job(lines: list[str]) -> Print:
-        path = tmp_path / "job.gcode"
+    def job(lines: list[str]) -> Path:
+        path = tmp_path / "cube.gcode"
         path.write_text("\n".join(lines) + "\n", "utf-8")
-        return {"path": str(path), "digest": hashlib.sha256(path.read_bytes()).hexdigest(), "name": "cube"}
+        return path
 
     return job
 
 
-def with_jobs_at_hand(profile: DeviceProfile) -> DeviceProfile:
-    """Job files are on this computer already: nothing is fetched."""
-    args = dict.fromkeys(("path", "digest", "name"), Kind.TEXT)
-    return replace(
-        profile, actions={**profile.actions, "print": replace(profile.actions["print"], args=args, file=False)}
-    )
+def released(job: Path) -> dict[str, Value]:
+    """The arguments that the agent gives its bridge to print it."""
+    return {"path": str(job), "digest": hashlib.sha256(job.read_bytes()).hexdigest(), "name": job.stem}
 
 
 def moves(count: int) -> list[str]:
@@ -132,7 +127,7 @@ def test_printer_reports_temperatures_of_itself(bridge: Bridge, truth: Truth) ->
 @pytest.mark.sim_only
 def test_job_is_printed_to_the_end_and_each_move_made_once(bridge: Bridge, truth: Truth, write: Write) -> None:
     lines = moves(150)
-    bridge.execute("print", write(["; cube", "G28", "M117 Xin chào", *lines]))
+    bridge.execute("print", released(write(["; cube", "G28", "M117 Xin chào", *lines])))
     values = poll_until(bridge, ended)
     assert (values["job"], values["progress"], values["job-result"]) == ("cube", 100.0, "done")
     assert truth.done() == lines
@@ -144,7 +139,7 @@ def test_noise_on_the_line_costs_resends_and_no_move(
 ) -> None:
     lines = moves(120)
     faults.tell("noise 40")
-    bridge.execute("print", write(lines))
+    bridge.execute("print", released(write(lines)))
     values = poll_until(bridge, ended)
     assert values["job-result"] == "done"
     assert values["resends"] == 40
@@ -159,7 +154,7 @@ def test_lost_answers_are_asked_for_again(tmp_path: Path, write: Write) -> None:
     bridge = MarlinBridge(str(tmp_path / "printer"), {**load("creality/ender-3").options, **PROMPT})
     try:
         bridge.open()
-        bridge.execute("print", write(moves(130)))
+        bridge.execute("print", released(write(moves(130))))
         values = poll_until(bridge, ended)
         assert values["job-result"] == "done"
         # 105 is dropped by the printer after it asked for it: a fault of its own making.
@@ -172,7 +167,7 @@ def test_lost_answers_are_asked_for_again(tmp_path: Path, write: Write) -> None:
 @pytest.mark.sim_only
 def test_pause_holds_the_machine_until_resume(bridge: Bridge, truth: Truth, write: Write) -> None:
     lines = moves(200)
-    bridge.execute("print", write(lines))
+    bridge.execute("print", released(write(lines)))
     poll_until(bridge, printing)
     bridge.execute("pause", {})
     assert bridge.poll()["state"] == "paused"
@@ -186,7 +181,7 @@ def test_pause_holds_the_machine_until_resume(bridge: Bridge, truth: Truth, writ
 
 @pytest.mark.sim_only
 def test_stop_ends_the_job_and_switches_heaters_off(bridge: Bridge, truth: Truth, write: Write) -> None:
-    bridge.execute("print", write(["M104 S60", "M140 S40", *moves(400)]))
+    bridge.execute("print", released(write(["M104 S60", "M140 S40", *moves(400)])))
     poll_until(bridge, printing)
     bridge.execute("stop", {})
     values = bridge.poll()
@@ -199,9 +194,9 @@ def test_stop_ends_the_job_and_switches_heaters_off(bridge: Bridge, truth: Truth
 @pytest.mark.sim_only
 def test_job_that_asks_for_too_much_is_refused_with_its_line(bridge: Bridge, truth: Truth, write: Write) -> None:
     with pytest.raises(Refused, match="line 3: M104 asks for 400 °C"):
-        bridge.execute("print", write(["G28", "; hot", "M104 S400", *moves(5)]))
+        bridge.execute("print", released(write(["G28", "; hot", "M104 S400", *moves(5)])))
     with pytest.raises(Refused, match="not the file that was released"):
-        bridge.execute("print", {**write(moves(5)), "digest": "0" * 64})
+        bridge.execute("print", {**released(write(moves(5))), "digest": "0" * 64})
     with pytest.raises(Refused, match="0 to 250 °C"):
         bridge.execute("preheat", {"nozzle": 300.0})
     assert bridge.poll()["state"] == "ready"
@@ -211,7 +206,7 @@ def test_job_that_asks_for_too_much_is_refused_with_its_line(bridge: Bridge, tru
 
 @pytest.mark.sim_only
 def test_thermal_runaway_halts_the_printer_and_fails_the_job(bridge: Bridge, faults: Faults, write: Write) -> None:
-    bridge.execute("print", write(moves(400)))
+    bridge.execute("print", released(write(moves(400))))
     poll_until(bridge, printing)
     faults.tell("debug trigger_fatal_error_marlin")
     values = poll_until(bridge, lambda values: values["state"] == "halted")
@@ -226,7 +221,7 @@ def test_thermal_runaway_halts_the_printer_and_fails_the_job(bridge: Bridge, fau
 
 @pytest.mark.sim_only
 def test_closing_in_mid_job_leaves_nothing_hot(bridge: Bridge, truth: Truth, write: Write) -> None:
-    bridge.execute("print", write(["M104 S60", *moves(400)]))
+    bridge.execute("print", released(write(["M104 S60", *moves(400)])))
     eventually(lambda: truth.state()["nozzle_target"] == 60.0)
     bridge.close()
     assert truth.state()["nozzle_target"] == 0.0
@@ -249,7 +244,7 @@ def test_unplugged_in_mid_job_the_job_fails_and_the_printer_is_cooled(
     printer: Watched, faults: Faults, truth: Truth, write: Write
 ) -> None:
     baseline = resources()
-    assert printer.do("print", **write(["M104 S60", *moves(400)])).status is CommandStatus.DONE
+    assert printer.print(write(["M104 S60", *moves(400)])).status is CommandStatus.DONE
     printer.until(printing)
     faults.tell("unplug")
     printer.until_lost()
@@ -263,18 +258,16 @@ def test_unplugged_in_mid_job_the_job_fails_and_the_printer_is_cooled(
 
 @pytest.mark.sim_only
 def test_killed_in_mid_job_the_printer_is_found_again(printer: Watched, faults: Faults, write: Write) -> None:
-    printer.do("print", **write(moves(400)))
+    baseline = resources()
+    printer.print(write(moves(400)))
     printer.until(printing)
     faults.kill()
     printer.until_lost()
-    baseline = resources()
     refused = printer.do("home")
     assert (refused.status, refused.detail) == (CommandStatus.FAILED, "no contact")
     faults.restart()
     assert printer.until_back(1)["state"] == "ready"
     assert printer.faults() == [LinkLost]
-    faults.kill()
-    printer.until_lost()
     assert_nothing_left_behind(baseline)
 
 
@@ -320,7 +313,7 @@ def test_job_goes_on_through_garbage_a_megabyte_and_answers_byte_by_byte(
 ) -> None:
     baseline = resources()
     lines = moves(150)
-    printer.do("print", **write(lines))
+    printer.print(write(lines))
     faults.tell("garbage 5000")
     faults.tell("huge 1000000")
     faults.tell("drip on")

@@ -12,26 +12,25 @@ from pathlib import Path
 
 import pytest
 
+from contract.model import CommandStatus
 from controller.demo.farends.projector_model import Projector, Settings
 from device_profiles.profile import load as load_profile
-from device_profiles.profile import slugs
-from firmware_bridges.base import BadReply, LinkLost, Refused
+from firmware_bridges.base import BadReply, BridgeError, LinkLost, Refused
 from firmware_bridges.pjlink import Found, NoticeListener, PjlinkBridge, Told, search
 from firmware_bridges.record import Way
 from hil.farends.child import ROOT
 from hil.farends.fetch import python_packages
-from hil.farends.simulated_projector import SimulatedProjector
+from hil.farends.simulated_projector import PROMPT, SimulatedProjector
+from hil.farends.splitter import Splitter
 from hil.farends.transcript import load
 from hil.lab import FarEnd, missing
-from hil.unattended import Unattended, resources, undeclared
+from hil.polling import assert_nothing_left_behind, poll_until, resources
+from hil.watched import Watched
 
 pytestmark = pytest.mark.hil
 
 TRANSCRIPTS = sorted((ROOT / "tests" / "transcripts" / "pjlink").glob("*.txt"))
 CLIENTS = ROOT / "hil" / "requirements" / "pjlink-clients.txt"
-QUICK = {"reply_s": 0.4, "confirm_s": 5.0}
-
-
 Start = Callable[..., SimulatedProjector]
 
 
@@ -55,10 +54,20 @@ def projector(start: Start) -> SimulatedProjector:
 
 @pytest.fixture
 def bridge(projector: SimulatedProjector) -> Iterator[PjlinkBridge]:
-    made = PjlinkBridge(projector.endpoint, QUICK)
+    made = PjlinkBridge(projector.endpoint, PROMPT)
     made.open()
     yield made
     made.close()
+
+
+@pytest.fixture
+def watched(projector: SimulatedProjector, tmp_path: Path) -> Iterator[Watched]:
+    """The projector as the agent has it."""
+    profile = load_profile("pjlink/projector")
+    device = Watched(tmp_path, profile, lambda: PjlinkBridge(projector.endpoint, PROMPT))
+    device.until(lambda values: values["power"] == "off")
+    yield device
+    device.close()
 
 
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
@@ -88,7 +97,7 @@ def test_own_projector_answers_as_the_recorded_one_did(path: Path) -> None:
 
 
 def test_projector_of_the_lab_is_read(pjlink: FarEnd) -> None:
-    bridge = PjlinkBridge(pjlink.endpoint, {})
+    bridge = pjlink.bridge()
     bridge.open()
     values = bridge.poll()
     assert values["power"] in ("off", "on", "cooling", "warming")
@@ -118,19 +127,17 @@ def test_power_on_returns_when_the_projector_warms_up_and_not_before_it_says_so(
 ) -> None:
     bridge.execute("power-on", {})
     assert projector.state()["power"] in "31"
-    device = Unattended(bridge)
-    assert device.until(lambda values: values["power"] == "on")["lamp-lit"] is True
+    assert poll_until(bridge, lambda values: values["power"] == "on")["lamp-lit"] is True
     bridge.execute("power-off", {})
     assert projector.state()["power"] in "20"
-    device.until(lambda values: values["power"] == "off")
-    assert device.faults == []
+    poll_until(bridge, lambda values: values["power"] == "off")
 
 
 def test_input_goes_by_code_or_name_and_mute_by_both_tracks(
     projector: SimulatedProjector, bridge: PjlinkBridge
 ) -> None:
     bridge.execute("power-on", {})
-    Unattended(bridge).until(lambda values: values["power"] == "on")
+    poll_until(bridge, lambda values: values["power"] == "on")
     bridge.execute("input", {"input": "hdmi 2"})
     assert projector.state()["input"] == "32"
     bridge.execute("input", {"input": "11"})
@@ -143,10 +150,10 @@ def test_input_goes_by_code_or_name_and_mute_by_both_tracks(
 
 
 def test_names_given_in_the_options_stand_above_the_projectors_own(projector: SimulatedProjector) -> None:
-    bridge = PjlinkBridge(projector.endpoint, QUICK | {"inputs": {"31": "Máy giáo viên"}})
+    bridge = PjlinkBridge(projector.endpoint, {**PROMPT, "inputs": {"31": "Máy giáo viên"}})
     bridge.open()
     bridge.execute("power-on", {})
-    values = Unattended(bridge).until(lambda values: values["power"] == "on")
+    values = poll_until(bridge, lambda values: values["power"] == "on")
     assert values["input"] == "Máy giáo viên"
     bridge.close()
 
@@ -192,7 +199,7 @@ def test_projector_that_says_ok_and_does_nothing_is_a_bad_reply(projector: Simul
 
 def test_class_1_projector_is_asked_for_class_1_only(start: Start) -> None:
     projector = start("--pjclass", "1")
-    bridge = PjlinkBridge(projector.endpoint, QUICK)
+    bridge = PjlinkBridge(projector.endpoint, PROMPT)
     bridge.open()
     values = bridge.poll()
     assert values["pjlink-class"] == 1
@@ -212,7 +219,7 @@ def test_query_that_the_projector_does_not_know_is_asked_once(
 
 @pytest.mark.parametrize("password", ["", "wrong"])
 def test_without_the_password_nothing_is_read(start: Start, password: str) -> None:
-    bridge = PjlinkBridge(start("--password", "sekret").endpoint, QUICK | {"password": password})
+    bridge = PjlinkBridge(start("--password", "sekret").endpoint, {**PROMPT, "password": password})
     with pytest.raises(Refused, match="password"):
         bridge.open()
     bridge.close()
@@ -220,18 +227,17 @@ def test_without_the_password_nothing_is_read(start: Start, password: str) -> No
 
 def test_with_the_password_every_new_connection_is_proven(start: Start) -> None:
     projector = start("--password", "sekret")
-    bridge = PjlinkBridge(projector.endpoint, QUICK | {"password": "sekret"})
-    device = Unattended(bridge)
-    device.until()
+    bridge = PjlinkBridge(projector.endpoint, {**PROMPT, "password": "sekret"})
+    bridge.open()
+    bridge.poll()
     projector.tell("drop")
-    assert device.until()["power"] == "off"
-    assert device.faults == []
+    assert bridge.poll()["power"] == "off"
     bridge.close()
 
 
 def test_connection_that_the_projector_closes_when_idle_is_no_fault(start: Start) -> None:
     projector = start("--idle", "0.2")
-    bridge = PjlinkBridge(projector.endpoint, QUICK)
+    bridge = PjlinkBridge(projector.endpoint, PROMPT)
     bridge.open()
     for _ in range(3):
         time.sleep(0.4)
@@ -261,65 +267,74 @@ def test_search_finds_a_projector_and_a_listener_hears_what_it_tells(start: Star
     }
 
 
-def test_bridge_survives_twenty_unplugs(projector: SimulatedProjector) -> None:
-    bridge = PjlinkBridge(projector.endpoint, QUICK)
-    device = Unattended(bridge)
-    device.until()
+def test_agent_survives_twenty_unplugs(projector: SimulatedProjector, watched: Watched) -> None:
     baseline = resources()
-    for _ in range(20):
+    for times in range(1, 21):
         projector.kill()
-        device.until_fault(LinkLost)
+        watched.until_lost()
         projector.restart()
-        device.until()
-    assert device.take_faults() == [LinkLost] * 20
-    assert resources() == baseline
-    bridge.close()
+        assert watched.until_back(times)["lamp-hours"] == 1200
+    assert watched.faults() == [LinkLost] * 20
+    assert_nothing_left_behind(baseline)
 
 
 @pytest.mark.parametrize(("fault", "kind"), [("frozen", LinkLost), ("garbage", BadReply), ("huge", BadReply)])
-def test_bridge_survives_a_projector_that_answers_wrongly(
-    projector: SimulatedProjector, fault: str, kind: type[LinkLost | BadReply]
+def test_agent_survives_a_projector_that_answers_wrongly(
+    projector: SimulatedProjector, watched: Watched, fault: str, kind: type[BridgeError]
 ) -> None:
-    bridge = PjlinkBridge(projector.endpoint, QUICK)
-    device = Unattended(bridge)
-    device.until()
+    """`huge` is an answer of a megabyte."""
     baseline = resources()
     projector.tell(f"fault {fault}")
-    for _ in range(3):
-        device.until_fault(kind)
-        device.step()
+    watched.until_lost()
+    time.sleep(3 * PROMPT["reply_s"])
     projector.tell("fault none")
-    assert device.until()["lamp-hours"] == 1200
-    assert device.take_faults() == [kind]
-    assert resources() == baseline
-    bridge.close()
+    assert watched.until_back(1)["lamp-hours"] == 1200
+    assert watched.faults() == [kind]
+    assert_nothing_left_behind(baseline)
 
 
-def test_reply_that_comes_byte_by_byte_is_read_as_any_other(projector: SimulatedProjector) -> None:
-    bridge = PjlinkBridge(projector.endpoint, {"reply_s": 5})
-    bridge.open()
-    whole = bridge.poll()
-    projector.tell("fault drip 0.001")
-    assert bridge.poll() == whole
-    bridge.close()
+def test_projector_whose_password_nobody_told_is_refused_once(start: Start, tmp_path: Path) -> None:
+    projector = start("--password", "sekret")
+    device = Watched(tmp_path, load_profile("pjlink/projector"), lambda: PjlinkBridge(projector.endpoint, PROMPT))
+    device.until_lost()
+    time.sleep(3 * PROMPT["reply_s"])
+    projector.kill()
+    start("--port", str(projector.port))
+    assert device.until_back(1)["power"] == "off"
+    assert device.faults() == [Refused]
+    device.close()
 
 
-def test_projector_killed_while_it_is_switched_on_is_a_lost_link(projector: SimulatedProjector) -> None:
-    bridge = PjlinkBridge(projector.endpoint, QUICK)
-    device = Unattended(bridge)
-    device.until()
+def test_agent_reads_on_when_every_byte_of_a_reply_comes_by_itself(
+    projector: SimulatedProjector, tmp_path: Path
+) -> None:
+    with Splitter(projector.endpoint) as way:
+        bridge = PjlinkBridge(way.endpoint, {"reply_s": 20})
+        device = Watched(tmp_path, load_profile("pjlink/projector"), lambda: bridge)
+        whole = device.until(lambda values: values["power"] == "off")
+        baseline = resources()
+        way.cutting.set()
+        projector.tell("lamp 3870")
+        assert device.until(lambda values: values["lamp-hours"] == 3870) == {**whole, "lamp-hours": 3870}
+        assert device.faults() == []
+        assert_nothing_left_behind(baseline)
+        device.close()
+
+
+def test_projector_killed_while_it_is_switched_on_fails_that_command(
+    projector: SimulatedProjector, watched: Watched
+) -> None:
     baseline = resources()
     projector.tell("stuck 1")
-    killer = threading.Timer(0.3, projector.child.process.kill)
-    killer.start()
-    with pytest.raises(LinkLost):
-        bridge.execute("power-on", {})
-    killer.join()
+    command = watched.order("power-on")
+    projector.wait_for_request("%1POWR 1")
     projector.kill()
+    outcome = watched.outcome(command)
+    assert (outcome.status, "Connection refused" in outcome.detail) == (CommandStatus.FAILED, True)
     projector.restart()
-    assert device.until()["power"] == "off"
-    assert resources() == baseline
-    bridge.close()
+    assert watched.until_back(1)["power"] == "off"
+    assert watched.faults() == [LinkLost]
+    assert_nothing_left_behind(baseline)
 
 
 def test_peer_that_is_no_projector_is_told_as_such() -> None:
@@ -333,7 +348,7 @@ def test_peer_that_is_no_projector_is_told_as_such() -> None:
 
         thread = threading.Thread(target=answer)
         thread.start()
-        bridge = PjlinkBridge(f"tcp://127.0.0.1:{server.getsockname()[1]}", QUICK)
+        bridge = PjlinkBridge(f"tcp://127.0.0.1:{server.getsockname()[1]}", PROMPT)
         with pytest.raises(BadReply, match="not a greeting"):
             bridge.open()
         bridge.close()
@@ -344,24 +359,6 @@ def test_peer_that_is_no_projector_is_told_as_such() -> None:
 def test_endpoint_that_is_no_tcp_address_is_refused_at_once(endpoint: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         PjlinkBridge(endpoint, {})
-
-
-@pytest.mark.parametrize("slug", [slug for slug in slugs() if load_profile(slug).bridge == "pjlink"])
-def test_profile_declares_what_the_bridge_gives_and_every_action_is_carried_out(start: Start, slug: str) -> None:
-    profile = load_profile(slug)
-    pjclass = "2" if profile.metric("serial-number") else "1"
-    bridge = PjlinkBridge(start("--pjclass", pjclass).endpoint, {**profile.options, **QUICK})
-    device = Unattended(bridge)
-    device.until()
-    bridge.execute("power-on", {})
-    values = device.until(lambda values: values["power"] == "on")
-    surplus = [] if profile.metric("fan-state") else [name for name in values if name.endswith("-state")]
-    assert undeclared(profile, values) == surplus
-    assert set(profile.actions) == {"power-on", "power-off", "input", "mute"}
-    bridge.execute("input", {"input": "31"})
-    bridge.execute("mute", {"on": True})
-    bridge.execute("power-off", {})
-    bridge.close()
 
 
 FOREIGN = {

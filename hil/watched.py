@@ -12,6 +12,8 @@ from typing import TypeAlias
 
 from agent.clock import Clock
 from agent.commands import Commands
+from agent.download import Source
+from agent.job_files import FOLDER, JobFiles, Room, bring
 from agent.journal import Journal
 from agent.leases import LeaseKeeper
 from agent.outbox import Outbox
@@ -56,6 +58,7 @@ class Watched:
         self._returns = 0
         self._outcomes: dict[str, Outcome] = {}
         self._ids = count(1)
+        self._files = folder / FOLDER
         clock = Clock()
         self._outbox = Outbox(folder / "outbox.db", clock.now_ms)
         self._recorder = Recorder(self._outbox, clock, flush_s=_POLL_S)
@@ -66,6 +69,7 @@ class Watched:
             workers,
             journal=Journal(folder / "commands.journal"),
             leases=leases,
+            files=JobFiles(self._files, Source("", _ADDRESS, b""), Room(1 << 30, 1 << 30)),
             recorder=self._recorder,
             clock=clock,
             online=lambda: True,
@@ -123,6 +127,10 @@ class Watched:
 
     def do(self, action: str, **args: Value) -> Outcome:
         return self.outcome(self.order(action, **args))
+
+    def print(self, job: Path) -> Outcome:
+        """Have a job file printed, which this computer has already."""
+        return self.do("print", digest=bring(self._files, job), name=job.stem)
 
     def close(self) -> None:
         self._worker.stop()

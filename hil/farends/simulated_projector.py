@@ -42,6 +42,10 @@ class SimulatedProjector:
         words = self.child.ask("state", "state").split()[1:]
         return {name: value for name, _, value in (word.partition("=") for word in words)}
 
+    def wait_for_request(self, start: str) -> None:
+        """Until it has got a request that begins so. Raises TimeoutError."""
+        self.child.wait_for(f"heard {start}")
+
     def heard(self, start: str = "") -> list[str]:
         """The requests that it got and that begin so."""
         return [line for _, line in self.child.lines if line.startswith(f"heard {start}")]
