@@ -1,81 +1,81 @@
-"""Check G-code for a printer against what its profile allows, and estimate its time and material. Pure.
+"""Read a printer's G-code: is all of it within what the profile allows, what does it need, how does it look? Pure.
 
-A guard against mistakes: a file that was sliced for another machine, or edited by hand. `review` reads it once, line by
-line, and says which lines ask for more than the machine may do.
+A guard against mistakes, and against somebody who is sly: a file sliced for another machine, or edited by hand. The
+controller reads a file when it comes (`inspect`), the printer's bridge once more before it prints (`review`). Lines
+come from `lines`, what is sent from `commands`, so that both sides read and send the same.
+
+Only what Marlin certainly reads as we do is let through (gcode_lines), and only commands that jobs need (gcode_limits).
 """
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
-LONGEST: Final = 96
-"""Bytes of the longest command that Marlin takes (MAX_CMD_SIZE)."""
+from device_profiles.gcode_arc import arc
+from device_profiles.gcode_clock import Clock
+from device_profiles.gcode_limits import CODES, Limits, limits
+from device_profiles.gcode_lines import (
+    LINE,
+    LONGEST,
+    NUMBER,
+    checks_the_printer,
+    code_of,
+    command,
+    commands,
+    lines,
+    words_of,
+)
+from device_profiles.gcode_preview import Drawing, Preview
+from device_profiles.gcode_words import Words
+
+__all__ = [
+    "CODES",
+    "LONGEST",
+    "MOST_PROBLEMS",
+    "Inspection",
+    "Limits",
+    "Preview",
+    "Problem",
+    "Review",
+    "command",
+    "commands",
+    "inspect",
+    "limits",
+    "lines",
+    "review",
+]
 MOST_PROBLEMS: Final = 20
-_OF_THE_LINK: Final = ("M110", "M149", "M575")
-"""Line numbers, units of temperature, speed of the port: these would cut the conversation."""
-_OF_THE_CARD: Final = ("M23", "M24", "M26", "M28", "M29", "M30", "M32", "M34", "M98", "M820", "M928")
-"""Files and macros in the printer itself: nobody has checked what is in them."""
-_OF_THE_MACHINE: Final = (
-    *("M42", "M81", "M92", "M211", "M301", "M302", "M303", "M304", "M306", "M500", "M502", "M665", "M666"),
-    *("M906", "M907", "M908", "M909", "M910", "M997", "M999"),
-)
-"""The machine's own limits and settings, which outlive the job."""
-FORBIDDEN: Final = frozenset(
-    (*_OF_THE_LINK, *_OF_THE_CARD, *_OF_THE_MACHINE, *(f"M{macro}" for macro in range(810, 820)))
-)
-_COMMAND = re.compile(r"\s*(?:N\s*\d+\s+)?([A-Z])\s*(\d+)(?:\.\d+)?\s*(.*)", re.IGNORECASE)
-_WORD = re.compile(r"([A-Z])\s*([-+]?(?:\d+\.?\d*|\.\d+))\s*", re.IGNORECASE)
-_PLAIN = re.compile(r"(?:[A-Z] *[-+]?(?:\d+\.?\d*|\.\d+) *)*")
-"""What nearly every line is: read in one go."""
-_FLAG = re.compile(r"[A-Z]\s*", re.IGNORECASE)
+_Place: TypeAlias = tuple[float, float, float]
+_Words: TypeAlias = tuple[float | None, float | None, float | None, float | None]
+_USUAL = re.compile(
+    rf"(G[01])(?: F({NUMBER}))?(?: X({NUMBER}))?(?: Y({NUMBER}))?(?: Z({NUMBER}))?(?: E({NUMBER}))?(?: F({NUMBER}))?"
+    r" *(?:;.*)?\n?",
+    re.ASCII,
+).fullmatch
+"""What nearly every line is: read in one go. What it lets through, command, code_of and words_of read just so."""
 _HEATS: Final = {"M104": "nozzle", "M109": "nozzle", "M140": "bed", "M190": "bed", "M141": "chamber", "M191": "chamber"}
-_AXES: Final = ("X", "Y", "Z")
-_JERK_MM_S: Final = 8.0
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a job may ask for. Degrees Celsius and millimetres; a range is (least, most). 0 °C means: no such heater."""
-
-    nozzle_c: float
-    bed_c: float
-    x_mm: tuple[float, float]
-    y_mm: tuple[float, float]
-    z_mm: tuple[float, float]
-    chamber_c: float = 0.0
-    forbidden: frozenset[str] = FORBIDDEN
-    filament_mm: float = 1.75
-    density_g_cm3: float = 1.24
-    acceleration_mm_s2: float = 500.0
-    fastest_mm_s: float = 200.0
-
-
-def limits(table: Mapping[str, Any]) -> Limits:
-    """Read a profile's `[options.limits]`. Raises ValueError, naming the key."""
-    given = dict(table)
-    values: dict[str, Any] = {}
-    for axis in ("x_mm", "y_mm", "z_mm"):
-        pair = given.pop(axis, None)
-        if not isinstance(pair, list) or len(pair) != 2 or not all(type(each) in (int, float) for each in pair):
-            raise ValueError(f"limits.{axis}: not [least, most] in millimetres")
-        values[axis] = (float(pair[0]), float(pair[1]))
-    more = given.pop("forbidden", [])
-    if not isinstance(more, list) or not all(isinstance(each, str) for each in more):
-        raise ValueError("limits.forbidden: not a list of codes")
-    values["forbidden"] = FORBIDDEN | {each.upper() for each in more}
-    for key in ("nozzle_c", "bed_c", "chamber_c", "filament_mm", "density_g_cm3", "acceleration_mm_s2", "fastest_mm_s"):
-        if key in given:
-            value = given.pop(key)
-            if type(value) not in (int, float) or value < 0:
-                raise ValueError(f"limits.{key}: not a number")
-            values[key] = float(value)
-    if given:
-        raise ValueError(f"limits.{next(iter(given))}: nobody knows this key")
-    if missing := {"nozzle_c", "bed_c"} - values.keys():
-        raise ValueError(f"limits.{min(missing)}: missing")
-    return Limits(**values)
+_MOVE_WORDS: Final = frozenset("XYZEF")
+_ARC_WORDS: Final = _MOVE_WORDS | frozenset("IJR")
+_DENSITIES: Final = {
+    "PLA": 1.24,
+    "PETG": 1.27,
+    "PET": 1.27,
+    "ABS": 1.04,
+    "ASA": 1.07,
+    "TPU": 1.21,
+    "PC": 1.2,
+    "PA": 1.14,
+}
+"""g/cm3, as the slicers' own materials have them."""
+_FASTEST_ACCELERATION: Final = 20_000.0
+_MOST_TOO_LITTLE, _MOST_TOO_MUCH, _ALWAYS_S = 0.6, 3.0, 600.0
+"""How far a slicer's figure may be off ours: as a factor, and in seconds."""
+_SAME_MM: Final = 0.01
+_LAYER_MM: Final = 0.05
+_SPIRAL_MM: Final = 1.0
+"""A layer that a comment began may rise so far, as the spiral of a vase does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,78 +92,136 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What a file asks for. `duration_s` is the slicer's own figure where `sliced` says so, else our estimate.
+    """What a file asks for. At most MOST_PROBLEMS problems are listed.
 
-    The estimate counts moves and pauses, not heating up. At most MOST_PROBLEMS problems are listed.
+    `estimate_s` is ours, of moves and pauses without heating up. `duration_s` is the slicer's own figure where `sliced`
+    says so: it is told in a comment, and believed as far as ours bears it out. `filament_g` is reckoned from what is
+    pushed. `layers` counts heights; `layer_mm` is 0 if they vary; `height_mm` is the highest place with plastic.
+    `material`, `slicer` and `sliced_for` are what comments say, or empty.
     """
 
     commands: int = 0
     duration_s: float = 0.0
+    estimate_s: float = 0.0
     sliced: bool = False
     filament_mm: float = 0.0
     filament_g: float = 0.0
     hottest_nozzle_c: float = 0.0
     hottest_bed_c: float = 0.0
+    layers: int = 0
+    layer_mm: float = 0.0
+    height_mm: float = 0.0
+    material: str = ""
+    slicer: str = ""
+    sliced_for: str = ""
     problems: tuple[Problem, ...] = ()
 
 
-def command(line: str) -> str:
-    """What of a line goes to the printer: no comment, no line number, no checksum. Empty if nothing does."""
-    text = line.partition(";")[0].strip()
-    if text[:1] in "Nn" and (found := re.match(r"[Nn]\s*\d+\s*", text)):
-        text = text[found.end() :].partition("*")[0].rstrip()
-    return text
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """A file read once: what it asks for, and how it looks."""
+
+    review: Review
+    preview: Preview
 
 
-def commands(lines: Iterable[str]) -> Iterator[str]:
-    """The commands of a file, in order, as they go to the printer."""
-    for line in lines:
-        if text := command(line):
-            yield text
-
-
-def review(lines: Iterable[str], allowed: Limits) -> Review:
+def review(source: Iterable[str], allowed: Limits) -> Review:
     """Read a whole file. Lines are counted from 1."""
-    reader = _Reader(allowed)
-    for number, line in enumerate(lines, 1):
+    reader = _Reader(allowed, None)
+    for number, line in enumerate(source, 1):
         reader.read(number, line)
     return reader.review()
 
 
-@dataclass(slots=True)
-class _Machine:
-    """Where the tool is, as Marlin's parser would have it. Millimetres, millimetres per second."""
+def inspect(source: Iterable[str], allowed: Limits) -> Inspection:
+    """Read a whole file, and draw it. The review is the same as that of `review`."""
+    drawing = Drawing(allowed)
+    reader = _Reader(allowed, drawing)
+    for number, line in enumerate(source, 1):
+        reader.read(number, line)
+    return Inspection(reader.review(), drawing.preview())
 
-    at: dict[str, float] = field(default_factory=lambda: dict.fromkeys("XYZE", 0.0))
-    shift: dict[str, float] = field(default_factory=lambda: dict.fromkeys("XYZE", 0.0))
-    unit: float = 1.0
-    relative: bool = False
-    relative_e: bool = False
-    feed: float = 25.0
+
+@dataclass(slots=True)
+class _Heights:
+    """The heights at which layers begin."""
+
+    layers: int = 0
+    top: float = 0.0
+    step: float = 0.0
+    even: bool = True
+
+    def begin(self, z: float) -> None:
+        if self.layers and z <= self.top + _SAME_MM:
+            return
+        if self.layers == 1:
+            self.step = z - self.top
+        elif self.layers and abs(z - self.top - self.step) > _SAME_MM:
+            self.even = False
+        self.layers += 1
+        self.top = z
 
 
 class _Reader:
-    def __init__(self, allowed: Limits) -> None:
-        self.allowed = allowed
-        self.machine = _Machine()
-        self.clock = _Clock(allowed.acceleration_mm_s2)
+    """Where the tool is, as every Marlin would have it, and what it did. Millimetres, millimetres per second."""
+
+    __slots__ = (
+        *(
+            "allowed",
+            "clock",
+            "commands",
+            "drawing",
+            "fastest",
+            "feed",
+            "heights",
+            "high",
+            "hottest",
+            "laid_layer",
+            "laid_z",
+        ),
+        *("layer_z", "most_pushed", "problems", "pushed", "relative", "relative_e", "shift", "swift", "unit", "words"),
+        *("at", "box", "e"),
+    )
+
+    def __init__(self, allowed: Limits, drawing: Drawing | None) -> None:
+        self.allowed, self.drawing = allowed, drawing
+        self.box = (*allowed.x_mm, *allowed.y_mm, *allowed.z_mm)
+        self.fastest = max(allowed.fastest_mm_s, 1.0)
+        self.swift = {"G0", "G1"} <= allowed.codes
+        self.clock, self.words, self.heights = Clock(allowed.acceleration_mm_s2), Words(), _Heights()
         self.problems: list[Problem] = []
-        self.commands = 0
+        self.commands = self.laid_layer = 0
         self.pushed = self.most_pushed = 0.0
         self.hottest = {"nozzle": 0.0, "bed": 0.0, "chamber": 0.0}
-        self.told_s = 0.0
+        self.at: _Place = (0.0, 0.0, 0.0)
+        self.e = 0.0
+        self.shift = {"X": 0.0, "Y": 0.0, "Z": 0.0, "E": 0.0}
+        self.unit, self.feed = 1.0, 25.0
+        self.relative = self.relative_e = False
+        self.laid_z = self.layer_z = self.high = 0.0
 
     def review(self) -> Review:
         self.clock.finish()
+        estimate, told, words = self.clock.elapsed_s, self.words.duration_s, self.words
+        sliced = _MOST_TOO_LITTLE * estimate <= told <= _MOST_TOO_MUCH * estimate + _ALWAYS_S and told > 0
         volume_mm3 = math.pi / 4 * self.allowed.filament_mm**2 * self.most_pushed
+        density = _DENSITIES.get(words.material, self.allowed.density_g_cm3)
+        heights = self.heights
         return Review(
             commands=self.commands,
-            duration_s=round(self.told_s or self.clock.elapsed_s, 1),
-            sliced=bool(self.told_s),
+            duration_s=round(told if sliced else estimate, 1),
+            estimate_s=round(estimate, 1),
+            sliced=sliced,
             filament_mm=round(self.most_pushed, 1),
-            filament_g=round(volume_mm3 / 1000 * self.allowed.density_g_cm3, 2),
+            filament_g=round(volume_mm3 / 1000 * density, 2),
             hottest_nozzle_c=self.hottest["nozzle"],
             hottest_bed_c=self.hottest["bed"],
+            layers=heights.layers,
+            layer_mm=round(heights.step, 3) if heights.even else 0.0,
+            height_mm=round(self.high, 3),
+            material=words.material,
+            slicer=words.slicer,
+            sliced_for=words.sliced_for,
             problems=tuple(self.problems),
         )
 
@@ -172,235 +230,217 @@ class _Reader:
             self.problems.append(Problem(line, code, text))
 
     def read(self, number: int, line: str) -> None:
-        if not self.told_s and ";" in line:
-            self.told_s = told_duration_s(line)
+        found = _USUAL(line) if len(line) <= LONGEST else None
+        if found is None or not self.swift:
+            self.read_any(number, line)
+            return
+        code, soon, x, y, z, e, late = found.groups()
+        if soon and late:
+            self.read_any(number, line)
+            return
+        self.commands += 1
+        rate = soon or late
+        self.go(
+            number,
+            code,
+            (
+                float(x) if x else None,
+                float(y) if y else None,
+                float(z) if z else None,
+                float(e) if e else None,
+            ),
+            float(rate) if rate else 0.0,
+        )
+
+    def read_any(self, number: int, line: str) -> None:
         text = command(line)
         if not text:
+            self.read_comment(number, line)
             return
         self.commands += 1
         if len(text) > LONGEST:
             self.problem(number, "too-long", f"{len(text)} letters, a printer takes {LONGEST}")
             return
-        found = _COMMAND.fullmatch(text)
-        if not found:
-            self.problem(number, "unreadable", f"{text[:40]!r} is no G-code")
+        if text in self.allowed.exactly:
             return
-        code = f"{found[1].upper()}{int(found[2])}"
-        if code in self.allowed.forbidden:
+        found = code_of(text)
+        if not found:
+            self.problem(number, "unreadable", f"{text[:40]!r} is no G-code for certain")
+            return
+        code, subcode, rest = found
+        if code not in self.allowed.codes:
             self.problem(number, "forbidden", f"{code} is not allowed on this machine")
-        elif code in _HEATS or code in _RULES:
-            words = _words(found[3])
-            if words is None:
-                self.problem(number, "unreadable", f"{text[:40]!r} cannot be read for certain")
-            elif code in _HEATS:
-                self.heat(number, code, words)
-            else:
-                _RULES[code](self, number, code, words)
-        elif code[0] == "T" and code != "T0":
-            self.problem(number, "forbidden", f"{code}: this machine has one nozzle")
+            return
+        if checks_the_printer(text):
+            return
+        words = words_of(rest)
+        if subcode or words is None or (code in _RULES and None in words.values() and code != "G28"):
+            self.problem(number, "unreadable", f"{text[:40]!r} cannot be read for certain")
+        elif code in _RULES:
+            _RULES[code](self, number, code, {letter: value or 0.0 for letter, value in words.items()})
+
+    def read_comment(self, number: int, line: str) -> None:
+        before, mark, comment = line.partition(";")
+        if mark and not before.strip():
+            self.words.read(comment)
+        elif not mark and len(line) >= LINE:
+            self.problem(number, "too-long", f"{len(line)} letters, a printer takes {LONGEST}")
+
+    def unreadable(self, number: int, code: str) -> None:
+        self.problem(number, "unreadable", f"{code} with these words cannot be read for certain")
 
     def heat(self, number: int, code: str, words: Mapping[str, float]) -> None:
+        if not words.keys() <= set("SRT") or min(words.values(), default=0.0) < 0:
+            self.unreadable(number, code)
+        if words.get("T", 0.0):
+            self.problem(number, "forbidden", f"{code}: this machine has one nozzle")
         heater = _HEATS[code]
-        wanted = max(words.get("S", 0.0), words.get("R", 0.0), words.get("B", 0.0))
+        wanted = max(words.get("S", 0.0), words.get("R", 0.0))
         self.hottest[heater] = max(self.hottest[heater], wanted)
         most = {"nozzle": self.allowed.nozzle_c, "bed": self.allowed.bed_c, "chamber": self.allowed.chamber_c}[heater]
-        if wanted > most or not words.keys() <= set("SRTIBFP"):
+        if wanted > most:
             self.problem(number, "too-hot", f"{code} asks for {wanted:g} °C, the {heater} may have {most:g} °C")
 
-    def preset(self, number: int, code: str, words: Mapping[str, float]) -> None:
-        """M145 stores temperatures that a later command heats to."""
-        for letter, heater, most in (("H", "nozzle", self.allowed.nozzle_c), ("B", "bed", self.allowed.bed_c)):
-            if words.get(letter, 0.0) > most:
-                self.problem(
-                    number, "too-hot", f"{code} asks for {words[letter]:g} °C, the {heater} may have {most:g} °C"
-                )
-
     def mode(self, _number: int, code: str, _words: Mapping[str, float]) -> None:
-        machine = self.machine
         if code in ("G90", "G91"):
-            machine.relative = machine.relative_e = code == "G91"
+            self.relative = self.relative_e = code == "G91"
         elif code in ("M82", "M83"):
-            machine.relative_e = code == "M83"
+            self.relative_e = code == "M83"
         else:
-            machine.unit = 25.4 if code == "G20" else 1.0
+            self.unit = 25.4 if code == "G20" else 1.0
 
     def home(self, _number: int, _code: str, words: Mapping[str, float]) -> None:
-        for axis in [axis for axis in _AXES if axis in words] or _AXES:
-            self.machine.at[axis] = self.machine.shift[axis] = 0.0
+        axes = [axis for axis in "XYZ" if axis in words] or "XYZ"
+        x, y, z = (0.0 if axis in axes else at for axis, at in zip("XYZ", self.at, strict=True))
+        self.at = (x, y, z)
+        self.shift.update(dict.fromkeys(axes, 0.0))
 
-    def set_position(self, _number: int, _code: str, words: Mapping[str, float]) -> None:
-        machine = self.machine
-        for axis in [axis for axis in "XYZE" if axis in words] or "XYZE":
-            machine.shift[axis] = machine.at[axis] - words.get(axis, 0.0) * machine.unit
+    def set_position(self, number: int, code: str, words: Mapping[str, float]) -> None:
+        if not words or not words.keys() <= set("XYZE"):
+            self.unreadable(number, code)
+            return
+        for axis, at in zip("XYZE", (*self.at, self.e), strict=True):
+            if axis in words:
+                self.shift[axis] = at - words[axis] * self.unit
 
-    def acceleration(self, _number: int, _code: str, words: Mapping[str, float]) -> None:
-        given = words.get("P") or words.get("S") or 0.0
+    def accelerate(self, _number: int, code: str, words: Mapping[str, float]) -> None:
+        """M204 sets the acceleration, M201 what it may be at most."""
+        given = words.get("X", 0.0) if code == "M201" else words.get("P") or words.get("S") or 0.0
         if given > 0:
-            self.clock.acceleration = min(given, 20_000.0)
+            most = min(given, _FASTEST_ACCELERATION)
+            self.clock.acceleration = min(self.clock.acceleration, most) if code == "M201" else most
+
+    def jerk(self, _number: int, _code: str, words: Mapping[str, float]) -> None:
+        if words.get("X", 0.0) > 0:
+            self.clock.jerk = words["X"]
 
     def wait(self, _number: int, _code: str, words: Mapping[str, float]) -> None:
-        self.clock.wait(min(words.get("P", 0.0) / 1000 or words.get("S", 0.0), 86_400.0))
+        self.clock.wait(words.get("P", 0.0) / 1000 + words.get("S", 0.0))
 
     def move(self, number: int, code: str, words: Mapping[str, float]) -> None:
-        machine = self.machine
-        start = dict(machine.at)
-        for axis in "XYZE":
-            if axis in words:
-                relative = machine.relative_e if axis == "E" else machine.relative
-                origin = machine.at[axis] if relative else machine.shift[axis]
-                machine.at[axis] = origin + words[axis] * machine.unit
-        if words.get("F", 0.0) > 0:
-            machine.feed = words["F"] * machine.unit / 60
-        arc = _arc(start, machine.at, words, machine.unit, clockwise=code == "G2") if code in ("G2", "G3") else ()
-        for point in (*arc, machine.at):
-            if not self.inside(number, code, point):
-                break
-        pushed = machine.at["E"] - start["E"]
-        self.pushed += pushed
-        self.most_pushed = max(self.most_pushed, self.pushed)
-        speed = min(machine.feed, self.allowed.fastest_mm_s)
-        before = start
-        for point in (*arc, machine.at):
-            steps = [point[axis] - before[axis] for axis in _AXES]
-            self.clock.move((steps[0], steps[1], steps[2]), 0.0 if arc else pushed, speed)
-            before = point
+        if not words.keys() <= _MOVE_WORDS:
+            self.unreadable(number, code)
+            return
+        self.go(number, code, (words.get("X"), words.get("Y"), words.get("Z"), words.get("E")), words.get("F", 0.0))
 
-    def inside(self, number: int, code: str, point: Mapping[str, float]) -> bool:
-        for axis, (least, most) in zip(_AXES, (self.allowed.x_mm, self.allowed.y_mm, self.allowed.z_mm), strict=True):
-            if not least <= point[axis] <= most:
-                where = f"{axis}{point[axis]:g}"
+    def go(self, number: int, code: str, words: _Words, rate: float) -> None:
+        """Straight, by words in the file's units."""
+        x, y, z, e = words
+        unit, shift = self.unit, self.shift
+        from_x, from_y, from_z = to_x, to_y, to_z = self.at
+        pushed = 0.0
+        if x is not None:
+            to_x = x * unit + (from_x if self.relative else shift["X"])
+        if y is not None:
+            to_y = y * unit + (from_y if self.relative else shift["Y"])
+        if z is not None:
+            to_z = z * unit + (from_z if self.relative else shift["Z"])
+        if e is not None:
+            pushed = e * unit - (0.0 if self.relative_e else self.e - shift["E"])
+        if rate > 0:
+            self.feed = rate * unit / 60
+        self.step(number, code, (to_x, to_y, to_z), pushed)
+
+    def step(self, number: int, code: str, to: _Place, pushed: float) -> None:
+        """Straight to a place, in millimetres of the machine."""
+        at, self.at = self.at, to
+        x, y, z = to[0] - at[0], to[1] - at[1], to[2] - at[2]
+        self.clock.move((x, y, z), pushed, min(self.feed, self.fastest))
+        inside = self.inside(number, code, to)
+        if pushed:
+            self.e += pushed
+            self.pushed += pushed
+            self.most_pushed = max(self.most_pushed, self.pushed)
+            if pushed > 0 and inside and (x or y):
+                self.lay(at, to)
+
+    def inside(self, number: int, code: str, place: _Place) -> bool:
+        x, y, z = place
+        least_x, most_x, least_y, most_y, least_z, most_z = self.box
+        if least_x <= x <= most_x and least_y <= y <= most_y and least_z <= z <= most_z:
+            return True
+        allowed = self.allowed
+        for axis, at, (least, most) in zip("XYZ", place, (allowed.x_mm, allowed.y_mm, allowed.z_mm), strict=True):
+            if not least <= at <= most:
+                where = f"{axis}{at:g}"
                 self.problem(number, "outside", f"{code} goes to {where}, {axis} may be {least:g} to {most:g} mm")
-                return False
-        return True
+                break
+        return False
+
+    def lay(self, start: _Place, end: _Place) -> None:
+        """Plastic between two places."""
+        words, z = self.words, end[2]
+        if z != self.laid_z or words.layer != self.laid_layer:
+            self.rise(z)
+        if self.drawing and words.kind != "inside":
+            self.drawing.move(start[:2], end[:2], self.layer_z, words.kind)
+
+    def rise(self, z: float) -> None:
+        """Plastic at another height, or the first one after a comment that begins a layer."""
+        layer = self.words.layer
+        if layer and not self.laid_layer:  # what came before cleans the nozzle
+            self.heights, self.high = _Heights(), 0.0
+            if self.drawing:
+                self.drawing.begin()
+        apart = _SPIRAL_MM if layer else _LAYER_MM
+        if not self.heights.layers or layer != self.laid_layer or abs(z - self.layer_z) > apart:
+            self.layer_z = z
+            self.heights.begin(z)
+        self.laid_z, self.laid_layer, self.high = z, layer, max(self.high, z)
+
+    def turn(self, number: int, code: str, words: Mapping[str, float]) -> None:
+        """G2, clockwise, and G3: round a centre I, J from here, or at a radius R."""
+        unit, start = self.unit, self.at
+        end = tuple(
+            words[axis] * unit + (at if self.relative else self.shift[axis]) if axis in words else at
+            for axis, at in zip("XYZ", start, strict=True)
+        )
+        centre = (
+            None if "R" in words else (start[0] + words.get("I", 0.0) * unit, start[1] + words.get("J", 0.0) * unit)
+        )
+        way = arc(start[:2], (end[0], end[1]), centre, words.get("R", 0.0) * unit, clockwise=code == "G2")
+        if way is None or not words.keys() <= _ARC_WORDS or ("R" in words) == bool({"I", "J"} & words.keys()):
+            self.unreadable(number, code)
+            return
+        pushed = words["E"] * unit - (0.0 if self.relative_e else self.e - self.shift["E"]) if "E" in words else 0.0
+        if words.get("F", 0.0) > 0:
+            self.feed = words["F"] * unit / 60
+        before = 0.0
+        if all(self.inside(number, code, (x, y, start[2])) for x, y in way.furthest()):
+            for x, y, part in way.points():
+                self.step(number, code, (x, y, start[2] + (end[2] - start[2]) * part), pushed * (part - before))
+                before = part
+        self.step(number, code, (end[0], end[1], end[2]), pushed * (1 - before))
 
 
 _RULES: Final = {
-    **dict.fromkeys(("G0", "G1", "G2", "G3"), _Reader.move),
+    **dict.fromkeys(("G0", "G1"), _Reader.move),
+    **dict.fromkeys(("G2", "G3"), _Reader.turn),
     **dict.fromkeys(("G20", "G21", "G90", "G91", "M82", "M83"), _Reader.mode),
+    **dict.fromkeys(_HEATS, _Reader.heat),
     "G4": _Reader.wait,
     "G28": _Reader.home,
     "G92": _Reader.set_position,
-    "M145": _Reader.preset,
-    "M204": _Reader.acceleration,
+    **dict.fromkeys(("M201", "M204"), _Reader.accelerate),
+    "M205": _Reader.jerk,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Move:
-    length: float
-    speed: float
-    entry: float
-    way: tuple[float, float, float]
-
-
-class _Clock:
-    """Adds up moves as trapezoids of speed; at a corner the speed falls so that no axis jumps by more than the jerk."""
-
-    def __init__(self, acceleration: float) -> None:
-        self.acceleration = max(acceleration, 1.0)
-        self.elapsed_s = 0.0
-        self._last: _Move | None = None
-
-    def move(self, steps: tuple[float, float, float], pushed: float, speed: float) -> None:
-        length = math.hypot(*steps) or abs(pushed)
-        if length < 1e-6 or speed <= 0:
-            return
-        way = (steps[0] / length, steps[1] / length, steps[2] / length)
-        last = self._last
-        entry = 0.0
-        if last:
-            turn = max(abs(a * last.speed - b * speed) for a, b in zip(last.way, way, strict=True))
-            entry = min(last.speed, speed) * min(1.0, _JERK_MM_S / turn if turn else 1.0)
-            self._close(last, entry)
-        self._last = _Move(length, speed, entry, way)
-
-    def wait(self, seconds: float) -> None:
-        self.finish()
-        self.elapsed_s += seconds
-
-    def finish(self) -> None:
-        if self._last:
-            self._close(self._last, 0.0)
-            self._last = None
-
-    def _close(self, move: _Move, leave: float) -> None:
-        peak = min(move.speed, math.sqrt(self.acceleration * move.length + (move.entry**2 + leave**2) / 2))
-        if peak <= max(move.entry, leave):
-            self.elapsed_s += move.length / max((move.entry + leave) / 2, 0.1)
-            return
-        ramps = (2 * peak**2 - move.entry**2 - leave**2) / (2 * self.acceleration)
-        self.elapsed_s += (2 * peak - move.entry - leave) / self.acceleration + (move.length - ramps) / peak
-
-
-def _words(text: str) -> dict[str, float] | None:
-    """Letters and numbers; a letter alone counts 0. None for a letter twice, or for anything else."""
-    if _PLAIN.fullmatch(text):
-        pairs = _WORD.findall(text)
-        words = {letter: float(number) for letter, number in pairs}
-        return words if len(words) == len(pairs) else None
-    words = {}
-    at = 0
-    while at < len(text):
-        found = _WORD.match(text, at) or _FLAG.match(text, at)
-        if not found or found[0][0].upper() in words:
-            return None
-        words[found[0][0].upper()] = float(found[2]) if found.re is _WORD else 0.0
-        at = found.end()
-    return words
-
-
-def _arc(
-    start: Mapping[str, float], end: Mapping[str, float], words: Mapping[str, float], unit: float, *, clockwise: bool
-) -> tuple[dict[str, float], ...]:
-    """Points on an arc of the XY plane, 5 degrees or less apart, without its ends. Empty if it is none."""
-    centre = _centre(start, end, words, unit, clockwise=clockwise)
-    if centre is None:
-        return ()
-    x, y = centre
-    radius = math.hypot(start["X"] - x, start["Y"] - y)
-    first = math.atan2(start["Y"] - y, start["X"] - x)
-    sweep = (math.atan2(end["Y"] - y, end["X"] - x) - first) % (2 * math.pi) or 2 * math.pi
-    if clockwise:
-        sweep -= 2 * math.pi if sweep < 2 * math.pi else 4 * math.pi
-    count = max(1, math.ceil(abs(sweep) / math.radians(5)))
-    return tuple(
-        {
-            "X": x + radius * math.cos(first + sweep * part / count),
-            "Y": y + radius * math.sin(first + sweep * part / count),
-            "Z": start["Z"] + (end["Z"] - start["Z"]) * part / count,
-        }
-        for part in range(1, count)
-    )
-
-
-def _centre(
-    start: Mapping[str, float], end: Mapping[str, float], words: Mapping[str, float], unit: float, *, clockwise: bool
-) -> tuple[float, float] | None:
-    if "R" not in words:
-        if not {"I", "J"} & words.keys():
-            return None
-        return start["X"] + words.get("I", 0.0) * unit, start["Y"] + words.get("J", 0.0) * unit
-    radius = words["R"] * unit
-    across, up = end["X"] - start["X"], end["Y"] - start["Y"]
-    chord = math.hypot(across, up)
-    if chord == 0 or abs(radius) < chord / 2:
-        return None
-    height = math.sqrt(radius**2 - (chord / 2) ** 2) * (1 if (radius > 0) != clockwise else -1)
-    return (start["X"] + end["X"]) / 2 - up / chord * height, (start["Y"] + end["Y"]) / 2 + across / chord * height
-
-
-_TOLD = re.compile(
-    r";\s*(?:TIME:\s*(?P<seconds>\d{1,7})\b|.*?printing time \(normal mode\)\s*=\s*(?P<words>[\ddhms ]+))"
-)
-_PART = re.compile(r"(\d{1,5})\s*([dhms])")
-
-
-def told_duration_s(line: str) -> float:
-    """What a slicer's comment says of the print time in seconds, 0 if it says nothing. Source: Cura, PrusaSlicer."""
-    found = _TOLD.match(line.strip())
-    if not found:
-        return 0.0
-    if found["seconds"]:
-        return float(found["seconds"])
-    factor = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
-    return float(sum(int(number) * factor[unit] for number, unit in _PART.findall(found["words"])))
