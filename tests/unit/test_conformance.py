@@ -1,0 +1,253 @@
+"""Conformance of every profile: a new model is one TOML file, and this is what it has to keep.
+
+What its bridge tells and does is held against real far ends in hil/test_conformance.py.
+"""
+
+import json
+import tomllib
+import unicodedata
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from contract.model import Kind, pattern_for
+from device_profiles import gcode
+from device_profiles.profile import PROFILES, DeviceProfile, Enforces, Words, load, slugs
+from firmware_bridges import BRIDGES, bridge_for
+from firmware_bridges.base import LinkLost
+from tests.vocabulary import undeclared, untold
+
+SLUGS = tuple(slugs())
+SIMULATED = tuple(slug for slug in SLUGS if load(slug).bridge == "simulated")
+SCHEMA = Draft202012Validator(json.loads((PROFILES / "schema.json").read_text("utf-8")))
+SOMEWHERE = {
+    "firmata": "/dev/ttyACM0",
+    "host": "",
+    "marlin": "/dev/ttyUSB0",
+    "network": "",
+    "pjlink": "tcp://192.0.2.1",
+    "simulated": "sim:conformance",
+}
+"""An endpoint of the kind that each bridge takes."""
+
+
+class Rule(NamedTuple):
+    """`guarded`: it heats, moves or lets somebody do so, and so needs a lease. `destructive`: cannot be undone."""
+
+    guarded: bool
+    destructive: bool
+
+
+HARMLESS, NEEDS_LEASE, ASKED_TWICE = Rule(False, False), Rule(True, False), Rule(False, True)
+ACTIONS = {
+    "home": NEEDS_LEASE,
+    "identify": HARMLESS,
+    "input": HARMLESS,
+    "led-off": HARMLESS,
+    "led-on": HARMLESS,
+    "lock": ASKED_TWICE,
+    "mute": HARMLESS,
+    "pause": NEEDS_LEASE,
+    "power-off": ASKED_TWICE,
+    "power-on": HARMLESS,
+    "preheat": NEEDS_LEASE,
+    "print": NEEDS_LEASE,
+    "restart": ASKED_TWICE,
+    "resume": NEEDS_LEASE,
+    "set-volume": HARMLESS,
+    "stop": ASKED_TWICE,
+    "unlock": NEEDS_LEASE,
+}
+"""Every action that any profile may offer. Whoever adds one says here what it may do."""
+WORDS = {
+    "identify": "Nháy đèn",
+    "lock": "Khóa quyền dùng",
+    "pause": "Tạm dừng",
+    "power-off": "Tắt nguồn",
+    "preheat": "Làm nóng trước",
+    "print": "In",
+    "restart": "Khởi động lại",
+    "resume": "Chạy tiếp",
+    "stop": "Dừng",
+}
+"""How the Vietnamese label of an action begins: one term, one word, on every page."""
+FAMILIES = {
+    "access-point": "Bộ phát Wi-Fi",
+    "board": "Bảng tương tác",
+    "computer": "",
+    "kit": "",
+    "laser": "Máy cắt laser",
+    "network": "Đường lên",
+    "permit": "Khóa quyền dùng",
+    "printer-3d": "Máy in 3D",
+    "projector": "Máy chiếu",
+    "robot": "",
+    "sensor": "",
+}
+"""How a family is called in Vietnamese; empty: each model has its own word."""
+AVOIDED = ("bảo dưỡng", "bộ điều khiển", "hạm đội", "khoá", "huỷ", "ngoại tuyến", "sợi in", "thất bại", "vòi phun")
+"""Words for which the glossary has another one."""
+
+
+@pytest.fixture(params=SLUGS)
+def profile(request: pytest.FixtureRequest) -> DeviceProfile:
+    """Each profile in turn."""
+    return load(request.param)
+
+
+def labels(profile: DeviceProfile) -> Iterator[Words]:
+    yield profile.label
+    for group in (profile.metrics.values(), profile.actions.values(), profile.alerts):
+        yield from (each.label for each in group)
+    yield from (each.label for each in (*profile.consumables, *profile.services))
+    for metric in profile.metrics.values():
+        yield from metric.words.values()
+
+
+def simulated(slug: str, **options: int) -> tuple[DeviceProfile, Any]:
+    """An open bridge that never fails by itself."""
+    profile = load(slug)
+    bridge = bridge_for(profile.bridge, SOMEWHERE["simulated"], {**profile.options, "fault_every": 0, **options})
+    bridge.open()
+    return profile, bridge
+
+
+def test_there_are_profiles_for_every_bridge() -> None:
+    assert {load(slug).bridge for slug in SLUGS} == set(BRIDGES) == set(SOMEWHERE)
+
+
+def test_profile_keeps_the_schema(profile: DeviceProfile) -> None:
+    table = tomllib.loads((PROFILES / f"{profile.slug}.toml").read_text("utf-8"))
+    assert [error.message for error in SCHEMA.iter_errors(table)] == []
+
+
+def test_profile_gives_its_bridge_options_that_it_takes(profile: DeviceProfile) -> None:
+    bridge_for(profile.bridge, SOMEWHERE[profile.bridge], profile.options)
+
+
+def test_profile_speaks_both_languages(profile: DeviceProfile) -> None:
+    for label in labels(profile):
+        assert label.en.strip() == label.en != ""
+        assert label.vi.strip() == label.vi != ""
+        assert unicodedata.is_normalized("NFC", label.vi)
+
+
+def test_profile_keeps_to_the_words_of_the_glossary(profile: DeviceProfile) -> None:
+    assert profile.label.vi.startswith(FAMILIES[profile.family])
+    for name, action in profile.actions.items():
+        assert action.label.vi.startswith(WORDS.get(name, "")), name
+    assert [(label.vi, word) for label in labels(profile) for word in AVOIDED if word in label.vi.lower()] == []
+
+
+def test_actions_that_heat_or_move_need_a_lease_and_a_stop_never_does(profile: DeviceProfile) -> None:
+    offered = {name: Rule(action.guarded, action.destructive) for name, action in profile.actions.items()}
+    assert offered == {name: ACTIONS[name] for name in offered}
+
+
+def test_profile_that_guards_an_action_says_how_the_lease_is_enforced(profile: DeviceProfile) -> None:
+    if any(action.guarded for action in profile.actions.values()):
+        assert profile.enforces is not Enforces.NONE
+
+
+def test_machine_that_works_through_a_job_can_be_stopped(profile: DeviceProfile) -> None:
+    if {"print", "resume"} & profile.actions.keys():
+        assert {"stop", "pause", "resume"} <= profile.actions.keys()
+
+
+def test_profile_that_prints_limits_what_a_job_may_ask_for(profile: DeviceProfile) -> None:
+    if "print" in profile.actions:
+        allowed = gcode.limits(profile.options["limits"])
+        assert 0 < allowed.bed_c < allowed.nozzle_c
+        assert all(least < most for least, most in (allowed.x_mm, allowed.y_mm, allowed.z_mm))
+        assert profile.actions["print"].file
+
+
+def test_profile_has_a_number_for_its_tile(profile: DeviceProfile) -> None:
+    charts = [each.metric for each in profile.metrics.values() if each.chart]
+    assert charts
+    assert "*" not in charts[0].name
+    assert all(metric.kind in (Kind.INT, Kind.FLOAT) for metric in charts)
+
+
+def test_profile_gives_numbers_only_a_unit_and_a_deadband(profile: DeviceProfile) -> None:
+    for each in profile.metrics.values():
+        if each.metric.kind in (Kind.BOOL, Kind.TEXT):
+            assert (each.metric.unit, each.metric.deadband) == ("1", 0.0), each.metric.name
+
+
+def test_profile_in_use_is_yes_or_no(profile: DeviceProfile) -> None:
+    metric = profile.metric(profile.in_use) if profile.in_use else None
+    assert metric is None or metric.kind is Kind.BOOL
+
+
+def test_alerts_fit_their_metric_and_clear_on_the_right_side(profile: DeviceProfile) -> None:
+    for rule in profile.alerts:
+        name = pattern_for(rule.metric, profile.metrics)
+        assert name is not None
+        kind = profile.metrics[name].metric.kind
+        if rule.equals is not None:
+            assert kind.holds(rule.equals), rule.metric
+            assert kind in (Kind.BOOL, Kind.TEXT), rule.metric
+            continue
+        assert kind in (Kind.INT, Kind.FLOAT), rule.metric
+        assert rule.clear is not None, f"{rule.metric}: no hysteresis"
+        assert rule.clear < rule.above if rule.above is not None else rule.clear > (rule.below or 0)
+
+
+@pytest.mark.parametrize("slug", SIMULATED)
+def test_simulated_model_gives_every_metric_of_its_profile_and_no_other(slug: str) -> None:
+    profile, bridge = simulated(slug)
+    for _ in range(2000):
+        values = bridge.poll()
+        assert (undeclared(profile, values), untold(profile, values)) == ([], [])
+        assert None not in values.values()
+
+
+@pytest.mark.parametrize("slug", SIMULATED)
+def test_simulated_model_works_and_rests(slug: str) -> None:
+    profile, bridge = simulated(slug)
+    busy = profile.in_use or profile.options.get("busy")
+    assert busy, "a demonstration that never does anything"
+    assert {bridge.poll()[busy] for _ in range(3000)} == {True, False}
+
+
+@pytest.mark.parametrize("slug", SIMULATED)
+def test_simulated_model_carries_out_every_action_of_its_profile(slug: str) -> None:
+    effects: Mapping[str, Any] = load(slug).options.get("effects", {})
+    assert set(effects) == set(load(slug).actions)
+    samples: dict[Kind, Any] = {Kind.INT: 40, Kind.FLOAT: 60.0, Kind.TEXT: "x", Kind.BOOL: True}
+    for action in load(slug).actions.values():
+        profile, bridge = simulated(slug)
+        bridge.execute(action.name, {name: samples[kind] for name, kind in action.args.items()})
+        effect = effects[action.name]
+        seen = [bridge.poll()[effect["metric"]] for _ in range(effect.get("after", 1))]
+        assert seen[-1] == (samples[next(iter(action.args.values()))] if action.args else effect["value"])
+        assert undeclared(profile, {effect["metric"]: seen[-1]}) == []
+
+
+@pytest.mark.parametrize("slug", SIMULATED)
+def test_simulated_model_is_lost_seldom(slug: str) -> None:
+    profile = load(slug)
+    bridge = bridge_for(profile.bridge, "sim:faults", profile.options)
+    bridge.open()
+    lost = 0
+    for _ in range(5000):
+        try:
+            bridge.poll()
+        except LinkLost:
+            lost += 1
+    assert lost < 50
+    assert profile.options["fault_every"] > 0
+
+
+@pytest.mark.parametrize("slug", [slug for slug in SLUGS if load(slug).bridge in ("host", "network")])
+def test_profile_declares_everything_this_machine_tells(slug: str) -> None:
+    profile = load(slug)
+    probed = {"controller_host": "127.0.0.1", "controller_port": 9} if profile.bridge == "network" else {}
+    bridge = bridge_for(profile.bridge, "", {**profile.options, **probed})
+    bridge.open()
+    for _ in range(2):
+        assert undeclared(profile, bridge.poll()) == []
+    bridge.close()
