@@ -1,6 +1,7 @@
 """`fabfleet-agent`: run, enrol, do, doctor, status."""
 
 import argparse
+import json
 import logging
 import os
 import sys
@@ -61,7 +62,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="what the action takes; a job file is path=FILE, or digest=SHA256 for one that the server released",
     )
-    commands.add_parser("doctor", parents=[common], help="look whether all is well, and how to mend what is not")
+    doctor = commands.add_parser(
+        "doctor",
+        parents=[common],
+        help="look whether all is well, and how to mend what is not",
+        epilog="Exit code: 0 no fault (there may be warnings); 1 at least one fault. A running agent is not disturbed;"
+        " while none runs, each device is opened and asked once.",
+    )
+    doctor.add_argument("--json", action="store_true", help="for scripts: a line of JSON for each thing looked at")
     commands.add_parser("status", parents=[common], help="how the running agent is")
     return parser
 
@@ -95,19 +103,23 @@ def _do(given: argparse.Namespace, _config_file: Path, state: Path) -> int:
     return said.code
 
 
-def _doctor(_given: argparse.Namespace, config_file: Path, state: Path) -> int:
+def _doctor(given: argparse.Namespace, config_file: Path, state: Path) -> int:
     from agent.clock import Clock
-    from agent.doctor import Verdict, examine
+    from agent.doctor import examine
+    from agent.findings import Verdict
 
-    vietnamese = os.environ.get("FABFLEET_LANGUAGE", os.environ.get("LANG", "")).startswith("vi")
-    bad = False
+    worst = Verdict.GOOD
     for finding in examine(config_file, state, Clock()):
-        bad = bad or finding.verdict is Verdict.BAD
-        what, cure = (words.vi if vietnamese else words.en for words in (finding.what, finding.cure))
-        _say(f"{finding.verdict:8} {what}: {finding.seen}")
+        worst = max(worst, finding.verdict, key=tuple(Verdict).index)
+        what, seen, cure = (_spoken(words) for words in (finding.what, finding.seen, finding.cure))
+        if given.json:
+            found = {"code": finding.code, "verdict": finding.verdict, "what": what, "seen": seen, "cure": cure}
+            _say(json.dumps(found, ensure_ascii=False))
+            continue
+        _say(f"{finding.verdict:8} {what}: {seen}")
         if cure:
             _say(f"         {cure}")
-    return 1 if bad else 0
+    return 1 if worst is Verdict.BAD else 0
 
 
 def _status(_given: argparse.Namespace, _config_file: Path, state: Path) -> int:

@@ -1,180 +1,128 @@
 """Looks whether an agent can do its work here, and says in plain words how to mend what it cannot."""
 
 import os
-import shutil
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+from agent import doctor_network as network
+from agent import doctor_ports as ports
+from agent import doctor_state as kept
 from agent.clock import Clock
 from agent.config import AgentConfig, DeviceConfig, load_config
-from agent.connection import refusal_of
 from agent.control import ask
-from agent.errors import NotRunning, WrongConfig
+from agent.errors import NoAnswer, NotRunning, WrongConfig
+from agent.findings import Finding, Trouble, Verdict, good, same
 from agent.main import make_bridge
 from device_profiles.profile import Words
 from firmware_bridges.base import BridgeError
+from firmware_bridges.links import Endpoint, Scheme, parse_endpoint
 
-_DISK_SPARE_BYTES = 200 << 20
-_NOTHING = Words("", "")
-
-
-class Verdict(StrEnum):
-    GOOD = "ok"
-    DOUBTFUL = "warning"
-    BAD = "fault"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at, what was seen, and how to mend it (nothing to say when all is well)."""
-
-    verdict: Verdict
-    what: Words
-    seen: str
-    cure: Words = _NOTHING
+_ON_LINUX = sys.platform == "linux"
 
 
 def examine(config_file: Path, state: Path, clock: Clock) -> Iterator[Finding]:
-    """Look at everything in turn; each finding is told as it is made."""
-    yield _folder(state)
+    """Look at everything in turn; each finding is told as it is made. Nothing of a running agent is disturbed."""
+    yield kept.folder(state)
+    what = Words("configuration", "cấu hình")
     try:
         config = load_config(config_file, state)
     except WrongConfig as error:
-        yield Finding(
-            Verdict.BAD,
-            Words("configuration", "cấu hình"),
-            str(error),
-            Words("Correct the file at the key that is named.", "Sửa tệp tại khóa được nêu."),
-        )
+        cure = Words("Correct the file at the key that is named.", "Sửa tệp tại khóa được nêu.")
+        yield Trouble("configuration-wrong", same(str(error)), cure).of(what)
         return
-    yield Finding(Verdict.GOOD, Words("configuration", "cấu hình"), str(config_file))
-    yield _disk(config)
+    yield good("configuration", what, same(str(config_file)))
+    yield kept.secret(state)
+    yield kept.disk(config)
     try:
         running = ask(state, "status")
     except NotRunning:
-        yield _clock(certain=clock.certain)
-        yield _broker(config)
-        for device in config.devices:
-            yield _device(device)
-        return
-    yield _clock(certain=running["clock"]["certain"])
-    yield _running_broker(config, running["uplink"])
+        yield from _of_stopped(config, clock)
+    except NoAnswer as error:
+        yield _no_answer(error)
+    else:
+        yield from _of_running(config, running, clock)
+
+
+def _of_stopped(config: AgentConfig, clock: Clock) -> Iterator[Finding]:
+    """The agent's work is tried out: log in, open each device, ask it once."""
+    yield Finding("agent-stopped", Verdict.DOUBTFUL, _AGENT, Words("does not run", "không chạy"), same(_START))
+    yield kept.clock(certain=clock.certain, offset_ms=clock.offset_ms)
+    yield network.broker(config)
+    yield network.server(config.job_source)
+    yield kept.leases(config, clock.true_ms())
+    yield kept.outbox(config)
+    place = _Place(config.state, None)
+    yield from place.meddlers(config)
+    for device in config.devices:
+        yield _tried(device, place)
+
+
+def _of_running(config: AgentConfig, running: Mapping[str, Any], clock: Clock) -> Iterator[Finding]:
+    """The agent is asked; what it cannot reach is looked at from outside."""
+    yield good("agent", _AGENT, Words(f"runs, {running['version']}", f"đang chạy, {running['version']}"))
+    yield kept.clock(certain=running["clock"]["certain"], offset_ms=running["clock"]["offset_ms"])
+    yield network.running_broker(config, online=running["uplink"]["online"], why=running["uplink"]["why"])
+    yield network.server(config.job_source)
+    yield kept.leases(config, clock.now_ms() + (running["clock"]["offset_ms"] or 0))
+    yield kept.running_outbox(running["outbox"], config.limits.budget_bytes)
+    place = _Place(config.state, running["process"])
+    yield from place.meddlers(config)
+    devices = {device.id: device for device in config.devices}
     for entry in running["devices"]:
-        yield _running_device(entry)
+        what = _device_words(entry["id"])
+        seen = f"{entry['state']} {entry['detail']}".strip()
+        if entry["state"] == "open":
+            yield good("device", what, same(seen))
+            continue
+        device = devices.get(entry["id"])  # None: agent.toml was changed since the agent started
+        trouble = (place.at_the_port(device) or place.on_the_way(device)) if device else None
+        yield (trouble or _unanswered(seen, str(entry["identity"]))).of(what)
 
 
-def _folder(state: Path) -> Finding:
-    what = Words("state folder", "thư mục trạng thái")
-    probe = state / ".doctor"
+class _Place:
+    """Where the devices are, as this computer sees it from outside."""
+
+    def __init__(self, state: Path, agent_pid: int | None) -> None:
+        self._account = ports.account_of(state, agent_pid) if _ON_LINUX else None
+        self._ours = frozenset({os.getpid(), agent_pid or os.getpid()})
+
+    def at_the_port(self, device: DeviceConfig) -> Trouble | None:
+        """What keeps the agent from a serial port. The port is not opened: some boards restart when it is."""
+        where = _endpoint(device)
+        if where is None or where.scheme is not Scheme.SERIAL or self._account is None:
+            return None
+        return ports.trouble(Path(where.path), self._account, self._ours)
+
+    def on_the_way(self, device: DeviceConfig) -> Trouble | None:
+        """What is in the way to an address. To be asked when the device does not answer: some take one caller only."""
+        where = _endpoint(device)
+        if where is None or where.scheme not in (Scheme.TCP, Scheme.RFC2217):
+            return None  # of a datagram nobody says whether it is heard
+        return network.reach(where.host, where.port)
+
+    def meddlers(self, config: AgentConfig) -> Iterator[Finding]:
+        places = [_endpoint(device) for device in config.devices]
+        if _ON_LINUX and any(where and where.scheme is Scheme.SERIAL for where in places):
+            trouble = ports.meddler()
+            if trouble:
+                yield trouble.of(Words("other programs", "chương trình khác"))
+
+
+def _endpoint(device: DeviceConfig) -> Endpoint | None:
+    """None for what is no port and no address, and for an address without a port: its bridge knows which."""
     try:
-        state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        probe.write_bytes(b"x")
-        probe.unlink()
-    except OSError as error:
-        user = os.environ.get("USER", "")
-        return Finding(
-            Verdict.BAD,
-            what,
-            f"{state}: {error.strerror}",
-            Words(
-                f"Let the agent's user write there: chown -R {user or 'fabfleet-agent'} {state}",
-                f"Cho người dùng của agent quyền ghi: chown -R {user or 'fabfleet-agent'} {state}",
-            ),
-        )
-    return Finding(Verdict.GOOD, what, str(state))
+        return parse_endpoint(device.endpoint)
+    except ValueError:
+        return None
 
 
-def _disk(config: AgentConfig) -> Finding:
-    what = Words("disk room", "dung lượng đĩa")
-    free = shutil.disk_usage(config.state).free
-    wanted = config.limits.budget_bytes + config.limits.kept_bytes + _DISK_SPARE_BYTES
-    seen = f"{free >> 20} MB"
-    if free >= wanted:
-        return Finding(Verdict.GOOD, what, seen)
-    return Finding(
-        Verdict.DOUBTFUL,
-        what,
-        seen,
-        Words(
-            f"Free {wanted - free >> 20} MB, or lower outbox.budget_mb in the configuration.",
-            f"Giải phóng {wanted - free >> 20} MB, hoặc giảm outbox.budget_mb trong cấu hình.",
-        ),
-    )
-
-
-def _clock(*, certain: bool) -> Finding:
-    what = Words("clock", "đồng hồ")
-    if certain:
-        return Finding(Verdict.GOOD, what, "certain")
-    return Finding(
-        Verdict.DOUBTFUL,
-        what,
-        "not synchronised",
-        Words(
-            "Switch on time synchronisation (timedatectl set-ntp true); until the server is heard, dangerous machines"
-            " stay locked.",
-            "Bật đồng bộ giờ (timedatectl set-ntp true); khi chưa liên lạc được máy chủ, máy nguy hiểm vẫn bị khóa.",
-        ),
-    )
-
-
-def _broker(config: AgentConfig) -> Finding:
-    what = Words("broker", "máy chủ tin nhắn")
-    where = f"{config.broker.host}:{config.broker.port}"
-    try:
-        refused = refusal_of(config.broker, config.address)
-    except OSError as error:
-        return Finding(
-            Verdict.BAD,
-            what,
-            f"{where}: {error}",
-            Words(
-                "Look at the network cable or Wi-Fi, at broker.host and broker.port, and whether the server runs.",
-                "Kiểm tra cáp mạng hoặc Wi-Fi, broker.host và broker.port, và xem máy chủ có chạy không.",
-            ),
-        )
-    if refused:
-        return Finding(
-            Verdict.BAD,
-            what,
-            f"{where}: {refused}",
-            Words(
-                "Enrol this agent again: fabfleet-agent enrol URL TOKEN",
-                "Đăng ký lại agent: fabfleet-agent enrol URL TOKEN",
-            ),
-        )
-    return Finding(Verdict.GOOD, what, where)
-
-
-def _running_broker(config: AgentConfig, uplink: dict[str, object]) -> Finding:
-    what = Words("broker", "máy chủ tin nhắn")
-    where = f"{config.broker.host}:{config.broker.port}"
-    if uplink["online"]:
-        return Finding(Verdict.GOOD, what, where)
-    return Finding(
-        Verdict.BAD,
-        what,
-        f"{where}: {uplink['why']}",
-        Words("Look at the network and whether the server runs.", "Kiểm tra mạng và xem máy chủ có chạy không."),
-    )
-
-
-def _running_device(entry: dict[str, object]) -> Finding:
-    what = Words(f"device {entry['id']}", f"thiết bị {entry['id']}")
-    good = entry["state"] == "open"
-    return Finding(
-        Verdict.GOOD if good else Verdict.BAD,
-        what,
-        f"{entry['state']} {entry['detail']}".strip(),
-        _NOTHING if good else _device_cure(str(entry["identity"]), str(entry["detail"])),
-    )
-
-
-def _device(device: DeviceConfig) -> Finding:
-    what = Words(f"device {device.id}", f"thiết bị {device.id}")
+def _tried(device: DeviceConfig, place: _Place) -> Finding:
+    what = _device_words(device.id)
+    trouble = place.at_the_port(device)
+    if trouble:
+        return trouble.of(what)
     try:
         bridge = make_bridge(device)
         try:
@@ -183,17 +131,35 @@ def _device(device: DeviceConfig) -> Finding:
         finally:
             bridge.close()
     except BridgeError as error:
-        return Finding(Verdict.BAD, what, str(error), _device_cure(device.endpoint, str(error)))
-    return Finding(Verdict.GOOD, what, f"{sum(value is not None for value in values.values())} values")
+        return (place.on_the_way(device) or _unanswered(str(error), device.endpoint)).of(what)
+    count = sum(value is not None for value in values.values())
+    return good("device", what, Words(f"{count} values", f"{count} giá trị"))
 
 
-def _device_cure(endpoint: str, problem: str) -> Words:
-    if "ermission" in problem and sys.platform != "win32":
-        return Words(
-            f"Let the agent's user open {endpoint}: usermod -aG dialout fabfleet-agent, then restart the agent.",
-            f"Cho người dùng của agent mở {endpoint}: usermod -aG dialout fabfleet-agent, rồi khởi động lại agent.",
+def _unanswered(problem: str, endpoint: str) -> Trouble:
+    if "in use by another program" in problem or "exclusively lock" in problem:
+        cure = Words(
+            "Ask as root, who sees which program: sudo fabfleet-agent doctor",
+            "Chạy với quyền root để biết chương trình nào: sudo fabfleet-agent doctor",
         )
-    return Words(
+        return Trouble("port-held", same(problem), cure)
+    cure = Words(
         f"Look whether the device is on and its cable sits well; its endpoint is {endpoint or 'this computer'}.",
         f"Xem thiết bị đã bật và cáp đã cắm chặt chưa; địa chỉ của nó là {endpoint or 'máy tính này'}.",
     )
+    return Trouble("device-silent", same(problem), cure)
+
+
+def _no_answer(error: NoAnswer) -> Finding:
+    cure = Words(
+        "Restart it: sudo systemctl restart fabfleet-agent", "Khởi động lại: sudo systemctl restart fabfleet-agent"
+    )
+    return Trouble("agent-hangs", same(str(error)), cure).of(_AGENT)
+
+
+def _device_words(device_id: str) -> Words:
+    return Words(f"device {device_id}", f"thiết bị {device_id}")
+
+
+_AGENT = Words("agent", "agent")
+_START = "sudo systemctl start fabfleet-agent"

@@ -170,7 +170,10 @@ def test_doctor_examines_an_agent_that_does_not_run(state: Path) -> None:
     examined = command("doctor", "--state", str(state))
     assert re.search(r"ok +device computer: \d+ values", examined.stdout)
     assert re.search(r"fault +broker: 127.0.0.1:1: ", examined.stdout)
-    assert "Look at the network cable" in examined.stdout
+    assert "Start the program there, and look whether the port is right." in examined.stdout
+    found = [json.loads(line) for line in command("doctor", "--json", "--state", str(state)).stdout.splitlines()]
+    assert {"nothing-listens", "agent-stopped", "server-unknown"} <= {each["code"] for each in found}
+    assert all(each.keys() == {"code", "verdict", "what", "seen", "cure"} for each in found)
     (state / "agent" / "agent.toml").write_text("school = 1")
     examined = command("doctor", "--state", str(state))
     assert "school = 1: must be a text" in examined.stdout
