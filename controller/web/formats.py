@@ -40,7 +40,7 @@ def decimals(value: float) -> int:
 
 def shown(value: Value | None, unit: str, language: Language) -> Shown:
     """A reading in `unit` (UCUM) for people: 26.1, "Cel" -> 26,1 °C. A minute and more becomes a duration."""
-    if value is None:
+    if value is None or value == "":
         return Shown(NOTHING)
     if isinstance(value, bool):
         return Shown(str(language.t("yes") if value else language.t("no")))
@@ -117,3 +117,16 @@ def date_time(at_ms: int, now_ms: int, language: Language) -> str:
         "" if local(at_ms).year == local(now_ms).year else " yyyy" if language.code == "en" else "/yyyy"
     )
     return f"{clock(at_ms)}, {format_date(local(at_ms).date(), format=pattern, locale=language.code)}"
+
+
+def clock_seconds(at_ms: int) -> str:
+    """09:03:07, for commands and timelines."""
+    return f"{local(at_ms):%H:%M:%S}"
+
+
+def moment(at_ms: int, now_ms: int, language: Language) -> str:
+    """09:03:07; with the day when it is not this one."""
+    if local(at_ms).date() == local(now_ms).date():
+        return clock_seconds(at_ms)
+    _, _, day = date_time(at_ms, now_ms, language).partition(", ")
+    return f"{clock_seconds(at_ms)}, {day}"

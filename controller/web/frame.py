@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from contract.units import UNITS, symbol
 from controller.fleet.live import LiveFleet
 from controller.identity.policy import Permission, Principal, Role, home, may
+from controller.services import Services
 from controller.web.formats import age
 from controller.web.i18n import LANGUAGES, Language, language, number
 from controller.web.statics import static_url
@@ -96,18 +97,18 @@ def role_word(role: Role, words: Language) -> str:
 
 
 def render(
-    request: Request, live: LiveFleet, now_ms: int, template: str, values: Mapping[str, object], *, status: int = 200
+    services: Services, request: Request, template: str, values: Mapping[str, object], *, status: int = 200
 ) -> HTMLResponse:
     """A page, or a part of one, in the reader's language."""
-    words = language_of(request)
+    words, now_ms = language_of(request), services.now_ms()
     text = (
         _environment(words.code)
         .get_template(template)
         .render(
             values,
-            frame=frame(request, live, words),
+            frame=frame(request, services.live, words),
             age_of=lambda at_ms: age(at_ms, now_ms, words),
-            broker=live.broker,
+            broker=services.live.broker,
         )
     )
     return HTMLResponse(text, status)

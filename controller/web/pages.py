@@ -3,21 +3,20 @@
 import base64
 import hashlib
 import logging
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from controller.fleet import roster
 from controller.fleet.picture import RoomRow
 from controller.identity.policy import Permission, Principal, home, may
+from controller.jobs.states import JobState
 from controller.services import Services
-from controller.web import views
+from controller.web import device_pages, job_view, jobs_pages, views
 from controller.web.access import Asker, allowed, is_api
-from controller.web.device_view import DevicePage, Known, Reader, device_page
 from controller.web.frame import language_of, render, role_word
-from controller.web.history import last_day
 from controller.web.i18n import Language
 from controller.web.signin import local
 from controller.web.signin_view import signin_page
@@ -34,6 +33,8 @@ def router(services: Services) -> APIRouter:
     routes = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
     _add_doors(routes, services)
     _add_fleet(routes, services)
+    routes.include_router(jobs_pages.router(services))
+    routes.include_router(device_pages.router(services))
     return routes
 
 
@@ -51,8 +52,9 @@ def _add_doors(routes: APIRouter, services: Services) -> None:
 
     @routes.get("/my")
     def my(request: Request, who: DeviceViewer) -> Response:
-        view = views.my_page(services.live, who.scope, language_of(request))
-        return _page(services, request, "my.html", view=view)
+        words = language_of(request)
+        view = views.my_page(services.live, who.scope, words)
+        return _page(services, request, "my.html", view=view, **_open_jobs(services, who, words))
 
 
 def _add_fleet(routes: APIRouter, services: Services) -> None:
@@ -68,15 +70,6 @@ def _add_fleet(routes: APIRouter, services: Services) -> None:
         entries = views.attention(live, who.scope, language_of(request))
         return _page(services, request, "fleet_attention.html", attention=entries)
 
-    @routes.get("/devices/{device_id}")
-    def device(request: Request, who: DeviceViewer, device_id: int) -> Response:
-        view = _device(services, request, who, device_id)
-        return _page(services, request, "device.html", view=view, script="device.js")
-
-    @routes.get("/devices/{device_id}/panel")
-    def panel(request: Request, who: DeviceViewer, device_id: int) -> Response:
-        return _page(services, request, "panel.html", view=_device(services, request, who, device_id))
-
     @routes.get("/rooms/{room_id}")
     def room(request: Request, who: DeviceViewer, room_id: int) -> Response:
         found = _room(services, who, room_id)
@@ -85,8 +78,18 @@ def _add_fleet(routes: APIRouter, services: Services) -> None:
         return _page(services, request, "room.html", view=view, script="room.js")
 
 
+def _open_jobs(services: Services, who: Principal, words: Language) -> Mapping[str, object]:
+    """The print jobs of the reader's school, those that wait for a release first, and how many do."""
+    if not may(who, Permission.HANDLE_JOBS):
+        return {"jobs": (), "waiting": 0}
+    names = {device.id: device.name for device in services.live.devices(who.scope)}
+    found = sorted(services.jobs.open_jobs(who.scope), key=lambda job: job.state is not JobState.WAITING)
+    entries = tuple(job_view.entry(job, words, services.now_ms(), names.get(job.device_id, "")) for job in found)
+    return {"jobs": entries, "waiting": sum(job.state is JobState.WAITING for job in found)}
+
+
 def _page(services: Services, request: Request, template: str, **values: object) -> Response:
-    return render(request, services.live, services.now_ms(), template, values)
+    return render(services, request, template, values)
 
 
 def _room(services: Services, who: Principal, room_id: int) -> RoomRow:
@@ -94,25 +97,6 @@ def _room(services: Services, who: Principal, room_id: int) -> RoomRow:
         if room.id == room_id:
             return room
     raise HTTPException(404, "no such room")
-
-
-def _device(services: Services, request: Request, who: Principal, device_id: int) -> DevicePage:
-    live, now = services.live, services.now_ms()
-    try:
-        device = live.device(who.scope, device_id)
-        profile, values = live.profile(who.scope, device_id), live.values(who.scope, device_id)
-    except KeyError:
-        raise HTTPException(404, "no such device") from None
-    found = roster.load(services.engine, device.agent_id)
-    known = Known(
-        device=device,
-        row=next(row for row in found.devices if row.id == device_id),
-        agent=found.agents[0],
-        profile=profile,
-        values=values,
-        history=last_day(services.engine, who.scope, device_id, now),
-    )
-    return device_page(known, Reader(language_of(request), now, may(who, Permission.VIEW_FLEET)))
 
 
 def install(app: FastAPI, services: Services) -> None:
@@ -132,7 +116,6 @@ def _refused(services: Services, request: Request, error: StarletteHTTPException
     who: Principal | None = getattr(request.state, "user", None)
     if is_api(request.url.path) or who is None or error.status_code not in (403, 404):
         return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
-    now = services.now_ms()
     words = language_of(request)
     way_out = str(words.t("Back to the devices") if may(who, Permission.VIEW_FLEET) else words.t("Back to my bookings"))
     if error.status_code == 404:
@@ -143,7 +126,7 @@ def _refused(services: Services, request: Request, error: StarletteHTTPException
             way_out=way_out,
         )
     else:
-        reference = reference_code(who.id, request.url.path, now)
+        reference = reference_code(who.id, request.url.path, services.now_ms())
         _log.warning("%s: %s asked for %s", reference, who.id, request.url.path)
         view = views.RefusedPage(
             title=str(words.t("No permission to see this page yet")),
@@ -152,7 +135,7 @@ def _refused(services: Services, request: Request, error: StarletteHTTPException
             way_out=way_out,
             reference=reference,
         )
-    return render(request, services.live, now, "refused.html", {"view": view}, status=error.status_code)
+    return render(services, request, "refused.html", {"view": view}, status=error.status_code)
 
 
 def _whose(who: Principal, services: Services, words: Language) -> str:

@@ -7,6 +7,7 @@ _MINUTE, _HOUR, _DAY = 60_000, 3_600_000, 86_400_000
 SHOWN: list[tuple[bool | float | str | None, str, str, str]] = [
     # value, unit, Vietnamese, English; the spaces before units do not break
     (None, "Cel", "—", "—"),
+    ("", "1", "—", "—"),
     (26.1, "Cel", "26,1\u00a0°C", "26.1\u00a0°C"),
     (26.0, "Cel", "26\u00a0°C", "26\u00a0°C"),
     (214.8, "Cel", "215\u00a0°C", "215\u00a0°C"),

@@ -1,5 +1,6 @@
 // The device page: live values, live charts, and its state.
 import { append, drawCharts } from "./chart.js";
+import { greet, refreshCommands, turned } from "./commands.js";
 import { eased, start, watch } from "./live.js";
 import { putDevice, putState } from "./values.js";
 
@@ -9,15 +10,18 @@ const refresh = eased(() => htmx.trigger("#about", "refresh"), 3_000);
 
 document.addEventListener("live:devices", event => {
   const mine = event.detail.rows.find(row => row[0] === id);
-  if (mine && putState(page, id, mine[1])) refresh();
-  else if (event.detail.whole) refresh();
+  if (!(mine && putState(page, id, mine[1])) && !event.detail.whole) return;
+  refresh();
+  refreshCommands();
 });
 document.addEventListener("live:device", event => {
   if (event.detail.id !== id) return;
   const { values } = event.detail;
   if (!page.querySelector("[data-metric]") && Object.keys(values || {}).length) { location.reload(); return; }
   putDevice(page, event.detail);
+  if (turned(event.detail)) refreshCommands();
   append(values || {});
 });
+greet();
 watch(id);
 start();

@@ -1,5 +1,6 @@
 // The fleet: tiles patched in one pass a frame, counts that filter, search without marks, roving focus, drawer.
 import { append, drawCharts } from "./chart.js";
+import { greet, refreshCommands, turned } from "./commands.js";
 import { number, plain, shownText } from "./format.js";
 import { eased, start, watch } from "./live.js";
 import { HEALTHY, putDevice, putState, stateWord } from "./values.js";
@@ -231,7 +232,7 @@ fleet.addEventListener("keydown", event => {
   if (to) { event.preventDefault(); go(to); }
 });
 addEventListener("keydown", event => {
-  if (event.key === "Escape" && !drawer.hidden) closeDrawer();
+  if (event.key === "Escape" && !drawer.hidden && !drawer.querySelector("dialog[open]")) closeDrawer();
   if (event.key === "/" && !/^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName)) { event.preventDefault(); search.focus(); }
 });
 
@@ -257,6 +258,7 @@ async function openDrawer(id) {
   if (!drawer.querySelector("[data-close]")) drawer.append(document.getElementById("unloaded").content.cloneNode(true));
   drawer.hidden = false;
   drawCharts(drawer);
+  greet();
   watch(id);
   drawer.querySelector("[data-close]").focus();
 }
@@ -281,7 +283,8 @@ fleet.addEventListener("click", event => {
 drawer.addEventListener("click", event => { if (event.target.closest("[data-close]")) closeDrawer(); });
 document.addEventListener("live:device", event => {
   if (event.detail.id !== opened || drawer.hidden) return;
-  putState(drawer, opened, event.detail.state);
+  const fresh = turned(event.detail);
+  if (putState(drawer, opened, event.detail.state) || fresh) refreshCommands();
   putDevice(drawer, event.detail);
   append(event.detail.values || {});
 });

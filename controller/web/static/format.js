@@ -20,7 +20,7 @@ export function number(value, decimals = 0) {
 
 /** A reading as [text, unit behind it]. */
 export function shown(value, unit) {
-  if (value === null || value === undefined) return ["—", ""];
+  if (value === null || value === undefined || value === "") return ["—", ""];
   if (typeof value === "boolean") return [value ? t("yes") : t("no"), ""];
   if (typeof value === "string") return [localInstant(value), ""];
   if (unit in TIMES && value * TIMES[unit] >= 60_000) return [duration(value * TIMES[unit]), ""];

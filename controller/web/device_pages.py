@@ -1,0 +1,141 @@
+"""The pages of one device: its own, its part of the drawer, and its cards of commands and print jobs."""
+
+import secrets
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from controller.commands.errors import CommandError
+from controller.commands.service import MAX_KEY, Wanted
+from controller.fleet import roster
+from controller.identity.policy import Permission, Principal
+from controller.services import Services
+from controller.web import job_view
+from controller.web.access import allowed
+from controller.web.command_fields import WrongInput, fields_of, read_fields
+from controller.web.command_view import Asked, CommandCard, Scene, command_card, needs_dialog
+from controller.web.command_words import refusal
+from controller.web.device_view import DevicePage, Known, Reader, device_page
+from controller.web.history import last_day
+from controller.web.signin import address
+from controller.web.typography import tidy
+from controller.web.visit import Form, Refused, Visit, is_part, refused
+
+COMMANDS: Final = 8
+JOBS: Final = 5
+"""In the lists of a device's page."""
+
+DeviceViewer = Annotated[Principal, Depends(allowed(Permission.VIEW_DEVICES))]
+Commander = Annotated[Principal, Depends(allowed(Permission.COMMAND))]
+
+
+def router(services: Services) -> APIRouter:
+    routes = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+    @routes.get("/devices/{device_id}")
+    def device(request: Request, who: DeviceViewer, device_id: int) -> Response:
+        return _page(Visit(services, request, who, device_id))
+
+    @routes.get("/devices/{device_id}/panel")
+    def panel(request: Request, who: DeviceViewer, device_id: int) -> Response:
+        visit = Visit(services, request, who, device_id)
+        return visit.render("panel.html", view=_view(visit), card=_card(visit, brief=True))
+
+    @routes.get("/devices/{device_id}/commands")
+    def commands(request: Request, who: DeviceViewer, device_id: int, *, brief: bool = False) -> Response:
+        visit = Visit(services, request, who, device_id)
+        return visit.render("commands.html", card=_card(visit, brief=brief))
+
+    @routes.post("/devices/{device_id}/commands")
+    def give(request: Request, who: Commander, device_id: int, given: Form, *, brief: bool = False) -> Response:
+        """For htmx the card again, or why not, to be put where the button is; else the whole page."""
+        visit = Visit(services, request, who, device_id)
+        why = _give(visit, given)
+        if not is_part(request):
+            return _page(visit, why) if why else RedirectResponse(f"/devices/{device_id}#commands-title", 303)
+        if why:
+            return visit.say(why, _slot(visit, given.get("action", "")))
+        return visit.render("commands.html", card=_card(visit, brief=brief))
+
+    @routes.get("/devices/{device_id}/jobs")
+    def jobs(request: Request, who: DeviceViewer, device_id: int) -> Response:
+        visit = Visit(services, request, who, device_id)
+        return visit.render("jobs.html", device=visit.device, jobs=_jobs(visit))
+
+    return routes
+
+
+def _page(visit: Visit, why: Refused | None = None) -> Response:
+    return visit.render(
+        "device.html",
+        status=why.status if why else 200,
+        view=_view(visit),
+        card=_card(visit, error=why.text if why else ""),
+        device=visit.device,
+        prints=visit.prints,
+        jobs=_jobs(visit) if visit.prints else (),
+        script="device.js",
+    )
+
+
+def _view(visit: Visit) -> DevicePage:
+    services, device, now = visit.services, visit.device, visit.services.now_ms()
+    found = roster.load(services.engine, device.agent_id)
+    known = Known(
+        device=device,
+        row=next(row for row in found.devices if row.id == device.id),
+        agent=found.agents[0],
+        profile=visit.profile,
+        values=services.live.values(visit.who.scope, device.id),
+        history=last_day(services.engine, visit.who.scope, device.id, now),
+    )
+    return device_page(known, Reader(visit.language, now, visit.fleet))
+
+
+def _jobs(visit: Visit) -> tuple[job_view.Entry, ...]:
+    language, now = visit.language, visit.services.now_ms()
+    found = visit.services.jobs.of_device(visit.who.scope, visit.device.id, JOBS)
+    return tuple(job_view.entry(job, language, now) for job in found)
+
+
+def _card(visit: Visit, *, brief: bool = False, error: str = "") -> CommandCard:
+    services, scope, device = visit.services, visit.who.scope, visit.device
+    scene = Scene(
+        device_id=device.id,
+        name=tidy(device.name),
+        room=tidy(device.room),
+        school=tidy(device.school),
+        profile=visit.profile,
+        in_use=visit.in_use,
+        job=job_view.at_work(services.jobs.of_device(scope, device.id, JOBS), visit.language),
+        values=visit.values,
+    )
+    given = services.commands.of_device(scope, device.id, 1 if brief else COMMANDS)
+    asked = Asked(visit.language, services.now_ms(), secrets.token_hex(8), brief=brief)
+    return command_card(scene, services.commands.offers(visit.who, device.id), given, asked, error)
+
+
+def _give(visit: Visit, given: Mapping[str, str]) -> Refused | None:
+    """Give the command that a form asks for; why not, if it is not taken."""
+    profile, language = visit.profile, visit.language
+    action = profile.actions.get(given.get("action", "")) if profile else None
+    if action is None:
+        return Refused(422, refusal("no-such-action", language))
+    try:
+        args = read_fields(fields_of(action, profile, language), given, language)
+        key = given.get("key", "")[:MAX_KEY]
+        wanted = Wanted(visit.device_id, action.name, args, key=key, address=address(visit.request))
+        visit.services.commands.give(visit.who, wanted)
+    except WrongInput as error:
+        return Refused(422, error.text)
+    except CommandError as error:
+        return refused(error, language)
+    return None
+
+
+def _slot(visit: Visit, name: str) -> str:
+    """Where a refusal is said: in the dialog of its action, else above all buttons."""
+    action = visit.profile.actions.get(name) if visit.profile else None
+    return f"#error-{action.name}" if action is not None and needs_dialog(action) else "#command-error"

@@ -1,0 +1,144 @@
+"""What the states, codes and log lines of print jobs say to a reader."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from markupsafe import Markup
+
+from controller.jobs.service import JobLine, JobView
+from controller.jobs.states import JobState
+from controller.web.command_words import Reason, reason_of
+from controller.web.i18n import Language
+
+Say: TypeAlias = Callable[[Language], Markup]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """`mood` is the state of ui.html's badges whose colour it has."""
+
+    say: Say
+    mood: str
+    icon: str
+
+
+STATES: Final[Mapping[JobState, Look]] = {
+    JobState.CHECKING: Look(lambda words: words.t("The file is being checked"), "in-use", icon="file-search"),
+    JobState.WAITING: Look(lambda words: words.t("Waits for a teacher's release"), "warning", icon="hourglass"),
+    JobState.RELEASED: Look(lambda words: words.t("Released, going to the machine"), "in-use", icon="send"),
+    JobState.PRINTING: Look(lambda words: words.t("Printing"), "in-use", icon="player-play"),
+    JobState.DONE: Look(lambda words: words.t("Printed"), "ok", icon="circle-check"),
+    JobState.FAILED: Look(lambda words: words.t("Did not succeed"), "fault", icon="circle-x"),
+    JobState.CANCELLED: Look(lambda words: words.t("Cancelled"), "offline", icon="x"),
+    JobState.RETURNED: Look(lambda words: words.t("Handed back to the group"), "warning", icon="arrow-back-up"),
+    JobState.REFUSED: Look(lambda words: words.t("File not accepted"), "fault", icon="ban"),
+    JobState.UNKNOWN: Look(lambda words: words.t("Outcome not known"), "warning", icon="help"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    say: Say
+    icon: str
+
+
+LOG: Final[Mapping[str, Entry]] = {
+    "sent": Entry(lambda words: words.t("File sent"), icon="upload"),
+    "checked": Entry(lambda words: words.t("File checked: fit for this machine"), icon="shield-check"),
+    "refused": Entry(lambda words: words.t("File checked: not fit for this machine"), icon="ban"),
+    "released": Entry(lambda words: words.t("Released; the bed was clear"), icon="check"),
+    "not-started": Entry(lambda words: words.t("The machine did not begin"), icon="alert-triangle"),
+    "started": Entry(lambda words: words.t("The machine began to print"), icon="player-play"),
+    "stopping": Entry(lambda words: words.t("Asked to stop"), icon="player-stop"),
+    "not-stopped": Entry(lambda words: words.t("The machine was not stopped"), icon="alert-triangle"),
+    "done": Entry(lambda words: words.t("Printed"), icon="circle-check"),
+    "failed": Entry(lambda words: words.t("The print did not succeed"), icon="circle-x"),
+    "cancelled": Entry(lambda words: words.t("Cancelled"), icon="x"),
+    "returned": Entry(lambda words: words.t("Handed back to the group"), icon="arrow-back-up"),
+    "unknown": Entry(lambda words: words.t("Outcome not known"), icon="help"),
+}
+
+_FILE: Final[Mapping[str, Say]] = {
+    "no-commands": lambda words: words.t("There is nothing to print in this file."),
+    "file-lost": lambda words: words.t("The file is no longer on the server. Send it again."),
+    "no-limits": lambda words: words.t(
+        "The server does not know what this machine may do, so it takes no files for it."
+    ),
+    "too-long": lambda words: words.t("Checking the file took too long."),
+    "unreadable": lambda words: words.t("The file could not be read."),
+}
+"""Why a file is not accepted, where it is not for its lines."""
+
+_PROBLEMS: Final[Mapping[str, Say]] = {
+    "too-hot": lambda words: words.t("hotter than this machine may be"),
+    "outside": lambda words: words.t("outside of the space of this machine"),
+    "forbidden": lambda words: words.t("a command that this machine may not be given by a file"),
+    "unreadable": lambda words: words.t("cannot be read"),
+    "too-long": lambda words: words.t("longer than a printer takes"),
+}
+
+_ENDS: Final[Mapping[tuple[JobState, str], Say]] = {
+    (JobState.FAILED, "lost"): lambda words: words.t("The machine no longer prints it; it ended too soon."),
+    (JobState.UNKNOWN, "lost"): lambda words: words.t("The machine no longer prints it, and nobody saw how it ended."),
+    (JobState.UNKNOWN, "not-seen"): lambda words: words.t("The machine never said that it prints it."),
+    (JobState.UNKNOWN, "silent"): lambda words: words.t("Nothing was heard of the machine for a day."),
+}
+
+_REFUSALS: Final[Mapping[str, Say]] = {
+    "type": lambda words: words.t(
+        "This is not a G-code text file. Slice a model for this machine first, and send the .gcode file."
+    ),
+    "size": lambda words: words.t("The file is too large."),
+    "empty": lambda words: words.t("The file is empty."),
+    "digest": lambda words: words.t("The file changed on its way. Send it again."),
+    "quota": lambda words: words.t("The school's space for print files is used up. Older ones are removed in time."),
+    "disk": lambda words: words.t("The server has no room for more files now."),
+    "bed": lambda words: words.t("Look at the bed first, and say that it is empty and clean."),
+    "file-lost": lambda words: words.t("The file is no longer on the server. Send it again."),
+    "machine-busy": lambda words: words.t("The machine is at work on another print job."),
+    "state": lambda words: words.t("The print job has gone on meanwhile. This page shows how it stands now."),
+}
+"""Why a file was not taken, or a job not changed."""
+
+
+def state_word(state: JobState, words: Language) -> str:
+    return STATES[state].say(words)
+
+
+def problem_word(code: str, words: Language) -> str:
+    """What is wrong with a line; empty for a code that is not known here."""
+    return _PROBLEMS[code](words) if code in _PROBLEMS else ""
+
+
+def refusal(code: str, words: Language) -> str:
+    """Why a file or a job was not taken; empty for a code that is not known here."""
+    return _REFUSALS[code](words) if code in _REFUSALS else ""
+
+
+def why(job: JobView, words: Language) -> Reason:
+    """Why the job is as it is; nothing if its state says it all."""
+    if job.state is JobState.REFUSED:
+        return Reason(_FILE[job.detail](words)) if job.detail in _FILE else Reason()
+    if job.state is JobState.RETURNED:
+        return Reason(quoted=job.detail)
+    if (job.state, job.detail) in _ENDS:
+        return Reason(_ENDS[job.state, job.detail](words))
+    return reason_of(job.detail, words)
+
+
+def log_reason(line: JobLine, words: Language) -> Reason:
+    """What stands behind a line of the log."""
+    if line.kind == "refused":
+        return Reason(_FILE[line.detail](words)) if line.detail in _FILE else Reason(quoted=line.detail)
+    if line.kind == "returned":
+        return Reason(quoted=line.detail)
+    for state in (JobState.FAILED, JobState.UNKNOWN):
+        if line.kind == state and (state, line.detail) in _ENDS:
+            return Reason(_ENDS[state, line.detail](words))
+    return reason_of(line.detail, words)
+
+
+def refusals(words: Language) -> dict[str, str]:
+    """Every code with its words, for the page that sends a file."""
+    return {code: say(words).unescape() for code, say in _REFUSALS.items()}

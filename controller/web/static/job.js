@@ -1,0 +1,51 @@
+// A print job's page: it follows the machine, and goes on by itself from one state of the job to the next.
+import "./dialogs.js";
+import { eased, start, watch } from "./live.js";
+
+const job = () => document.getElementById("job"), part = () => document.getElementById("job-now");
+const device = +job().dataset.device, say = document.getElementById("say");
+const FOLLOWED = ["progress", "printing", "job", "state"];
+let last = "", news = job().dataset.news, asked = false;
+
+const refresh = eased(() => htmx.trigger(part(), "refresh"), 1_000);
+
+document.addEventListener("live:devices", event => {
+  if (event.detail.whole || event.detail.rows.some(row => row[0] === device)) refresh();
+});
+document.addEventListener("live:device", event => {
+  const { id, turn, state, values } = event.detail;
+  if (id !== device) return;
+  const seen = JSON.stringify([turn, state, ...FOLLOWED.map(name => (values || {})[name] && values[name][1])]);
+  if (last && seen !== last) refresh();
+  last = seen;
+});
+document.addEventListener("dialog:changed", refresh);
+
+// -- The tick before the release -------------------------------------------------------------------------------------
+
+function needs() {
+  const button = document.querySelector("[data-needs]");
+  if (button) button.setAttribute("aria-disabled", !document.getElementById(button.dataset.needs).checked || "blocked" in button.dataset);
+}
+document.addEventListener("change", needs);
+document.addEventListener("submit", event => {
+  const button = event.target.querySelector("[data-needs]");
+  if (button && button.getAttribute("aria-disabled") === "true") { event.preventDefault(); event.stopImmediatePropagation(); }
+}, true);
+
+// -- From one state to the next --------------------------------------------------------------------------------------
+
+document.addEventListener("htmx:beforeRequest", event => { if (event.detail.elt.tagName === "FORM") asked = true; });
+document.addEventListener("htmx:afterSettle", () => {
+  needs();
+  if (part().dataset.state !== job().dataset.state) { htmx.ajax("GET", location.pathname, { target: "#job", select: "#job", swap: "outerHTML" }); return; }
+  if (job().dataset.news === news) return;
+  news = job().dataset.news;
+  say.textContent = news;
+  if (asked) job().querySelector("h1").focus();
+  asked = false;
+});
+
+needs();
+watch(device);
+start();
