@@ -35,7 +35,6 @@ OPEN_S: Final = 12.0
 """A board that restarts when its port is opened runs its boot loader for some seconds first."""
 CONFIRM_S: Final = 30.0
 _TURN_S: Final = 0.1
-_READ: Final = 1 << 16
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _Task: TypeAlias = "Callable[[_Waiter], None]"
 Opener: TypeAlias = Callable[[str], Link]
@@ -383,10 +382,9 @@ def _checked(file: BufferedReader, digest: str, limits: gcode.Limits, name: str)
 
 
 def _text(file: BufferedReader) -> Iterator[str]:
-    """Lines of a file, each cut at a length that no printer takes; a file that cannot be read further just ends."""
+    """Lines of a file; one that cannot be read further just ends."""
     with suppress(OSError, ValueError):
-        while line := file.readline(_READ):
-            yield line.decode("utf-8", "replace")
+        yield from gcode.lines(file)
 
 
 def _values(view: View) -> dict[str, Value | None]:

@@ -8,13 +8,11 @@ Standard input: the profile's `[options.limits]` as JSON. Standard output: `{"re
 import json
 import os
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 from device_profiles import gcode
 
-_LONGEST = 1 << 16
 _NICE = 10
 
 
@@ -22,15 +20,8 @@ def main() -> None:
     if hasattr(os, "nice"):
         os.nice(_NICE)
     allowed = gcode.limits(json.load(sys.stdin))
-    review = gcode.review(_lines(Path(sys.argv[1])), allowed)
-    json.dump({"review": asdict(review), "preview": None}, sys.stdout)
-
-
-def _lines(path: Path) -> Iterator[str]:
-    """Each cut at a length that no machine takes, as the machine's bridge reads them."""
-    with path.open("rb") as file:
-        while line := file.readline(_LONGEST):
-            yield line.decode("utf-8", "replace")
+    with Path(sys.argv[1]).open("rb") as file:
+        json.dump(asdict(gcode.inspect(gcode.lines(file), allowed)), sys.stdout)
 
 
 if __name__ == "__main__":
