@@ -76,13 +76,16 @@ class Access:
         state.secret, fresh_guest = self._secret(request, cookie if state.user else "")
         state.csrf = csrf.issue(state.secret)
         state.lang = language(request, state.user)
+        if state.user is None and is_api(path) and not is_public(path):
+            await _unauthorised(send)
+            return
         if scope["method"] not in _SAFE and not state.bearer and path not in _WITHOUT_COOKIES:
             receive, right = await _form_is_ours(request, receive)
             if not right:
                 await refuse(send, 403, "The form is out of date or came from elsewhere. Load the page again.")
                 return
         if state.user is None and not is_public(path):
-            await (_unauthorised(send) if is_api(path) else _to_signin(request, send))
+            await _to_signin(request, send)
             return
         await self._app(scope, receive, _with_guest(send, fresh_guest, tls=self._tls) if fresh_guest else send)
 

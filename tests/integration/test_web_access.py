@@ -9,12 +9,15 @@ from fastapi.routing import iter_route_contexts
 from sqlmodel import Session
 
 from controller.identity import store
+from controller.jobs.tables import JobFile, PrintJob
+from controller.main import wall_ms
 from controller.scope import CLUSTER
 from controller.web.access import GUEST_COOKIE, PUBLIC, SESSION_COOKIE, is_public
 from tests.integration.mqtt import eventually
 from tests.integration.running import PASSWORD, Cluster, Running, Speaker, csrf_of, running, seed
 
 pytestmark = pytest.mark.integration
+JOB, DIGEST = 77, "ab" * 32
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +41,33 @@ def controller(state: Path, cluster: Cluster) -> Iterator[Running]:
             speaker.lists(slug)
             speaker.reports(slug, 20.0, 21.5)
         eventually(lambda: len(one.services.live.devices(CLUSTER)) == 2, "two devices", 30)
+        add_job(one)
         yield one
         for speaker in speakers:
             speaker.__exit__()
+
+
+def add_job(controller: Running) -> None:
+    """A print job of the second school."""
+    theirs = next(view for view in controller.services.live.devices(CLUSTER) if view.school_id == "binh-minh")
+    job = PrintJob(
+        id=JOB,
+        school_id="binh-minh",
+        device_id=theirs.id,
+        digest=DIGEST,
+        file_name="Bình.gcode",
+        title="THPT Bình Minh",
+        by_id="",
+        created_ms=wall_ms(),
+        state="returned",
+        state_ms=wall_ms(),
+        ended_ms=wall_ms(),
+    )
+    with Session(controller.services.engine) as db:
+        db.add(JobFile(digest=DIGEST, size=1, created_ms=0))
+        db.flush()
+        db.add(job)
+        db.commit()
 
 
 def audited(controller: Running, action: str) -> list[tuple[str, str]]:
@@ -59,7 +86,14 @@ def id_of(controller: Running, login: str) -> str:
 def routes(controller: Running) -> list[tuple[str, str]]:
     """Every (method, path) there is, with the ids of the second school's things."""
     theirs = next(view for view in controller.services.live.devices(CLUSTER) if view.school_id == "binh-minh")
-    filled = {"device_id": theirs.id, "room_id": theirs.room_id, "metric": "nozzle-temperature"}
+    filled = {
+        "device_id": theirs.id,
+        "room_id": theirs.room_id,
+        "metric": "nozzle-temperature",
+        "command_id": "c-theirs",
+        "job_id": JOB,
+        "digest": DIGEST,
+    }
     found = []
     for context in iter_route_contexts(controller.app.routes):
         for method in sorted((context.methods or set()) - {"HEAD"}):
@@ -257,7 +291,9 @@ def test_without_a_session_only_the_public_routes_answer(controller: Running) ->
     stranger = controller.client()
     for method, path in routes(controller):
         answer = ask(stranger, method, path)
-        if is_public(path):
+        if path == f"/api/v1/files/{DIGEST}":
+            assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Fabfleet")
+        elif is_public(path):
             assert answer.status_code not in (401, 303) or method == "POST", path
         elif path.startswith("/api/"):
             assert answer.status_code == 401, path
@@ -305,7 +341,7 @@ def test_teacher_of_one_school_never_sees_the_other_on_any_route(controller: Run
             continue
         answer = ask(browser, method, path)
         assert not any(mark in answer.text for mark in marks_of("binh-minh")), path
-        if "/devices/" in path or "/rooms/" in path:
+        if any(part in path for part in ("/devices/", "/rooms/", "/jobs/", "/commands/")):
             assert answer.status_code == 404, path
     theirs = next(view for view in controller.services.live.devices(CLUSTER) if view.school_id == "binh-minh")
     assert browser.get(f"/api/v1/stream?device={theirs.id}").status_code == 404
