@@ -154,7 +154,7 @@ THIS_MACHINE_AGENT = "this-machine"
 THIS_MACHINE_NAME = "Máy này"
 LAB_ROOM = HILL.rooms[0]
 """Where the machines stand that are far ends of their own; this machine's agent looks after them."""
-LAB_NAMES = {PRINTER_FAR_END: "3D-06 Máy in 3D", PROJECTOR_FAR_END: "PJ-01 Máy chiếu"}
+LAB_NAMES = {PRINTER_FAR_END: "3D-06 Máy in 3D", PROJECTOR_FAR_END: "PJ-02 Máy chiếu"}
 
 
 def agents() -> Iterator[SimulatedAgent]:

@@ -76,7 +76,8 @@ class MakeRun:
 
     def give_fault(self, machine: str, fault: str) -> None:
         """As the README tells it."""
-        command = [self.clone / ".venv" / "bin" / "fabfleet", "demo-fault", machine, fault, "--state", self.state]
+        program = self.clone / ".venv" / "bin" / "fabfleet"
+        command = [str(program), "demo-fault", machine, fault, "--state", str(self.state)]
         subprocess.run(command, env=_plain_environment(), check=True, capture_output=True, timeout=60.0)
 
     def processes(self) -> list[psutil.Process]:

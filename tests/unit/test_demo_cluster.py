@@ -7,6 +7,8 @@ import pytest
 from contract.model import check_name
 from contract.topics import Address
 from controller.demo.cluster import (
+    LAB_NAMES,
+    LAB_ROOM,
     PEOPLE,
     SCHOOLS,
     THIS_MACHINE_AGENT,
@@ -14,6 +16,7 @@ from controller.demo.cluster import (
     THIS_MACHINE_SCHOOL,
     DemoSchool,
 )
+from controller.demo.farends.faults import FAULTS
 from controller.identity.policy import Role
 from device_profiles.profile import load
 
@@ -39,6 +42,13 @@ def test_this_machine_has_an_agent_of_its_own_in_a_computer_room() -> None:
     assert THIS_MACHINE_ROOM in THIS_MACHINE_SCHOOL.rooms
     assert "Tin học" in THIS_MACHINE_ROOM.name
     assert THIS_MACHINE_AGENT not in {room.slug for room in THIS_MACHINE_SCHOOL.rooms}
+
+
+def test_machines_of_the_lab_stand_in_a_room_with_names_that_no_other_device_has() -> None:
+    assert LAB_ROOM in THIS_MACHINE_SCHOOL.rooms
+    assert LAB_NAMES.keys() == FAULTS.keys()
+    simulated = {device.name for school in SCHOOLS for room in school.rooms for device in room.devices}
+    assert not simulated & set(LAB_NAMES.values())
 
 
 def test_there_is_a_technician_of_the_cluster_and_a_teacher_of_each_school() -> None:
