@@ -29,10 +29,10 @@ class Bridge(Protocol):
         """Make contact, for the first time or again after `close`. May block for as long as its time-outs allow."""
 
     def poll(self) -> Mapping[str, Value | None]:
-        """Ask for every metric once. None for one that was asked for and is unknown."""
+        """Ask for every metric once. None for one that was asked for and is unknown. LinkLost unless it is open."""
 
     def execute(self, action: str, args: Mapping[str, Value]) -> None:
-        """Carry out one action of the profile and return when the device has confirmed it."""
+        """Carry out one action of the profile and return when the device has confirmed it. Refused for any other."""
 
     def close(self) -> None:
         """Let go of the device. Never raises; may be called twice."""

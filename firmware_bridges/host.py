@@ -46,13 +46,15 @@ class HostBridge:
         self._gauges: tuple[Gauge, ...] = (
             (services, Processor(), *_GAUGES, *_SENSORS) if gauges is None else tuple(gauges)
         )
-        self._seen: dict[str, None] = {}
+        self._seen: dict[str, None] | None = None
 
     def open(self) -> None:
-        self._seen.clear()
+        self._seen = {}
 
     def poll(self) -> Mapping[str, Value | None]:
         """Read every gauge; one that fails spoils no other. None for what was there before and is not now."""
+        if self._seen is None:
+            raise LinkLost("not open")
         values: dict[str, Value | None] = dict.fromkeys(self._seen)
         problems = []
         for gauge in self._gauges:
@@ -71,7 +73,7 @@ class HostBridge:
         raise Refused(f"no such action: {action}")
 
     def close(self) -> None:
-        pass
+        self._seen = None
 
 
 class Processor:

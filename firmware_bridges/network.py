@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 import psutil
 
 from contract.model import Value
-from firmware_bridges.base import BridgeError, Refused
+from firmware_bridges.base import BridgeError, LinkLost, Refused
 from firmware_bridges.dns import NO_ANSWER, Lookup, lookup, resolvers
 from firmware_bridges.gateway import Gateway, default_gateway
 from firmware_bridges.nl80211_core import WirelessLink, channel
@@ -80,11 +80,11 @@ class NetworkBridge:
         self._traffic: dict[str, tuple[float, int, int]] = {}
         self._gateway: Pinger | None = None
         self._controller: Pinger | None = None
-        self._seen: set[str] = set()
+        self._seen: set[str] | None = None
 
     def open(self) -> None:
         self._traffic.clear()
-        self._seen.clear()
+        self._seen = set()
         self._gateway = None
         ends = self._ends
         self._controller = (
@@ -93,6 +93,8 @@ class NetworkBridge:
 
     def poll(self) -> Mapping[str, Value | None]:
         """Probe everything once; takes up to `timeout_s` a far end. A part that fails spoils no other."""
+        if self._seen is None:
+            raise LinkLost("not open")
         gateway = default_gateway()
         parts: tuple[Callable[[], Values], ...] = (
             lambda: self._links(gateway),
@@ -114,7 +116,7 @@ class NetworkBridge:
         raise Refused(f"no such action: {action}")
 
     def close(self) -> None:
-        self._gateway = self._controller = None
+        self._gateway = self._controller = self._seen = None
 
     def _links(self, gateway: Gateway | None) -> Values:
         states, addresses = psutil.net_if_stats(), psutil.net_if_addrs()

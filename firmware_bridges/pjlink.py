@@ -78,6 +78,7 @@ class PjlinkBridge:
         given.done()
         self._clock = clock
         self._pause = pause
+        self._opened = False
         self._link: Link | None = None
         self._core = core.PjlinkCore()
         self._used_at = 0.0
@@ -89,6 +90,14 @@ class PjlinkBridge:
     def open(self) -> None:
         self.close()
         self._unsupported.clear()
+        self._opened = True
+        try:
+            self._meet()
+        except BaseException:
+            self.close()
+            raise
+
+    def _meet(self) -> None:
         self._connect()
         with self._in_step():
             self._pjclass = core.pjlink_class(self._value("CLSS") or "1")
@@ -118,6 +127,11 @@ class PjlinkBridge:
                 raise Refused(f"a projector has no action {action!r}")
 
     def close(self) -> None:
+        self._opened = False
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """End the connection; the next question makes a new one."""
         if self._link is not None:
             self._link.close()
             self._link = None
@@ -199,11 +213,13 @@ class PjlinkBridge:
         if reply.trouble:
             raise Refused(_REASONS[reply.trouble])
         if reply.value != "OK":
-            self.close()
+            self._hang_up()
             raise BadReply(f"{reply.value[:40]!r} is no answer to {body} {parameter}")
 
     def _connected(self, work: Callable[[], _T]) -> _T:
         """Do `work` over a live connection; once more over a new one if the projector had closed the old one."""
+        if not self._opened:
+            raise LinkLost("not open")
         if self._link is None or self._clock() - self._used_at > self._idle_s:
             self._connect()
             return work()
@@ -214,14 +230,14 @@ class PjlinkBridge:
             return work()
 
     def _connect(self) -> None:
-        self.close()
+        self._hang_up()
         self._core = core.PjlinkCore(self._password)
         self._link = open_link(self._endpoint, timeout_s=self._connect_s)
         greeting = self._event()
         if not isinstance(greeting, core.Greeted):
             self._fail(greeting)
         elif greeting.wants_password and not self._password:
-            self.close()
+            self._hang_up()
             raise Refused("the projector wants a password")
 
     def _exchange(self, pjclass: int, body: str, parameter: str) -> core.Reply:
@@ -246,7 +262,7 @@ class PjlinkBridge:
     def _bytes(self, deadline: float) -> bytes:
         left_s = deadline - self._clock()
         if left_s <= 0:
-            self.close()
+            self._hang_up()
             raise LinkLost(f"{self._endpoint}: no answer in {self._reply_s:g} s")
         with self._noticing_the_end() as link:
             return link.read(left_s)
@@ -258,12 +274,12 @@ class PjlinkBridge:
         try:
             yield self._link
         except LinkLost as error:
-            self.close()
+            self._hang_up()
             raise _Closed(*error.args) from None
 
     def _fail(self, event: core.Event) -> NoReturn:
         """Raise what an event means that was not asked for; the connection is of no more use."""
-        self.close()
+        self._hang_up()
         match event:
             case core.Denied():
                 raise Refused("wrong password")
@@ -280,7 +296,7 @@ class PjlinkBridge:
         try:
             yield
         except BadReply:
-            self.close()
+            self._hang_up()
             raise
 
 

@@ -128,7 +128,18 @@ class _Forced:
 class SimulatedBridge:
     """Bridge `simulated`. The endpoint is `sim:SEED`, SEED being any text; the same seed behaves the same."""
 
-    __slots__ = ("_at", "_chance", "_counts", "_fault_left", "_forced", "_phases", "_picked", "_plan", "_polls")
+    __slots__ = (
+        "_at",
+        "_chance",
+        "_counts",
+        "_fault_left",
+        "_forced",
+        "_open",
+        "_phases",
+        "_picked",
+        "_plan",
+        "_polls",
+    )
 
     def __init__(self, endpoint: str, options: Mapping[str, Any]) -> None:
         """Raises ValueError for another endpoint, or for options that make no plan."""
@@ -147,6 +158,7 @@ class SimulatedBridge:
         self._plan = plan = _plan(told)
         self._chance = int.from_bytes(hashlib.blake2b(seed.encode(), digest_size=8).digest(), "big")
         self._polls = 0
+        self._open = False
         self._fault_left = 0
         self._forced: dict[str, _Forced] = {}
         self._at = [walk.idle[0] + self._below(walk.idle[1] - walk.idle[0] + 1) for walk in plan.walks]
@@ -158,9 +170,12 @@ class SimulatedBridge:
         if self._fault_left:
             self._fault_left -= 1
             raise LinkLost("simulated: not plugged in")
+        self._open = True
 
     def poll(self) -> Mapping[str, Value | None]:
         """Every metric of the plan, one step of its time later. Raises LinkLost when its seldom fault comes."""
+        if not self._open:
+            raise LinkLost("not open")
         plan = self._plan
         chance = self._chance = (self._chance * _MULTIPLIER + _INCREMENT) & _MASK
         self._polls += 1
@@ -197,7 +212,7 @@ class SimulatedBridge:
         self._forced[effect.metric] = _Forced(start, start + effect.hold, value)
 
     def close(self) -> None:
-        pass
+        self._open = False
 
     def _walk(self, values: dict[str, Value | None], chance: int, busy: bool) -> None:
         at = self._at
@@ -247,6 +262,10 @@ def _plan(told: _Told) -> _Plan:
     """Raises ValueError, naming the metric."""
     simulate: dict[str, dict[str, Any]] = json.loads(told.simulate)
     kinds: dict[str, list[Any]] = {key: [] for key in _KEYS}
+    effects: dict[str, dict[str, Any]] = json.loads(told.effects)
+    for what, tables in (("simulate", simulate), ("effects", effects)):
+        for name in tables:
+            Options(tables, f"{what}.").table(name)
     for name, how in simulate.items():
         kind = next((key for key in _KEYS if key in how), None)
         if kind is None:
@@ -258,7 +277,6 @@ def _plan(told: _Told) -> _Plan:
     busy = told.busy
     if busy and busy not in {wave.name for wave in kinds["period"]}:
         raise ValueError(f"busy: {busy!r} is no metric with a period")
-    effects = {name: _effect(name, how, simulate) for name, how in json.loads(told.effects).items()}
     return _Plan(
         busy=busy,
         walks=tuple(kinds["range"]),
@@ -267,7 +285,7 @@ def _plan(told: _Told) -> _Plan:
         choices=tuple(kinds["choices"]),
         counts=tuple(kinds["count"]),
         progress=tuple(kinds["progress"]),
-        effects=effects,
+        effects={name: _effect(name, how, simulate) for name, how in effects.items()},
         fault_every=told.fault_every,
         fault_polls=told.fault_polls,
     )

@@ -17,7 +17,7 @@ from controller.demo.farends.printer_model import Settings as PrinterSettings
 from controller.demo.farends.projector_model import Projector
 from controller.demo.farends.projector_model import Settings as ProjectorSettings
 from device_profiles.profile import DeviceProfile, load
-from firmware_bridges.base import Bridge, BridgeError
+from firmware_bridges.base import Bridge, BridgeError, LinkLost
 from firmware_bridges.firmata import FirmataBridge
 from firmware_bridges.marlin import MarlinBridge
 from firmware_bridges.pjlink import PjlinkBridge
@@ -157,6 +157,24 @@ def test_device_that_answers_well_is_read_through_all_of_it(name: str) -> None:
     assert len(told) == len(profile.actions) + 2
     assert all(profile.metric(metric) for values in told for metric in values)
     assert link.closed
+
+
+@pytest.mark.parametrize("name", DEVICES)
+def test_device_that_is_there_is_not_asked_before_open_and_after_close(name: str) -> None:
+    link = healthy(name)
+    with met(name, link) as (bridge, profile):
+        action = next(iter(profile.actions.values()))
+        args = {name: SAMPLES[kind] for name, kind in action.args.items()}
+        for asked in (bridge.poll, partial(bridge.execute, action.name, args)):
+            with pytest.raises(LinkLost):
+                asked()
+        bridge.open()
+        assert bridge.poll()
+        bridge.close()
+        bridge.close()
+        with pytest.raises(LinkLost):
+            bridge.poll()
+        assert link.closed
 
 
 @pytest.mark.parametrize("name", DEVICES)
