@@ -18,8 +18,11 @@ class WrongFile(JobError):
 
 
 class NoRoom(JobError):
-    """The quota is used up, or the disk is full: have old jobs removed (507)."""
+    """The quota is used up, or the disk is full: have old jobs removed (507). Codes: `quota`, `disk`."""
 
 
 class NotInThisState(JobError):
-    """The job has gone on meanwhile: look again (409)."""
+    """The job, or its machine, does not allow it now: look again (409).
+
+    Codes: `state`, `bed` (nobody says that it is empty), `machine-busy` (at work on another job), `file-lost`.
+    """

@@ -140,7 +140,7 @@ def size_of(db: Session, digest: str) -> int:
 def room_used(db: Session, school_id: str, but: str) -> int:
     """Bytes of the school's files, each content once, without the one of digest `but`."""
     mine = select(PrintJob.digest).where(PrintJob.school_id == school_id, PrintJob.digest != but).distinct()
-    return db.exec(select(func.coalesce(func.sum(JobFile.size), 0)).where(col(JobFile.digest).in_(mine))).one()
+    return int(db.exec(select(func.coalesce(func.sum(JobFile.size), 0)).where(col(JobFile.digest).in_(mine))).one())
 
 
 def forget_ended(db: Session, before_ms: int) -> None:

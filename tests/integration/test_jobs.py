@@ -1,6 +1,7 @@
 """Print jobs from the file to the end, on a real database, with real child processes that read the files."""
 
 import hashlib
+import secrets
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,6 +22,7 @@ from controller.jobs.service import Upload
 from controller.jobs.states import JobState
 from controller.scheduling.tables import LeaseGrant
 from controller.scope import CLUSTER, Scope
+from tests.integration import postgres
 from tests.integration.workshop import (
     ELSEWHERE,
     GOOD,
@@ -52,6 +54,26 @@ def engine(tmp_path: Path, clock: Clock) -> Iterator[Engine]:
     migrate(made)
     fill(made, clock())
     yield made
+    made.dispose()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with postgres.server() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Workshop]:
+    """A workshop on each kind of database."""
+    if request.param == "sqlite":
+        url = sqlite_url(tmp_path / "fabfleet.db")
+    else:
+        url = postgres.new_database(request.getfixturevalue("server"), f"jobs_{secrets.token_hex(4)}")
+    made = make_engine(url)
+    migrate(made)
+    fill(made, clock())
+    yield Workshop(made, tmp_path / "files", clock)
     made.dispose()
 
 
@@ -87,6 +109,9 @@ def test_file_that_the_machine_may_print_waits_for_a_teacher(shop: Workshop) -> 
     assert view.review is not None
     assert view.review["hottest_nozzle_c"] == 200.0
     assert view.review["duration_s"] > 600
+    preview = view.preview
+    assert preview is not None
+    assert preview["strokes"], "it is drawn"
     assert kinds(shop, job_id) == ["sent", "checked"]
 
 
@@ -150,8 +175,8 @@ def test_files_of_other_digest_than_told_are_refused_and_leave_nothing(shop: Wor
     assert (shop.files(), shop.jobs.open_jobs(CLUSTER)) == ([], [])
 
 
-def test_same_file_lies_there_once_and_counts_once(shop: Workshop, engine: Engine, clock: Clock) -> None:
-    small = Workshop(engine, shop.folder, clock, replace(JobsConfig(), school_quota_mb=1))
+def test_same_file_lies_there_once_and_counts_once(either: Workshop) -> None:
+    small = Workshop(either.engine, either.folder, either.clock, replace(JobsConfig(), school_quota_mb=1))
     big = GOOD + b"; filling\n" * 60_000
     small.send(big)
     small.send(big, device=SECOND)
@@ -191,19 +216,19 @@ def _upload(incoming: Incoming, digest: str) -> Upload:
 # what is kept
 
 
-def test_ended_jobs_and_their_files_go_after_their_time_and_no_others(shop: Workshop) -> None:
-    old, same_file, other = shop.waiting(), shop.waiting(), shop.waiting(GOOD + b"; other\n")
-    shop.jobs.cancel(TEACHER, old)
-    shop.jobs.cancel(TEACHER, other)
-    shop.later(61 * 86_400)
+def test_ended_jobs_and_their_files_go_after_their_time_and_no_others(either: Workshop) -> None:
+    old, same_file, other = either.waiting(), either.waiting(), either.waiting(GOOD + b"; other\n")
+    either.jobs.cancel(TEACHER, old)
+    either.jobs.cancel(TEACHER, other)
+    either.later(61 * 86_400)
 
-    shop.jobs._watcher.sweep()
+    either.jobs._watcher.sweep()
 
-    assert shop.jobs.find(CLUSTER, old) is None
-    assert shop.jobs.find(CLUSTER, other) is None
-    assert shop.view(same_file).state is S.WAITING
-    assert shop.files() == [DIGEST]
-    shop.jobs.release(TEACHER, same_file, bed_clear=True)
+    assert either.jobs.find(CLUSTER, old) is None
+    assert either.jobs.find(CLUSTER, other) is None
+    assert either.view(same_file).state is S.WAITING
+    assert either.files() == [DIGEST]
+    either.jobs.release(TEACHER, same_file, bed_clear=True)
 
 
 def test_file_that_no_job_has_is_removed(shop: Workshop) -> None:
@@ -272,15 +297,15 @@ def test_release_wants_an_empty_bed(shop: Workshop) -> None:
     assert shop.view(job_id).state is S.WAITING
 
 
-def test_two_who_release_at_once_give_one_command(shop: Workshop) -> None:
-    jobs = [shop.waiting(), shop.waiting()]
+def test_two_who_release_at_once_give_one_command(either: Workshop) -> None:
+    jobs = [either.waiting(), either.waiting()]
     outcomes: list[str] = []
     start = threading.Barrier(8)
 
     def release(number: int) -> None:
         start.wait(10)
         try:
-            shop.jobs.release(TEACHER, jobs[number % 2], bed_clear=True)
+            either.jobs.release(TEACHER, jobs[number % 2], bed_clear=True)
             outcomes.append("released")
         except JobError as error:
             outcomes.append(error.code)
@@ -293,8 +318,8 @@ def test_two_who_release_at_once_give_one_command(shop: Workshop) -> None:
 
     assert outcomes.count("released") == 1
     assert set(outcomes) <= {"released", "state", "machine-busy"}
-    assert len(shop.commands.of_device(CLUSTER, PRINTER)) == 1
-    assert sorted(shop.view(each).state for each in jobs) == [S.RELEASED, S.WAITING]
+    assert len(either.commands.of_device(CLUSTER, PRINTER)) == 1
+    assert sorted(either.view(each).state for each in jobs) == [S.RELEASED, S.WAITING]
 
 
 def test_machine_prints_one_job_at_a_time(shop: Workshop) -> None:
@@ -355,36 +380,36 @@ def test_job_is_handed_back_with_words(shop: Workshop) -> None:
     assert shop.audit()[-1] == ("job-return", "u-ha", f"job {view.id}")
 
 
-def test_open_jobs_come_first_then_the_newest(shop: Workshop) -> None:
-    first, second, third, fourth = (shop.waiting() for _ in range(4))
-    shop.jobs.cancel(TEACHER, fourth)
-    shop.jobs.cancel(TEACHER, second)
+def test_open_jobs_come_first_then_the_newest(either: Workshop) -> None:
+    first, second, third, fourth = (either.waiting() for _ in range(4))
+    either.jobs.cancel(TEACHER, fourth)
+    either.jobs.cancel(TEACHER, second)
 
-    assert [view.id for view in shop.jobs.of_device(CLUSTER, PRINTER)] == [third, first, fourth, second]
-    assert [view.id for view in shop.jobs.open_jobs(CLUSTER)] == [third, first]
-    assert shop.jobs.of_device(CLUSTER, PRINTER)[0].log == ()
+    assert [view.id for view in either.jobs.of_device(CLUSTER, PRINTER)] == [third, first, fourth, second]
+    assert [view.id for view in either.jobs.open_jobs(CLUSTER)] == [third, first]
+    assert either.jobs.of_device(CLUSTER, PRINTER)[0].log == ()
 
 
 # how it goes
 
 
-def test_job_follows_its_machine_from_the_start_to_the_end(shop: Workshop) -> None:
-    job_id = shop.released()
-    assert shop.turn(job_id).state is S.RELEASED
+def test_job_follows_its_machine_from_the_start_to_the_end(either: Workshop) -> None:
+    job_id = either.released()
+    assert either.turn(job_id).state is S.RELEASED
 
-    shop.answer(job_id, C.DONE)
-    shop.say(job=shop.name(job_id), printing=True, job_result="", progress=0.0)
-    begun = shop.turn(job_id)
-    shop.say(progress=34.5)
-    shop.live.tick()
-    half = shop.view(job_id)
-    shop.say(progress=100.0, printing=False, job_result="done")
-    ended = shop.turn(job_id)
+    either.answer(job_id, C.DONE)
+    either.say(job=either.name(job_id), printing=True, job_result="", progress=0.0)
+    begun = either.turn(job_id)
+    either.say(progress=34.5)
+    either.live.tick()
+    half = either.view(job_id)
+    either.say(progress=100.0, printing=False, job_result="done")
+    ended = either.turn(job_id)
 
     assert (begun.state, begun.started_ms) == (S.PRINTING, ended.started_ms)
     assert half.progress == 34.5
-    assert (ended.state, ended.ended_ms, ended.progress) == (S.DONE, shop.clock(), 100.0)
-    assert kinds(shop, job_id) == ["sent", "checked", "released", "started", "done"]
+    assert (ended.state, ended.ended_ms, ended.progress) == (S.DONE, either.clock(), 100.0)
+    assert kinds(either, job_id) == ["sent", "checked", "released", "started", "done"]
 
 
 def test_jobs_of_one_file_are_told_apart_by_the_machines_word(shop: Workshop) -> None:
