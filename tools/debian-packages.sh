@@ -4,7 +4,8 @@ set -eu
 
 # package:proof, where the proof is a command, or a file for what has none; it counts wherever it came from
 needed="chromium:chromium gcc:gcc git:git iproute2:ip libelf-dev:/usr/include/libelf.h
-        libsimavr-dev:/usr/include/simavr/sim_avr.h postgresql:pg_ctlcluster procps:pgrep"
+        libsimavr-dev:/usr/include/simavr/sim_avr.h openssl:openssl postgresql:pg_ctlcluster
+        procps:pgrep"
 
 PATH="$PATH:/usr/sbin:/sbin"
 missing=""

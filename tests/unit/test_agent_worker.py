@@ -1,10 +1,14 @@
 """One device's thread: whatever its bridge does, only that device suffers, and it is said."""
 
+import os
+import socket
 import threading
 import time
+import tty
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,7 +23,8 @@ from contract.messages import BridgeState, DeviceEntry, Report
 from contract.model import Command, Value
 from contract.wire import decode
 from device_profiles.profile import DeviceProfile, load
-from firmware_bridges.base import BadReply, LinkLost
+from firmware_bridges import bridge_for
+from firmware_bridges.base import BadReply, Bridge, LinkLost
 from tests.fakes import FakeBridge
 
 QUICK = Patience(bad_replies=3, parked_after=5, retry_ms=10, retry_most_ms=20, parked_ms=30, hung_ms=100)
@@ -39,10 +44,12 @@ class Shop:
         self.roster = Roster()
         self.recorder = Recorder(self.outbox, self.clock)
         self.commands: list[tuple[Command, bool]] = []
+        self.files: threading.Event | None = None
+        """What a command waits for before it is carried out."""
         self.workers: list[Worker] = []
         self.bridges_made = 0
 
-    def worker(self, bridge: FakeBridge, device_id: str = "d") -> Worker:
+    def worker(self, bridge: Bridge, device_id: str = "d") -> Worker:
         profile = quick_profile()
         entry = DeviceEntry(device_id, device_id, profile.digest, BridgeState.STARTING)
         self.roster.declare(entry, profile_entry(profile))
@@ -61,12 +68,14 @@ class Shop:
         worker.start()
         return worker
 
-    def made(self, bridge: FakeBridge) -> FakeBridge:
+    def made(self, bridge: Bridge) -> Bridge:
         self.bridges_made += 1
         return bridge
 
     def carry_out(self, command: Command, execute: Execute | None) -> None:
         self.commands.append((command, execute is not None))
+        if self.files:
+            self.files.wait()
         if execute:
             execute(command.action, command.args)
 
@@ -190,6 +199,61 @@ def test_worker_that_hangs_is_reported_and_harms_no_other(shop: Shop) -> None:
     until(lambda: shop.state() is BridgeState.OPEN)
     shop.stop()
     assert shop.told()[0] == ["device-lost", "device-back"]
+
+
+@pytest.fixture
+def silent_pty() -> Iterator[str]:
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    yield os.ttyname(slave)
+    os.close(master)
+    os.close(slave)
+
+
+@pytest.fixture
+def silent_address() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"tcp://127.0.0.1:{listening.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("where", "bridge", "options"),
+    [
+        ("silent_pty", "marlin", {"open_s": 4.0}),
+        ("silent_pty", "firmata", dict(load("arduino/uno").options)),
+        ("silent_address", "marlin", {"open_s": 4.0}),
+        ("silent_address", "pjlink", {}),
+    ],
+)
+def test_port_that_hangs_keeps_no_other_device_from_its_polls(
+    shop: Shop, request: pytest.FixtureRequest, where: str, bridge: str, options: dict[str, Any]
+) -> None:
+    stuck = shop.worker(bridge_for(bridge, request.getfixturevalue(where), options), "stuck")
+    fine = FakeBridge({"temperature": 1.0})
+    shop.worker(fine, "fine")
+    until(lambda: fine.polled > 20)
+    assert shop.state("stuck") is not BridgeState.OPEN
+    assert shop.state("fine") is BridgeState.OPEN
+    stuck.stop()
+    assert stuck.join(2 * WAIT_S), "every wait of a bridge has an end"
+    shop.stop()
+
+
+def test_worker_that_waits_for_a_file_is_not_taken_for_one_that_hangs(shop: Shop) -> None:
+    shop.files = threading.Event()
+    waiting, fine = FakeBridge({"temperature": 30.0}), FakeBridge({"temperature": 1.0})
+    worker = shop.worker(waiting)
+    shop.worker(fine, "fine")
+    until(lambda: shop.state() is BridgeState.OPEN)
+    assert worker.submit(Command("c-1", "d", "power-on"))
+    until(lambda: shop.commands)
+    polled, before = waiting.polled, fine.polled
+    until(lambda: fine.polled > before + 10)
+    worker.check_hung()
+    assert (shop.state(), waiting.polled, waiting.executed) == (BridgeState.OPEN, polled, [])
+    shop.files.set()
+    until(lambda: waiting.executed)
+    shop.stop()
 
 
 def test_worker_carries_out_commands_between_polls_and_looks_at_once(shop: Shop) -> None:
