@@ -7,6 +7,12 @@ A transcript is text. Lines that begin with `#` say what was recorded. Then one 
     <way> <monotonic ms> <hex> <the same as text, for people>
 
 `<` came from the device, `>` went to it, `!` is a mark that whoever recorded has set.
+
+End the agent first: a port takes one program. Nothing is sent but the lines that are given. For example
+
+    python -m firmware_bridges.record /dev/ttyUSB0 --baud 115200 --send M115 --send M105 --out printer.txt
+
+A transcript in tests/transcripts is played to a core by tests/replay.py; read it first: it holds all that was said.
 """
 
 import argparse
@@ -81,7 +87,12 @@ class RecordedLink:
 
 def main(arguments: list[str] | None = None) -> int:
     """Send lines, listen, write it all down. 0 if the device was there to the end, 1 if it was lost."""
-    parser = argparse.ArgumentParser(prog="python -m firmware_bridges.record", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m firmware_bridges.record",
+        description=__doc__.partition("\n")[0],
+        epilog=__doc__[__doc__.index("A transcript is text") :],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("endpoint", help="/dev/serial/by-id/..., COM3, tcp://host:port, udp://..., rfc2217://...")
     parser.add_argument("--out", type=Path, help="the file to write; without it the transcript is printed")
     parser.add_argument("--baud", type=int, default=BAUD)
