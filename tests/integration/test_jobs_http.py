@@ -14,6 +14,9 @@ import psutil
 import pytest
 from sqlmodel import Session, select
 
+from agent.download import Source
+from agent.errors import NoFile
+from agent.job_files import JobFiles, Room
 from controller.config import JobsConfig
 from controller.database import make_engine
 from controller.fleet.enrolment import Credentials
@@ -345,6 +348,20 @@ def test_agent_fetches_what_was_released_for_it(controller: Running, cluster: Cl
     assert answer.status_code == 200
     assert hashlib.sha256(answer.content).hexdigest() == released
     assert int(answer.headers["content-length"]) == len(answer.content)
+
+
+def test_agent_and_controller_agree_on_proof_and_answers(
+    controller: Running, cluster: Cluster, released: str, tmp_path: Path
+) -> None:
+    def cache_of(school: str) -> JobFiles:
+        known = cluster.agents[school]
+        source = Source(controller.url, known.address, bytes.fromhex(known.lease_key))
+        return JobFiles(tmp_path / school, source, Room(MB, MB))
+
+    path = cache_of("an-phu").fetch(released, "printer")
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == released
+    with pytest.raises(NoFile, match="does not have it for this agent"):
+        cache_of("binh-minh").fetch(released, "printer")
 
 
 def test_agent_of_another_school_does_not_find_it(controller: Running, cluster: Cluster, released: str) -> None:
