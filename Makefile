@@ -84,6 +84,7 @@ check: $(VENV)/all.stamp
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.schemas --check
 	$(BIN)/python -m tools.translations --check
+	$(BIN)/python -m tools.devices --check
 
 test: packages $(VENV)/all.stamp $(MO) assets check
 	@echo "==> Tests"

@@ -17,7 +17,7 @@ from contract.model import Value
 from firmware_bridges import firmata_wiring as wiring
 from firmware_bridges.base import BadReply, BridgeError, Link, LinkLost, Refused
 from firmware_bridges.firmata_core import FirmataCore, PinState, pin_state
-from firmware_bridges.links import open_link, parse_endpoint
+from firmware_bridges.links import open_link, parse_stream
 from firmware_bridges.options import Options
 
 BAUD: Final = 57_600
@@ -47,7 +47,7 @@ class FirmataBridge:
         self._endpoint = endpoint
         given = Options(options)
         self._baud = given.whole("baud", BAUD, 50, 4_000_000)
-        parse_endpoint(endpoint, self._baud)
+        parse_stream(endpoint, self._baud)
         self._boot_s = given.number("boot_s", BOOT_S, 0.1, 300)
         self._reply_s = given.number("reply_s", REPLY_S, 0.1, 60)
         self._wiring = wiring.wiring(given)

@@ -79,6 +79,14 @@ def parse_endpoint(text: str, baud: int = BAUD) -> Endpoint:
     return Endpoint(scheme, host=parts.hostname, port=parts.port, baud=baud)
 
 
+def parse_stream(text: str, baud: int = BAUD) -> Endpoint:
+    """Read an endpoint whose bytes come whole and in order. Raises ValueError for any other."""
+    where = parse_endpoint(text, baud)
+    if where.scheme is Scheme.UDP:
+        raise ValueError(f"{text!r}: this device does not speak in datagrams")
+    return where
+
+
 def open_link(endpoint: str, *, baud: int = BAUD, timeout_s: float = 5.0) -> Link:
     """Open the way to a device. `timeout_s` bounds opening and every write.
 

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 from contract.model import Value
 from device_profiles import gcode
 from firmware_bridges.base import BadReply, BridgeError, Link, LinkLost, Refused
-from firmware_bridges.links import BAUD, open_link, parse_endpoint
+from firmware_bridges.links import BAUD, open_link, parse_stream
 from firmware_bridges.marlin_core import (
     Changed,
     Confirmed,
@@ -74,7 +74,7 @@ class MarlinBridge:
     ) -> None:
         given = Options(options)
         baud = given.whole("baud", BAUD, 50, 4_000_000)
-        parse_endpoint(endpoint, baud)
+        parse_stream(endpoint, baud)
         self._endpoint = endpoint
         self._opener = opener or (lambda where: open_link(where, baud=baud))
         self._now_ms = now_ms

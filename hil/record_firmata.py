@@ -8,6 +8,7 @@ from firmware_bridges.links import open_link
 from firmware_bridges.record import RecordedLink
 from hil.farends.board import MODELS, Board
 from hil.farends.child import ROOT
+from hil.farends.pins import AVRGIRL, SIMAVR
 from hil.farends.transcript import header
 
 FOLDER = ROOT / "tests" / "transcripts" / "firmata"
@@ -28,7 +29,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder, (FOLDER / f"{model}.txt").open("w", encoding="utf-8") as out:
             board = Board(Path(folder), model)
             about = {
-                "far end": f"StandardFirmata for {model} of avrgirl-arduino 5.0.1 (npm), in simavr 1.6",
+                "far end": f"StandardFirmata for {model} of {AVRGIRL} (npm), in {SIMAVR}",
                 "recorded": time.strftime("%Y-%m-%d", time.gmtime()),
                 "command": "python -m hil.record_firmata",
                 "pins": "2.5 V at analog 0, pin 2 high",

@@ -10,7 +10,7 @@ from firmware_bridges.marlin_core import Job, MarlinCore
 from firmware_bridges.marlin_state import State
 from firmware_bridges.record import RecordedLink
 from hil.farends.child import ROOT
-from hil.farends.octoprint_venv import PIN
+from hil.farends.pins import OCTOPRINT
 from hil.farends.printer import SimulatedPrinter
 
 FOLDER = ROOT / "tests" / "transcripts" / "marlin"
@@ -95,7 +95,7 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, play in SCENES.items():
         with tempfile.TemporaryDirectory() as folder, (FOLDER / f"{name}.txt").open("w", encoding="utf-8") as out:
-            out.write(f"# {PIN}, virtual printer: {name}\n")
+            out.write(f"# {OCTOPRINT}, virtual printer: {name}\n")
             printer = SimulatedPrinter(Path(folder) / "printer")
             link = RecordedLink(open_link(str(Path(folder) / "printer")), out, _now_ms)
             try:

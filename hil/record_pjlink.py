@@ -18,6 +18,7 @@ from firmware_bridges import pjlink_core as core
 from firmware_bridges.links import open_link
 from firmware_bridges.record import RecordedLink
 from hil.farends.child import ROOT
+from hil.farends.pins import PJLINK_ADVANCE
 from hil.farends.transcript import header
 
 FOLDER = ROOT / "tests" / "transcripts" / "pjlink"
@@ -65,7 +66,7 @@ def main() -> None:
     version = subprocess.check_output([arguments.python, "-VV"], text=True).split(" (")[0].strip()
     for scene in SCENES:
         about = {
-            "far end": "pjlink-advance 0.2.0 (PyPI), its emulator",
+            "far end": f"{PJLINK_ADVANCE} (PyPI), its emulator",
             "interpreter": version,
             "recorded": time.strftime("%Y-%m-%d", time.gmtime()),
             "command": "python -m hil.record_pjlink PYTHON",

@@ -2,8 +2,6 @@
 
 import os
 import subprocess
-import sys
-import textwrap
 import threading
 import time
 import tty
@@ -19,7 +17,6 @@ from device_profiles.profile import parse
 from firmware_bridges.base import BadReply, LinkLost, Refused
 from firmware_bridges.firmata import BAUD, FirmataBridge
 from hil.farends.board import PATIENT, Board, MissingFarEnd
-from hil.farends.child import ROOT
 from hil.farends.splitter import Splitter
 from hil.lab import FarEnd, missing
 from hil.polling import Values, assert_nothing_left_behind, poll_until, resources
@@ -361,18 +358,3 @@ def test_board_that_restarts_by_itself_is_met_anew(board: Board, attend: Attend)
     assert device.until_back(1)["relay"] is False
     device.until(_supplied)
     assert device.faults() == [LinkLost]
-
-
-def test_process_with_an_open_bridge_has_loaded_nothing_heavy(board: Board) -> None:
-    program = f"""
-        import sys
-        from firmware_bridges import bridge_for
-        bridge = bridge_for("firmata", "{board.endpoint}", {{}})
-        bridge.open()
-        assert bridge.poll()["firmware"] == "StandardFirmata.ino"
-        print([name for name in ("asyncio", "pydantic", "yaml") if name in sys.modules])
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, cwd=ROOT, check=False
-    )
-    assert (done.stdout, done.stderr) == ("[]\n", "")

@@ -20,6 +20,7 @@ from firmware_bridges.pjlink import Found, NoticeListener, PjlinkBridge, Told, s
 from firmware_bridges.record import Way
 from hil.farends.child import ROOT
 from hil.farends.fetch import python_packages
+from hil.farends.pins import CLIENTS
 from hil.farends.simulated_projector import PROMPT, SimulatedProjector
 from hil.farends.splitter import Splitter
 from hil.farends.transcript import load
@@ -30,7 +31,6 @@ from hil.watched import Watched
 pytestmark = pytest.mark.hil
 
 TRANSCRIPTS = sorted((ROOT / "tests" / "transcripts" / "pjlink").glob("*.txt"))
-CLIENTS = ROOT / "hil" / "requirements" / "pjlink-clients.txt"
 Start = Callable[..., SimulatedProjector]
 
 
@@ -446,18 +446,3 @@ def test_foreign_client_and_own_projector_understand_each_other(start: Start, cl
     assert (done.stdout, done.returncode) == ("agreed\n", 0), done.stderr
     truth = projector.state()
     assert (truth["power"], truth["input"], truth["muted"]) == ("1", "32", "1")
-
-
-def test_process_with_an_open_bridge_has_loaded_nothing_heavy(projector: SimulatedProjector) -> None:
-    program = f"""
-        import sys
-        from firmware_bridges import bridge_for
-        bridge = bridge_for("pjlink", "{projector.endpoint}", {{}})
-        bridge.open()
-        assert bridge.poll()["power"] == "off"
-        print([name for name in ("asyncio", "pydantic", "yaml") if name in sys.modules])
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, cwd=ROOT, check=False
-    )
-    assert (done.stdout, done.stderr) == ("[]\n", "")

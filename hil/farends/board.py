@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hil.farends.child import ROOT, Child
 from hil.farends.fetch import cached, npm_package
+from hil.farends.pins import AVRGIRL
 
 SOURCE = ROOT / "hil" / "farends" / "avrboard.c"
 DEBIAN_PACKAGES = ("gcc", "libelf-dev", "libsimavr-dev")
@@ -102,5 +103,5 @@ def runner() -> Path:
 
 def firmware(model: str) -> Path:
     """StandardFirmata for `model`, as .hex."""
-    package = npm_package("avrgirl-arduino", "5.0.1", _SHA512)
+    package = npm_package(AVRGIRL.name, AVRGIRL.version, _SHA512)
     return package / "junk" / "hex" / model / "StandardFirmata.cpp.hex"

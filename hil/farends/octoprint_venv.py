@@ -5,8 +5,7 @@ import sys
 from pathlib import Path
 
 from hil.farends.fetch import cached
-
-PIN = "octoprint==1.11.8"
+from hil.farends.pins import OCTOPRINT
 
 
 def interpreter() -> Path:
@@ -15,6 +14,6 @@ def interpreter() -> Path:
     def install(folder: Path) -> None:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True, capture_output=True)
         pip: list[str | Path] = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check"]
-        subprocess.run([*pip, "install", "--quiet", PIN], check=True, capture_output=True)
+        subprocess.run([*pip, "install", "--quiet", OCTOPRINT.requirement], check=True, capture_output=True)
 
-    return cached("octoprint", PIN.encode(), install) / "bin" / "python"
+    return cached("octoprint", OCTOPRINT.requirement.lower().encode(), install) / "bin" / "python"

@@ -4,6 +4,7 @@ What its bridge tells and does is held against real far ends in hil/test_conform
 """
 
 import json
+import re
 import tomllib
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -17,11 +18,14 @@ from device_profiles import gcode
 from device_profiles.profile import PROFILES, DeviceProfile, Enforces, Words, load, slugs
 from firmware_bridges import BRIDGES, bridge_for
 from firmware_bridges.base import LinkLost
+from hil.farends.pins import PINS
 from tests.vocabulary import undeclared, untold
+from tools import devices
 
 SLUGS = tuple(slugs())
 SIMULATED = tuple(slug for slug in SLUGS if load(slug).bridge == "simulated")
 SCHEMA = Draft202012Validator(json.loads((PROFILES / "schema.json").read_text("utf-8")))
+VERSION = re.compile(r"\b\d+(?:\.\d+)+\b")
 SOMEWHERE = {
     "firmata": "/dev/ttyACM0",
     "host": "",
@@ -251,3 +255,17 @@ def test_profile_declares_everything_this_machine_tells(slug: str) -> None:
     for _ in range(2):
         assert undeclared(profile, bridge.poll()) == []
     bridge.close()
+
+
+def test_what_a_profile_was_verified_with_is_what_is_pinned(profile: DeviceProfile) -> None:
+    """Versions stand in hil/farends/pins.py; a reader is told the same ones, in both languages."""
+    if profile.verified:
+        pinned = {pin.version for pin in PINS[profile.bridge]}
+        told = [set(VERSION.findall(text)) for text in (profile.verified.en, profile.verified.vi)]
+        assert told[0] == told[1]
+        assert told[0] <= pinned
+        assert any(str(pin) in profile.verified.en for pin in PINS[profile.bridge]) or not told[0]
+
+
+def test_document_of_devices_is_that_of_the_profiles() -> None:
+    assert devices.DOCUMENT.read_text("utf-8") == devices.document()

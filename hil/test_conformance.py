@@ -1,0 +1,145 @@
+"""Conformance of every profile with a far end: what its bridge tells there, and that it carries out what it offers."""
+
+import hashlib
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contract.model import Value
+from device_profiles.profile import DeviceProfile, load, slugs
+from firmware_bridges.base import Bridge, Refused
+from hil.farends import board, printer, simulated_projector
+from hil.farends.child import ROOT
+from hil.farends.pins import FIRMATA
+from hil.lab import FarEnd, missing
+from hil.polling import Values, poll_until
+from tests.vocabulary import undeclared, untold
+
+pytestmark = [pytest.mark.hil, pytest.mark.sim_only]
+
+SLUGS = [slug for slug in slugs() if load(slug).bridge in ("marlin", "pjlink", "firmata")]
+SPARE_PIN: Mapping[str, Any] = {"digital-2": {"pin": "d2", "kind": "digital"}}
+ARGUMENTS: Mapping[str, Mapping[str, Value]] = {
+    "input": {"input": "31"},
+    "mute": {"on": True},
+    "preheat": {"nozzle": 30.0, "bed": 30.0},
+}
+ORDER = (
+    "home",
+    "preheat",
+    "print",
+    "pause",
+    "resume",
+    "stop",
+    "unlock",
+    "lock",
+    "power-on",
+    "input",
+    "mute",
+    "power-off",
+)
+"""In which actions make sense one after another; others come after them."""
+
+
+@contextmanager
+def marlin(profile: DeviceProfile, folder: Path) -> Iterator[FarEnd]:
+    try:
+        made = printer.SimulatedPrinter(folder / "printer")
+    except (OSError, subprocess.SubprocessError) as error:
+        missing("OctoPrint's virtual printer", error)
+    yield FarEnd(str(folder / "printer"), profile, printer.PROMPT)
+    made.close()
+
+
+@contextmanager
+def pjlink(profile: DeviceProfile, _folder: Path) -> Iterator[FarEnd]:
+    """Of the class that the profile says, and with a list of errors if it has one."""
+    made = simulated_projector.SimulatedProjector("--pjclass", "2" if profile.metric("serial-number") else "1")
+    if not profile.metric("fan-state"):
+        made.tell("trouble ERST ERR1")
+    yield FarEnd(made.endpoint, profile, simulated_projector.PROMPT)
+    made.close()
+
+
+@contextmanager
+def firmata(profile: DeviceProfile, folder: Path) -> Iterator[FarEnd]:
+    """The profile's board, else an Uno; with one more input where the profile has a name for it."""
+    model = profile.slug.partition("/")[2]
+    try:
+        made = board.Board(folder, model if model in board.MODELS else "uno")
+    except (board.MissingFarEnd, OSError, subprocess.SubprocessError) as error:
+        missing("simulated Arduino", error)
+    made.voltage(0, 2.0)
+    spare = SPARE_PIN if profile.metric("digital-2") else {}
+    yield FarEnd(made.endpoint, profile, {**board.PATIENT, "inputs": {**profile.options["inputs"], **spare}})
+    made.close()
+
+
+FAR_ENDS = {"marlin": marlin, "pjlink": pjlink, "firmata": firmata}
+COMPLETE: Mapping[str, Callable[[Values], bool]] = {
+    "marlin": lambda values: values["nozzle-temperature"] is not None,
+    "pjlink": lambda values: values["power"] == "on",
+    "firmata": lambda values: None not in values.values(),
+}
+"""When a device of that bridge has told all of itself."""
+
+
+def carried_out(bridge: Bridge, profile: DeviceProfile, job: Mapping[str, Value]) -> None:
+    """Every action, each confirmed by the device."""
+    for name in sorted(profile.actions, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER)):
+        bridge.execute(name, job if name == "print" else ARGUMENTS.get(name, {}))
+        if name == "power-on":
+            poll_until(bridge, lambda values: values["power"] == "on")
+
+
+def job_file(folder: Path) -> dict[str, Value]:
+    """The arguments that the agent gives a bridge to print it."""
+    path = folder / "cube.gcode"
+    path.write_text("".join(f"G1 X{number % 100} Y1 F9000\n" for number in range(300)), "utf-8")
+    return {"path": str(path), "digest": hashlib.sha256(path.read_bytes()).hexdigest(), "name": "cube"}
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_profile_says_what_its_bridge_tells_and_does(slug: str, tmp_path: Path) -> None:
+    profile = load(slug)
+    with FAR_ENDS[profile.bridge](profile, tmp_path) as far:
+        bridge = far.bridge()
+        bridge.open()
+        if profile.bridge == "pjlink":  # in standby it does not know its input
+            bridge.execute("power-on", {})
+        values = poll_until(bridge, COMPLETE[profile.bridge])
+        assert undeclared(profile, values) == []
+        assert [name for name in untold(profile, values) if "*" not in name] == []
+        if profile.bridge == "firmata" and slug.partition("/")[2] in FIRMATA:
+            assert values["firmata"] == FIRMATA[slug.partition("/")[2]].version
+        with pytest.raises(Refused):
+            bridge.execute("fly", {})
+        carried_out(bridge, profile, job_file(tmp_path))
+        bridge.close()
+
+
+@pytest.mark.parametrize("slug", ["creality/ender-3", "pjlink/projector", "arduino/uno"])
+def test_process_with_an_open_bridge_has_loaded_nothing_heavy(slug: str, tmp_path: Path) -> None:
+    profile = load(slug)
+    program = """
+        import sys
+        from device_profiles.profile import load
+        from firmware_bridges import bridge_for
+        profile = load(sys.argv[1])
+        bridge = bridge_for(profile.bridge, sys.argv[2], {**profile.options, **PATIENCE})
+        bridge.open()
+        assert bridge.poll()
+        bridge.close()
+        print([name for name in ("asyncio", "pydantic", "yaml", "ssl") if name in sys.modules])
+    """
+    with FAR_ENDS[profile.bridge](profile, tmp_path) as far:
+        program = textwrap.dedent(program).replace("PATIENCE", repr(dict(far.options)))
+        command = [sys.executable, "-c", program, slug, far.endpoint]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
