@@ -152,7 +152,7 @@ def command_card(
     """The card of one device."""
     language = asked.language
     offers = [offer for offer in offers if offer.why != TO_A_JOB]
-    lines = tuple(_line(each, scene.profile, asked) for each in commands)
+    lines = tuple(line_of(each, scene.profile, language, asked.now_ms) for each in commands)
     return CommandCard(
         device_id=scene.device_id,
         key=asked.key,
@@ -243,14 +243,14 @@ def _stake(action: Action, scene: Scene, language: Language) -> Stake:
 # what became of commands
 
 
-def _line(command: CommandView, profile: DeviceProfile | None, asked: Asked) -> Line:
-    language = asked.language
+def line_of(command: CommandView, profile: DeviceProfile | None, language: Language, now_ms: int) -> Line:
+    """One command with what became of it."""
     bad = command.status.final and command.status is not CommandStatus.DONE
     return Line(
         id=command.id,
         what=what(command, profile, language),
         by=command.by or language.t("the server"),
-        when=moment(command.asked_ms, asked.now_ms, language),
+        when=moment(command.asked_ms, now_ms, language),
         status=command.status.value,
         word=status_word(command.status, language),
         marks=() if bad else _marks(command, language),

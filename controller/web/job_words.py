@@ -6,7 +6,6 @@ from typing import Final, TypeAlias
 
 from markupsafe import Markup
 
-from controller.jobs.service import JobLine, JobView
 from controller.jobs.states import JobState
 from controller.web.command_words import Reason, reason_of
 from controller.web.i18n import Language
@@ -78,12 +77,14 @@ _PROBLEMS: Final[Mapping[str, Say]] = {
     "too-long": lambda words: words.t("longer than a printer takes"),
 }
 
-_ENDS: Final[Mapping[tuple[JobState, str], Say]] = {
-    (JobState.FAILED, "lost"): lambda words: words.t("The machine no longer prints it; it ended too soon."),
-    (JobState.UNKNOWN, "lost"): lambda words: words.t("The machine no longer prints it, and nobody saw how it ended."),
-    (JobState.UNKNOWN, "not-seen"): lambda words: words.t("The machine never said that it prints it."),
-    (JobState.UNKNOWN, "silent"): lambda words: words.t("Nothing was heard of the machine for a day."),
+_ENDS: Final[Mapping[str, Say]] = {
+    "lost": lambda words: words.t("The machine no longer prints it, and nobody saw how it ended."),
+    "not-seen": lambda words: words.t("The machine never said that it prints it."),
+    "silent": lambda words: words.t("Nothing was heard of the machine for a day."),
 }
+"""What is known of an end that the machine did not tell."""
+
+_ENDED: Final = frozenset({JobState.FAILED, JobState.CANCELLED, JobState.UNKNOWN})
 
 _REFUSALS: Final[Mapping[str, Say]] = {
     "type": lambda words: words.t(
@@ -116,27 +117,14 @@ def refusal(code: str, words: Language) -> str:
     return _REFUSALS[code](words) if code in _REFUSALS else ""
 
 
-def why(job: JobView, words: Language) -> Reason:
-    """Why the job is as it is; nothing if its state says it all."""
-    if job.state is JobState.REFUSED:
-        return Reason(_FILE[job.detail](words)) if job.detail in _FILE else Reason()
-    if job.state is JobState.RETURNED:
-        return Reason(quoted=job.detail)
-    if (job.state, job.detail) in _ENDS:
-        return Reason(_ENDS[job.state, job.detail](words))
-    return reason_of(job.detail, words)
-
-
-def log_reason(line: JobLine, words: Language) -> Reason:
-    """What stands behind a line of the log."""
-    if line.kind == "refused":
-        return Reason(_FILE[line.detail](words)) if line.detail in _FILE else Reason(quoted=line.detail)
-    if line.kind == "returned":
-        return Reason(quoted=line.detail)
-    for state in (JobState.FAILED, JobState.UNKNOWN):
-        if line.kind == state and (state, line.detail) in _ENDS:
-            return Reason(_ENDS[state, line.detail](words))
-    return reason_of(line.detail, words)
+def why(state: str, detail: str, words: Language) -> Reason:
+    """Why a job is as it is, or came to be so; nothing if its state says it all. Words of people and drivers are
+    quoted."""
+    if state == JobState.REFUSED:
+        return Reason(_FILE[detail](words)) if detail in _FILE else Reason(quoted=detail)
+    if state == JobState.RETURNED:
+        return Reason(quoted=detail)
+    return Reason(_ENDS[detail](words)) if detail in _ENDS and state in _ENDED else reason_of(detail, words)
 
 
 def refusals(words: Language) -> dict[str, str]:

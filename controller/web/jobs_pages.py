@@ -12,11 +12,12 @@ from controller.identity.policy import Permission, Principal
 from controller.jobs.content import SUFFIXES
 from controller.jobs.errors import JobError
 from controller.jobs.service import JobView
-from controller.jobs.states import JobState
 from controller.services import Services
 from controller.web import job_words
 from controller.web.access import allowed
-from controller.web.job_view import JobPage, Machine, Reader, job_page
+from controller.web.device_view import Reader
+from controller.web.job_review import Machine
+from controller.web.job_view import JobPage, job_page
 from controller.web.signin import address
 from controller.web.typography import tidy
 from controller.web.views import crumbs
@@ -112,12 +113,14 @@ def _found(services: Services, request: Request, who: Principal, job_id: int) ->
 
 
 def _page(visit: Visit, job: JobView) -> JobPage:
+    commands = visit.services.commands
     machine = Machine(
         device=visit.device,
         profile=visit.profile,
         in_use=visit.in_use,
         paused=visit.values.get("state") in PAUSED,
-        offers=visit.services.commands.offers(visit.who, job.device_id) if job.state is JobState.PRINTING else (),
+        offers=commands.offers(visit.who, job.device_id),
+        last=next(iter(commands.of_device(visit.who.scope, job.device_id, 1)), None),
         key=secrets.token_hex(8),
     )
     return job_page(job, machine, Reader(visit.language, visit.services.now_ms(), visit.fleet))

@@ -20,6 +20,8 @@ document.addEventListener("live:device", event => {
   last = seen;
 });
 document.addEventListener("dialog:changed", refresh);
+// Times that were worked out from now, and machines that others have until then, grow old by themselves.
+setInterval(() => { if (!document.hidden) refresh(); }, 20_000);
 
 // -- The tick before the release -------------------------------------------------------------------------------------
 

@@ -1,14 +1,12 @@
 // Sending a file to a printer: looked at here first, then sent with a bar that says how far it is, and a way to stop.
-import { number } from "./format.js";
+import { number, shownText } from "./format.js";
 import { start } from "./live.js";
 import { t } from "./words.js";
 
 const at = id => document.getElementById(id), form = at("upload"), file = at("file"), drop = at("drop");
 const most = +form.dataset.most, suffixes = form.dataset.suffixes.split(" "), refusals = JSON.parse(form.dataset.refusals);
-const MB = 1_000_000;
+const size = bytes => shownText(bytes, "By");
 let request = null;
-
-const size = bytes => number(bytes / MB, bytes < 10 * MB ? 1 : 0);
 
 /** Why the chosen file cannot be sent; empty if it can, as far as can be told here. */
 function wrong() {
@@ -16,12 +14,12 @@ function wrong() {
   if (!chosen) return t("Choose a file first.");
   if (!suffixes.some(suffix => chosen.name.toLowerCase().endsWith(suffix))) return refusals.type;
   if (!chosen.size) return refusals.empty;
-  return chosen.size > most ? t("{name} has {size} MB; at most {most} MB are taken.", { name: chosen.name, size: size(chosen.size), most: size(most) }) : "";
+  return chosen.size > most ? t("The file has {size}; at most {most} are taken.", { size: size(chosen.size), most: size(most) }) : "";
 }
 
 function judge() {
   const text = wrong(), chosen = file.files[0];
-  at("chosen").textContent = chosen ? chosen.name + " · " + t("{size} MB", { size: size(chosen.size) }) : "";
+  at("chosen").textContent = chosen ? chosen.name + " · " + size(chosen.size) : "";
   at("file-error").textContent = text;
   file.setAttribute("aria-invalid", Boolean(text));
   return !text;
@@ -46,7 +44,7 @@ function progress(sent, all) {
   at("sending-bar").max = all;
   at("sending-bar").value = sent;
   at("sending-text").textContent = sent < all ? t("Sending, {percent} %", { percent: number(100 * sent / all, 0) }) : t("Sent. The server is storing it…");
-  at("sending-size").textContent = t("{sent} of {all} MB", { sent: size(sent), all: size(all) });
+  at("sending-size").textContent = t("{sent} of {all}", { sent: size(sent), all: size(all) });
 }
 
 function ended(text) {

@@ -1,0 +1,167 @@
+"""What a print job's file asks for, and what a teacher releases it on, as plain values."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from controller.alerts.rules import DeviceState
+from controller.commands.service import CommandView, Offer
+from controller.fleet.picture import DeviceView
+from controller.jobs.service import JobView
+from controller.jobs.states import JobState
+from controller.web import job_words
+from controller.web.command_words import reason_of, refusal
+from controller.web.device_view import Reader
+from controller.web.formats import clock, decimals, duration, shown
+from controller.web.i18n import Language, number
+from controller.web.typography import tidy
+from device_profiles.profile import DeviceProfile
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The machine of a job. `last` is its newest command, `key` that of the forms that command it."""
+
+    device: DeviceView
+    profile: DeviceProfile | None
+    in_use: bool
+    paused: bool = False
+    offers: Sequence[Offer] = ()
+    last: CommandView | None = None
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    label: str
+    value: str
+    more: str
+    icon: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A fact that the teacher releases on. `mood` is ok, warning or fault."""
+
+    mood: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    line: str
+    word: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """`preview` is device_profiles.gcode_preview.Preview as JSON."""
+
+    preview: Mapping[str, Any]
+    label: str
+
+
+def title(job: JobView) -> str:
+    return tidy(job.title or job.file_name)
+
+
+def bad_lines(job: JobView, language: Language) -> tuple[BadLine, ...]:
+    problems = (job.review or {}).get("problems", ())
+    return tuple(
+        BadLine(number(each["line"], language.code), job_words.problem_word(each["code"], language), each["text"])
+        for each in problems
+    )
+
+
+def drawing(job: JobView, language: Language) -> Drawing | None:
+    preview = job.preview
+    if not preview or not preview.get("strokes"):
+        return None
+    size = _size(preview, language)
+    return Drawing(
+        preview, language.t("{title} as it is printed, {size}, seen from the front left", title=title(job), size=size)
+    )
+
+
+def _size(preview: Mapping[str, Any], language: Language) -> str:
+    sizes = [float(preview[f"{side}_mm"]) for side in ("width", "depth", "height")]
+    sides = (number(each, language.code, decimals(each)) for each in sizes)
+    return f"{' × '.join(sides)}\u00a0mm"
+
+
+def facts(job: JobView, reader: Reader) -> tuple[Fact, ...]:
+    review, preview, language = job.review, job.preview or {}, reader.language
+    if review is None or job.state is JobState.REFUSED:
+        return ()
+    sliced = language.t("by the slicer") if review["sliced"] else language.t("estimated from the moves")
+    length = str(shown(review["filament_mm"] / 1000, "m", language))
+    weight = str(shown(round(review["filament_g"], 1), "g", language))
+    hot = " / ".join(number(review[f"hottest_{part}_c"], language.code) for part in ("nozzle", "bed"))
+    found = [
+        Fact(language.t("Time"), duration(estimate_ms(job), language), sliced, icon="clock"),
+        Fact(language.t("Filament"), weight, length, icon="weight"),
+        Fact(language.t("Temperature"), f"{hot}\u00a0°C", language.t("Nozzle / bed"), icon="temperature"),
+    ]
+    if preview.get("height_mm"):
+        height = str(shown(preview["height_mm"], "mm", language))
+        found.insert(2, Fact(language.t("Height"), height, _size(preview, language), icon="ruler-2"))
+    return tuple(found)
+
+
+def estimate_ms(job: JobView) -> int:
+    return round(1000 * float((job.review or {}).get("duration_s", 0.0)))
+
+
+def checks(job: JobView, machine: Machine, reader: Reader) -> Sequence[Check]:
+    language, review = reader.language, job.review or {}
+    found = []
+    if job.detail:
+        found.append(_came_to_nothing(job, language))
+    commands = number(review.get("commands", 0), language.code)
+    text = language.t("{commands} commands read; none asks for more than it may do", commands=commands)
+    found.append(Check("ok", language.t("Right for this machine"), text))
+    if machine.profile is not None:
+        found.append(Check("ok", language.t("Not too hot"), _heat(review, machine.profile, language)))
+    ends = clock(reader.now_ms + estimate_ms(job))
+    text = language.t(
+        "About {duration}: until {time} if it is released now",
+        duration=duration(estimate_ms(job), language),
+        time=ends,
+    )
+    found.append(Check("ok", language.t("Time it takes"), text))
+    why_not = blocked(machine, language)
+    ready = why_not or language.t("In contact, and not at work")
+    found.append(Check("fault" if why_not else "ok", language.t("The machine is ready"), ready))
+    text = language.t("Only somebody who stands in front of it can say that.")
+    found.append(Check("warning", language.t("The bed must be empty"), text))
+    return found
+
+
+def _came_to_nothing(job: JobView, language: Language) -> Check:
+    reason = reason_of(job.detail, language)
+    text = reason.text or language.t("“{words}”", words=reason.quoted)
+    return Check("warning", language.t("The last release came to nothing"), text)
+
+
+def _heat(review: Mapping[str, Any], profile: DeviceProfile, language: Language) -> str:
+    limits = profile.options.get("limits", {})
+    return language.t(
+        "Nozzle {nozzle} of at most {most_nozzle} °C, bed {bed} of at most {most_bed} °C",
+        nozzle=number(review.get("hottest_nozzle_c", 0), language.code),
+        most_nozzle=number(limits.get("nozzle_c", 0), language.code),
+        bed=number(review.get("hottest_bed_c", 0), language.code),
+        most_bed=number(limits.get("bed_c", 0), language.code),
+    )
+
+
+def blocked(machine: Machine, language: Language) -> str:
+    if machine.device.state is DeviceState.OFFLINE:
+        return language.t("There is no contact with the machine now.")
+    taken = next((offer for offer in machine.offers if offer.why == "taken"), None)
+    if taken is not None:
+        return refusal(taken.why, language, taken.until_ms)
+    if machine.in_use:
+        return language.t("The machine is in use now. Wait until it has ended.")
+    return ""
