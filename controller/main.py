@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from fastapi import APIRouter, Depends, FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi.security import APIKeyCookie, HTTPBearer
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.middleware.gzip import GZipMiddleware
@@ -14,6 +15,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from controller.api import commands as commands_api
 from controller.api import devices, enrol, files, health, quarantine, series, stream
 from controller.api import jobs as jobs_api
+from controller.api.malformed import malformed
 from controller.api.models import Problem
 from controller.commands.dispatcher import Dispatcher
 from controller.commands.errors import CommandError
@@ -96,6 +98,7 @@ def assemble(services: Services) -> FastAPI:
     app.include_router(health.router(services))
     app.include_router(signin.router(services))
     pages.install(app, services)
+    app.add_exception_handler(RequestValidationError, malformed)
     app.add_exception_handler(CommandError, commands_api.problem)
     app.add_exception_handler(JobError, jobs_api.problem)
     tls = services.config.tls
@@ -117,6 +120,7 @@ def api(services: Services) -> APIRouter:
         responses={
             401: {"model": Problem, "description": "Neither session nor bearer token"},
             403: {"model": Problem, "description": "The account lacks the permission"},
+            422: {"model": Problem, "description": "The request is malformed"},
         },
     )
     for part in (devices, commands_api, jobs_api, series, stream, quarantine):

@@ -22,7 +22,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     **NOT_FOUND,
     403: {"model": Problem, "description": "Your account may not ask this of this class of machine"},
     409: {"model": Problem, "description": "Not now: somebody else has the machine, or it is no longer there"},
-    422: {"model": Problem, "description": "The machine has no such action, or the arguments are wrong"},
+    422: {"model": Problem, "description": "Malformed, no such action, or wrong arguments"},
 }
 
 

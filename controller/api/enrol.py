@@ -18,6 +18,7 @@ def router(services: Services) -> APIRouter:
         responses={
             403: {"model": Problem, "description": "The token is unknown, used up or expired"},
             409: {"model": Problem, "description": "The school has an agent of this name"},
+            422: {"model": Problem, "description": "The request is malformed"},
             429: {"model": Problem, "description": "Too many refused tokens from this address"},
         },
     )
