@@ -178,6 +178,18 @@ def test_stop_ends_the_sending_of_what_was_asked_before_it(office: Office) -> No
     assert office.broker.sent() == [stop]
 
 
+def test_stop_goes_out_before_what_was_asked_of_other_machines(office: Office) -> None:
+    office.agent(presence="offline")
+    first = office.give("power-on", PROJECTOR)
+    office.clock.ms += 10
+    stop = office.give("stop", PRINTER)
+    office.start()
+    office.agent(presence="online", since_ms=office.clock())
+
+    office.becomes(first, S.SENT)
+    assert office.broker.sent() == [stop, first]
+
+
 def test_stop_keeps_what_was_sent_before_from_being_sent_again(office: Office) -> None:
     office.start()
     lost = office.give("home", PRINTER)
