@@ -55,6 +55,7 @@ _USUAL = re.compile(
     re.ASCII,
 ).fullmatch
 """What nearly every line is: read in one go. What it lets through, command, code_of and words_of read just so."""
+_NEVER = re.compile(r"(?!)").fullmatch
 _HEATS: Final = {"M104": "nozzle", "M109": "nozzle", "M140": "bed", "M190": "bed", "M141": "chamber", "M191": "chamber"}
 _MOVE_WORDS: Final = frozenset("XYZEF")
 _ARC_WORDS: Final = _MOVE_WORDS | frozenset("IJR")
@@ -70,6 +71,10 @@ _DENSITIES: Final = {
 }
 """g/cm3, as the slicers' own materials have them."""
 _FASTEST_ACCELERATION: Final = 20_000.0
+_SLOWEST_MM_S: Final = 0.01
+_LONGEST_S: Final = 30 * 86_400.0
+_MOST_PUSHED_MM: Final = 10_000.0
+"""Filament in one move. Firmware refuses much less."""
 _MOST_TOO_LITTLE, _MOST_TOO_MUCH, _ALWAYS_S = 0.6, 3.0, 600.0
 """How far a slicer's figure may be off ours: as a factor, and in seconds."""
 _SAME_MM: Final = 0.01
@@ -128,8 +133,7 @@ class Inspection:
 def review(source: Iterable[str], allowed: Limits) -> Review:
     """Read a whole file. Lines are counted from 1."""
     reader = _Reader(allowed, None)
-    for number, line in enumerate(source, 1):
-        reader.read(number, line)
+    reader.read_all(source)
     return reader.review()
 
 
@@ -137,8 +141,7 @@ def inspect(source: Iterable[str], allowed: Limits) -> Inspection:
     """Read a whole file, and draw it. The review is the same as that of `review`."""
     drawing = Drawing(allowed)
     reader = _Reader(allowed, drawing)
-    for number, line in enumerate(source, 1):
-        reader.read(number, line)
+    reader.read_all(source)
     return Inspection(reader.review(), drawing.preview())
 
 
@@ -172,14 +175,14 @@ class _Reader:
             "commands",
             "drawing",
             "fastest",
-            "feed",
+            "speed",
             "heights",
             "high",
             "hottest",
             "laid_layer",
             "laid_z",
         ),
-        *("layer_z", "most_pushed", "problems", "pushed", "relative", "relative_e", "shift", "swift", "unit", "words"),
+        *("layer_z", "most_pushed", "problems", "pushed", "relative", "relative_e", "shift", "unit", "words"),
         *("at", "box", "e"),
     )
 
@@ -187,7 +190,6 @@ class _Reader:
         self.allowed, self.drawing = allowed, drawing
         self.box = (*allowed.x_mm, *allowed.y_mm, *allowed.z_mm)
         self.fastest = max(allowed.fastest_mm_s, 1.0)
-        self.swift = {"G0", "G1"} <= allowed.codes
         self.clock, self.words, self.heights = Clock(allowed.acceleration_mm_s2), Words(), _Heights()
         self.problems: list[Problem] = []
         self.commands = self.laid_layer = 0
@@ -196,13 +198,13 @@ class _Reader:
         self.at: _Place = (0.0, 0.0, 0.0)
         self.e = 0.0
         self.shift = {"X": 0.0, "Y": 0.0, "Z": 0.0, "E": 0.0}
-        self.unit, self.feed = 1.0, 25.0
+        self.unit, self.speed = 1.0, 25.0
         self.relative = self.relative_e = False
         self.laid_z = self.layer_z = self.high = 0.0
 
     def review(self) -> Review:
         self.clock.finish()
-        estimate, told, words = self.clock.elapsed_s, self.words.duration_s, self.words
+        estimate, told, words = min(self.clock.elapsed_s, _LONGEST_S), self.words.duration_s, self.words
         sliced = _MOST_TOO_LITTLE * estimate <= told <= _MOST_TOO_MUCH * estimate + _ALWAYS_S and told > 0
         volume_mm3 = math.pi / 4 * self.allowed.filament_mm**2 * self.most_pushed
         density = _DENSITIES.get(words.material, self.allowed.density_g_cm3)
@@ -229,28 +231,26 @@ class _Reader:
         if len(self.problems) < MOST_PROBLEMS:
             self.problems.append(Problem(line, code, text))
 
-    def read(self, number: int, line: str) -> None:
-        found = _USUAL(line) if len(line) <= LONGEST else None
-        if found is None or not self.swift:
-            self.read_any(number, line)
-            return
-        code, soon, x, y, z, e, late = found.groups()
-        if soon and late:
-            self.read_any(number, line)
-            return
-        self.commands += 1
-        rate = soon or late
-        self.go(
-            number,
-            code,
-            (
+    def read_all(self, source: Iterable[str]) -> None:
+        usual = _USUAL if {"G0", "G1"} <= self.allowed.codes else _NEVER
+        for number, line in enumerate(source, 1):
+            found = usual(line) if len(line) <= LONGEST else None
+            if not found:
+                self.read_any(number, line)
+                continue
+            code, soon, x, y, z, e, late = found.groups()
+            if soon and late:
+                self.read_any(number, line)
+                continue
+            self.commands += 1
+            rate = soon or late
+            place = (
                 float(x) if x else None,
                 float(y) if y else None,
                 float(z) if z else None,
                 float(e) if e else None,
-            ),
-            float(rate) if rate else 0.0,
-        )
+            )
+            self.go(number, code, place, float(rate) if rate else 0.0)
 
     def read_any(self, number: int, line: str) -> None:
         text = command(line)
@@ -327,12 +327,12 @@ class _Reader:
         """M204 sets the acceleration, M201 what it may be at most."""
         given = words.get("X", 0.0) if code == "M201" else words.get("P") or words.get("S") or 0.0
         if given > 0:
-            most = min(given, _FASTEST_ACCELERATION)
+            most = min(max(given, 1.0), _FASTEST_ACCELERATION)
             self.clock.acceleration = min(self.clock.acceleration, most) if code == "M201" else most
 
     def jerk(self, _number: int, _code: str, words: Mapping[str, float]) -> None:
         if words.get("X", 0.0) > 0:
-            self.clock.jerk = words["X"]
+            self.clock.jerk = max(words["X"], _SLOWEST_MM_S)
 
     def wait(self, _number: int, _code: str, words: Mapping[str, float]) -> None:
         self.clock.wait(words.get("P", 0.0) / 1000 + words.get("S", 0.0))
@@ -358,21 +358,28 @@ class _Reader:
         if e is not None:
             pushed = e * unit - (0.0 if self.relative_e else self.e - shift["E"])
         if rate > 0:
-            self.feed = rate * unit / 60
+            self.feed(rate * unit)
         self.step(number, code, (to_x, to_y, to_z), pushed)
+
+    def feed(self, mm_min: float) -> None:
+        self.speed = min(max(mm_min / 60, _SLOWEST_MM_S), self.fastest)
 
     def step(self, number: int, code: str, to: _Place, pushed: float) -> None:
         """Straight to a place, in millimetres of the machine."""
         at, self.at = self.at, to
         x, y, z = to[0] - at[0], to[1] - at[1], to[2] - at[2]
-        self.clock.move((x, y, z), pushed, min(self.feed, self.fastest))
+        self.clock.move((x, y, z), pushed, self.speed)
         inside = self.inside(number, code, to)
         if pushed:
             self.e += pushed
+            if abs(pushed) > _MOST_PUSHED_MM:
+                self.problem(number, "outside", f"{code} pushes {pushed:g} mm of filament at once")
+                return
             self.pushed += pushed
-            self.most_pushed = max(self.most_pushed, self.pushed)
-            if pushed > 0 and inside and (x or y):
-                self.lay(at, to)
+            if pushed > 0:
+                self.most_pushed = max(self.most_pushed, self.pushed)
+                if inside and (x or y):
+                    self.lay(at, to)
 
     def inside(self, number: int, code: str, place: _Place) -> bool:
         x, y, z = place
@@ -424,7 +431,7 @@ class _Reader:
             return
         pushed = words["E"] * unit - (0.0 if self.relative_e else self.e - self.shift["E"]) if "E" in words else 0.0
         if words.get("F", 0.0) > 0:
-            self.feed = words["F"] * unit / 60
+            self.feed(words["F"] * unit)
         before = 0.0
         if all(self.inside(number, code, (x, y, start[2])) for x, y in way.furthest()):
             for x, y, part in way.points():

@@ -24,8 +24,9 @@ class Clock:
         self.acceleration = max(acceleration, 1.0)
         self.jerk = _JERK_MM_S
         self.elapsed_s = 0.0
-        self._moves: list[tuple[float, float, float, float]] = []
-        """Length, acceleration, and the squares of the speed that it would like and of the fastest to begin with."""
+        self._moves: list[tuple[float, float, float, float, float]] = []
+        """Length; by how much the square of the speed may change; that square as wanted; the same, at most, to begin
+        with; acceleration."""
         self._entry = 0.0
         """Square of the speed that the first of them begins with, at most."""
         self._way = (0.0, 0.0, 0.0)
@@ -50,7 +51,8 @@ class Clock:
             corner *= self.jerk / turn
         self._speed = speed
         moves = self._moves
-        moves.append((length, self.acceleration, speed * speed, corner * corner))
+        acceleration = self.acceleration
+        moves.append((length, 2 * acceleration * length, speed * speed, corner * corner, acceleration))
         if len(moves) == _AHEAD:
             self._let_go(_AT_ONCE)
 
@@ -68,20 +70,25 @@ class Clock:
         """Add up the oldest moves, as fast as the ones behind them allow."""
         moves = self._moves
         slowed, leave = [0.0], 0.0
-        for length, acceleration, _, corner in reversed(moves):
-            leave = min(corner, leave + 2 * acceleration * length)
+        for _, gain, _, corner, _ in reversed(moves):
+            leave += gain
+            if leave > corner:  # noqa: PLR1730 - min() takes three times as long, and this is done for each move
+                leave = corner
             slowed.append(leave)
         slowed.pop()
-        entry, elapsed = self._entry if moves else 0.0, 0.0
-        for length, acceleration, top, _ in moves[:count]:
-            leave = min(slowed.pop(), entry + 2 * acceleration * length)
-            if entry >= top and leave >= top:
+        entry, elapsed = self._entry, 0.0
+        for length, gain, top, _, acceleration in moves[:count]:
+            leave, reached = slowed.pop(), entry + gain
+            if leave > reached:  # noqa: PLR1730
+                leave = reached
+            if entry == leave == top:
                 elapsed += length / sqrt(top)
             else:
-                peak = min(top, acceleration * length + (entry + leave) / 2)
-                cruise = max(length - (peak + peak - entry - leave) / (2 * acceleration), 0.0)
-                peak = sqrt(peak)
-                elapsed += (peak + peak - sqrt(entry) - sqrt(leave)) / acceleration + cruise / peak
+                peak = (gain + entry + leave) / 2
+                if peak > top:
+                    elapsed += (gain - 2 * top + entry + leave) / (2 * acceleration * sqrt(top))
+                    peak = top
+                elapsed += (2 * sqrt(peak) - sqrt(entry) - sqrt(leave)) / acceleration
             entry = leave
         self.elapsed_s += elapsed
         self._entry = entry

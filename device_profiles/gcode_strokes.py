@@ -24,18 +24,23 @@ class Layer:
 
     z: float
     lines: dict[str, list[Line]] = field(default_factory=dict)
-    tolerance: float = _FINE
+    _sizes: dict[str, int] = field(default_factory=dict)
+    _tolerance: float = _FINE
 
     def add(self, kind: str, line: Line) -> None:
-        """A line more. In a full layer all lines are drawn more coarsely; in the end there is no room."""
+        """A line more. In a full layer all lines of its kind are drawn more coarsely; in the end there is no room."""
+        line = thinned(line, self._tolerance)
         lines = self.lines.setdefault(kind, [])
-        while sum(map(len, lines)) + len(line) > _MOST:
-            if self.tolerance > _COARSE:
+        size = self._sizes.get(kind, 0) + len(line)
+        while size > _MOST:
+            if self._tolerance > _COARSE:
                 return
-            self.tolerance *= 2
-            lines[:] = [thinned(each, self.tolerance) for each in lines]
-            line = thinned(line, self.tolerance)
+            self._tolerance *= 2
+            lines[:] = [thinned(each, self._tolerance) for each in lines]
+            line = thinned(line, self._tolerance)
+            size = sum(map(len, lines)) + len(line)
         lines.append(line)
+        self._sizes[kind] = size
 
 
 class Layers:
@@ -70,7 +75,7 @@ class Layers:
 
     def _close(self) -> None:
         if len(self._line) > 2:
-            self._layer.add(self._kind, thinned(self._line, self._layer.tolerance))
+            self._layer.add(self._kind, self._line)
         self._line = array("i")
 
     def _at(self, z: float) -> Layer:
@@ -99,26 +104,29 @@ class Layers:
 
 
 def thinned(line: Line, tolerance: float) -> Line:
-    """The line without points that lie no further than `tolerance` off the way on which it began. Ends stay."""
+    """The line without points that lie no further than `tolerance` off it then. Ends stay.
+
+    From each point that is kept it looks on as long as one straight way passes all that it sees near enough.
+    """
     if len(line) <= 4:
         return line
     kept = line[:2]
     from_x, from_y = last_x, last_y = line[0], line[1]
-    way_x = way_y = far = 0.0
+    base = least = most = far = 0.0
     for at in range(2, len(line), 2):
         x, y = line[at], line[at + 1]
-        if far:
-            along = (x - from_x) * way_x + (y - from_y) * way_y
-            off = abs((x - from_x) * way_y - (y - from_y) * way_x)
-            if off > tolerance or along < far - tolerance:
-                kept.extend((last_x, last_y))
-                from_x, from_y, far = last_x, last_y, 0.0
-            else:
-                far = max(far, along)
-        if not far:
+        length = math.hypot(x - from_x, y - from_y)
+        turn = math.remainder(math.atan2(y - from_y, x - from_x) - base, math.tau)
+        if far and (length < far - tolerance or not least <= turn <= most):
+            kept.extend((last_x, last_y))
+            from_x, from_y, far = last_x, last_y, 0.0
             length = math.hypot(x - from_x, y - from_y)
-            if length > tolerance:
-                way_x, way_y, far = (x - from_x) / length, (y - from_y) / length, length
+        if length > tolerance:
+            half = math.asin(tolerance / length)
+            if far:
+                least, most, far = max(least, turn - half), min(most, turn + half), max(far, length)
+            else:
+                base, least, most, far = math.atan2(y - from_y, x - from_x), -half, half, length
         last_x, last_y = x, y
     kept.extend((last_x, last_y))
     return kept
