@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from controller.demo.farends.faults import PRINTER as PRINTER_FAR_END
-from controller.demo.farends.faults import PROJECTOR as PROJECTOR_FAR_END
+from controller.demo.farends import faults
 from controller.fleet.enrolment import Place
 from controller.simulation import SimulatedAgent, SimulatedDevice
 
@@ -154,7 +153,7 @@ THIS_MACHINE_AGENT = "this-machine"
 THIS_MACHINE_NAME = "Máy này"
 LAB_ROOM = HILL.rooms[0]
 """Where the machines stand that are far ends of their own; this machine's agent looks after them."""
-LAB_NAMES = {PRINTER_FAR_END: "3D-06 Máy in 3D", PROJECTOR_FAR_END: "PJ-02 Máy chiếu"}
+LAB_NAMES = {faults.PRINTER: "3D-06 Máy in 3D", faults.PROJECTOR: "PJ-02 Máy chiếu"}
 
 
 def agents() -> Iterator[SimulatedAgent]:

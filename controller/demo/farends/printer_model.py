@@ -77,7 +77,7 @@ class Printer:
     def __init__(self, settings: Settings, now: float) -> None:
         self.nozzle = Heater(NOZZLE)
         self.bed = Heater(BED)
-        self.halted = False
+        self._halted = False
         self._settings = settings
         self._fault = Fault.NONE
         self._now = now
@@ -85,14 +85,10 @@ class Printer:
         self._out: list[str] = []
         self._boot()
 
-    @property
-    def waits_for_user(self) -> bool:
-        return self._hold is not None and self._hold.user
-
     def receive(self, data: bytes, now: float) -> bytes:
         """Hear `data`; what it says."""
         self._pass(now)
-        if self._fault is Fault.FROZEN or self.halted:
+        if self._fault is Fault.FROZEN or self._halted:
             return b""
         for line in self._input.feed(data):
             self._emergency(line)
@@ -106,14 +102,14 @@ class Printer:
         self._pass(now)
         if self._fault is Fault.FROZEN:
             return b""
-        if not self.halted:
+        if not self._halted:
             self._run()
             self._report()
         return self._said()
 
     def due(self, now: float) -> float:
         """Seconds from `now` until it may have something to say of itself."""
-        if self._fault is Fault.FROZEN or self.halted:
+        if self._fault is Fault.FROZEN or self._halted:
             return _LONGEST_NAP_S
         moments = [now + _LONGEST_NAP_S]
         if self._hold:
@@ -126,16 +122,16 @@ class Printer:
         """Have a fault from now on, or be put right by somebody: switched off and on, or told to go on."""
         self._pass(now)
         before, self._fault = self._fault, fault
-        if fault is Fault.THERMAL_RUNAWAY and not self.halted:
+        if fault is Fault.THERMAL_RUNAWAY and not self._halted:
             self._halt("Error:Thermal Runaway, system stopped! Heater_ID: E0\n")
-        elif before is Fault.UNPLUGGED or (fault is Fault.NONE and self.halted):
+        elif before is Fault.UNPLUGGED or (fault is Fault.NONE and self._halted):
             self._boot()
         elif fault is Fault.NONE:
             self._go_on()
         return b"" if fault is Fault.FROZEN else self.tick(now)
 
     def _boot(self) -> None:
-        self.halted = False
+        self._halted = False
         self.nozzle.target = self.bed.target = 0.0
         self._input = Input()
         self._motion = Motion()
@@ -148,7 +144,7 @@ class Printer:
         self._out.append(BANNER)
 
     def _halt(self, why: str = "") -> None:
-        self.halted = True
+        self._halted = True
         self.nozzle.target = self.bed.target = 0.0
         self._hold = None
         self._motion = Motion()
@@ -194,7 +190,7 @@ class Printer:
 
     def _run(self) -> None:
         """Carry out what can be carried out now."""
-        while not self.halted:
+        while not self._halted:
             if self._hold:
                 if not (self._confirmed or self._hold.over()):
                     return
