@@ -4,23 +4,35 @@ import sys
 
 import pytest
 
-GUIDE = """Tests against far ends: real firmware in simulators, or real machines.
+from hil.farends.pins import PINS
+
+GUIDE = """Tests against far ends: real firmware in simulators, or real machines. About two minutes on two cores.
 
   make hil ARGS="-m hil"                             everything that needs no machine
+  make hil ARGS="hil/test_conformance.py -k MODEL"   one profile against the far end of its bridge
   make hil ARGS="--lab hil/lab.toml"                 the machines of a lab; hil/lab.toml says how to write them down
-  make hil ARGS="--lab my-lab.toml --arm -m motion"  what moves them, where the file allows it
+  make hil ARGS="--lab my-lab.toml --arm -m motion"  what moves them, where the file allows it; so -m heat
 
-Simulated far ends are fetched when a test first needs them, and kept under .cache. One that cannot be had skips its
-tests with the reason; with HIL_REQUIRE=1 in the environment, as in continuous integration, it fails them.
+Far ends, by bridge:
+
+{far_ends}
+
+Simulated ones are fetched when a test first needs them, and kept under .cache. One that cannot be had skips its tests
+with the reason; with HIL_REQUIRE=1 in the environment, as in continuous integration, it fails them.
 """
+
+
+def guide() -> str:
+    rows = (f"  {bridge:9} {pin}: {pin.what}" for bridge, pins in PINS.items() for pin in pins)
+    return GUIDE.format(far_ends="\n".join(rows))
 
 
 def main(arguments: list[str]) -> int:
     """The exit code."""
     if arguments:
-        named = any(argument.startswith("hil/") for argument in arguments)
+        named = any(argument.startswith("hil/test_") for argument in arguments)
         return int(pytest.main(arguments if named else ["hil", *arguments]))
-    sys.stdout.write(GUIDE)
+    sys.stdout.write(guide())
     return 0
 
 
