@@ -399,7 +399,7 @@ def _values(view: View) -> dict[str, Value | None]:
         "bed-temperature": temperatures.bed.actual if temperatures.bed else None,
         "bed-target": temperatures.bed.target if temperatures.bed else None,
         "job": view.job,
-        "progress": round(100 * max(done, 0) / view.total, 1) if view.total else None,
+        "progress": round(100 * max(done, 0) / view.total, 1) if view.total else 0.0,
         "job-result": str(view.ended) if view.ended else "",
         "fault": view.fault,
         "waits-for-user": view.waits_for_user,

@@ -251,7 +251,7 @@ def quality_word(value: ValueView, language: Language) -> str:
         return ""
     if value.quality is Quality.STALE:
         return str(language.t("Stale value,") + " ")
-    return str(language.t("Not to be trusted,") + " ") if value.quality is Quality.BAD else ""
+    return str(language.t("Not known,") + " ") if value.quality is Quality.BAD else ""
 
 
 def charts(values: Sequence[ValueView], known: Known, reader: Reader) -> list[Chart]:

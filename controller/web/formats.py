@@ -16,9 +16,9 @@ HANOI = timezone(timedelta(hours=7), "+07")
 NOTHING = "—"
 _SECOND, _DAY = 1_000, 86_400_000
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?Z")
-_TIMES_MS = {"s": 1_000, "min": 60_000, "h": 3_600_000}
+_TIMES_MS = {"s": 1_000, "min": 60_000}
 SCALED = frozenset({*_TIMES_MS, "By"})
-"""Units that are not shown as they are: times become durations, bytes are scaled."""
+"""Units that are not shown as they are: times become durations, bytes are scaled. Hours stay: so lamps are counted."""
 _BYTES = ("B", "kB", "MB", "GB", "TB")
 
 

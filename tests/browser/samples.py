@@ -19,7 +19,7 @@ SHOWN: list[tuple[bool | float | str | None, str, str, str]] = [
     (90, "/min", "90\u00a0vòng/phút", "90\u00a0rpm"),
     (45, "s", "45\u00a0giây", "45\u00a0s"),
     (3700, "s", "1\u00a0giờ 1\u00a0phút", "1 hour 1 minute"),
-    (50.5, "h", "2\u00a0ngày 2\u00a0giờ", "2 days 2 hours"),
+    (1200, "h", "1.200\u00a0giờ", "1,200\u00a0h"),
     (512, "By", "512\u00a0B", "512\u00a0B"),
     (6_400_000_000, "By", "6,4\u00a0GB", "6.4\u00a0GB"),
     (-0.04, "V", "0,0\u00a0V", "0.0\u00a0V"),

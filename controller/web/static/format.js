@@ -1,7 +1,7 @@
 // Numbers and ages as controller/web/formats.py writes them.
 import { language, symbol, t, tn } from "./words.js";
 
-const NBSP = "\u00a0", ZONE = "Asia/Ho_Chi_Minh", DAY = 86_400_000, TIMES = { s: 1_000, min: 60_000, h: 3_600_000 }, BYTES = ["B", "kB", "MB", "GB", "TB"];
+const NBSP = "\u00a0", ZONE = "Asia/Ho_Chi_Minh", DAY = 86_400_000, TIMES = { s: 1_000, min: 60_000 }, BYTES = ["B", "kB", "MB", "GB", "TB"];
 let offset = 0;
 
 /** The server's clock: ages must not depend on the clock of a classroom PC. */

@@ -2,7 +2,7 @@
 import { shown } from "./format.js";
 import { t } from "./words.js";
 
-const QUALITY = { good: () => "", stale: () => t("Stale value,"), bad: () => t("Not to be trusted,") };
+const QUALITY = { good: () => "", stale: () => t("Stale value,"), bad: () => t("Not known,") };
 
 const LONG_TEXT = 10;
 
