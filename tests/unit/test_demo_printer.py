@@ -255,7 +255,7 @@ def test_pulled_cable_restarts_the_board_when_it_is_put_back(host: Host) -> None
     st.floats(0.0, 500.0),
 )
 @settings(max_examples=200)
-def test_nothing_upsets_the_printer_nor_makes_it_wake_all_the_time(turns: list[bytes | Fault], wait_s: float) -> None:
+def test_nothing_upsets_the_printer_nor_keeps_it_awake(turns: list[bytes | Fault], wait_s: float) -> None:
     host = Host(Printer(Settings(speed=10.0), 0.0))
     for turn in turns:
         if isinstance(turn, Fault):
@@ -265,6 +265,13 @@ def test_nothing_upsets_the_printer_nor_makes_it_wake_all_the_time(turns: list[b
         host.now += wait_s
         host.printer.tick(host.now)
         assert 0.001 <= host.printer.due(host.now) <= 1.0
+    wakes = 0
+    until = host.now + 20.0
+    while host.now < until:
+        host.now += host.printer.due(host.now)
+        host.printer.tick(host.now)
+        wakes += 1
+    assert wakes < 200
 
 
 def test_heater_reaches_its_target_holds_it_and_cools_to_the_room() -> None:

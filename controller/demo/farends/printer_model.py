@@ -111,12 +111,12 @@ class Printer:
         """Seconds from `now` until it may have something to say of itself."""
         if self._fault is Fault.FROZEN or self._halted:
             return _LONGEST_NAP_S
-        moments = [now + _LONGEST_NAP_S]
+        naps = [_LONGEST_NAP_S]
         if self._hold:
-            moments += [self._alive_at, self._now + self._hold.left_s() / self._settings.speed]
+            naps += [self._alive_at - now, self._now - now + self._hold.left_s() / self._settings.speed]
         if self._report_s:
-            moments.append(self._report_at)
-        return max(0.001, min(moments) - now)
+            naps.append(self._report_at - now)
+        return max(0.001, min(naps))
 
     def switch(self, fault: Fault, now: float) -> bytes:
         """Have a fault from now on, or be put right by somebody: switched off and on, or told to go on."""
