@@ -94,7 +94,7 @@ def test_machine_that_may_move_is_moved_only_when_armed(tmp_path: Path) -> None:
     file = tmp_path / "lab.toml"
     file.write_text(f'[marlin]\nendpoint = "{tmp_path / "printer"}"\nprofile = "prusa/mk3s"\nallow = ["motion"]\n')
     some = ("hil/test_marlin.py", "-k", "who_and_how or start_position or warms or unplugs")
-    unarmed, armed = of_the_lab(file, *some), of_the_lab(file, *some, "--arm")
+    unarmed, armed = of_the_lab(file, *some, "--collect-only"), of_the_lab(file, *some, "--arm")
     assert ("::test_printer_says_who_and_how_it_is" in unarmed, "finds_its_start" in unarmed) == (True, False)
     assert "PASSED hil/test_marlin.py::test_printer_finds_its_start_position" in armed
     assert "warms" not in armed
