@@ -1,19 +1,42 @@
 """Bookings made, moved and cancelled: each in one transaction that has all it wants or nothing."""
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, Table, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Row, Table, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session
 
-from controller.scheduling import claims
+from controller.identity.store import audit
+from controller.scheduling import claims, search
+from controller.scheduling.booking_errors import (
+    BookingError,
+    NoSuchBooking,
+    NothingOfThatKind,
+    Taken,
+    TooLate,
+)
 from controller.scheduling.booking_states import NEXT, BookingState
-from controller.scheduling.choice import Choice, Counted, Demand, Unit, Wanted, choose
+from controller.scheduling.choice import Choice, Counted, Unit, choose
 from controller.scheduling.claims import Hold, Occupied
 from controller.scheduling.school_time import TICK_MS, ticks
+from controller.scheduling.stock import Item, Stock, read
 from controller.scheduling.tables import Assignment, Booking, Resource
+
+__all__ = [
+    "Booked",
+    "BookingError",
+    "Bookings",
+    "Item",
+    "NoSuchBooking",
+    "NothingOfThatKind",
+    "Request",
+    "Taken",
+    "TooLate",
+]
 
 _BOOKING: Table = Booking.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
 _ASSIGNMENT: Table = Assignment.__table__  # type: ignore[attr-defined]
@@ -22,44 +45,12 @@ _RESOURCE: Table = Resource.__table__  # type: ignore[attr-defined]
 _TRIES = 4
 
 
-class BookingError(Exception):
-    """Nothing was booked and nothing was changed."""
-
-
-class Taken(BookingError):
-    """Not all of it is free at that time: choose another time or other machines (409)."""
-
-
-class NoSuchBooking(BookingError):
-    """There is none of that id: look again (404)."""
-
-
-class TooLate(BookingError):
-    """The booking is in a state that does not allow it: look again (409)."""
-
-
-class NothingOfThatKind(BookingError):
-    """There is no such resource, or not as many as are wanted: mend the request (422)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """`count` of what is wanted: of one `resource_id` (a unit or a pool), or of any units of `class_name`.
-
-    `class_name` is looked for in `schools`, all of them if it is empty, and there among what is shared or their own.
-    """
-
-    resource_id: int | None = None
-    class_name: str = ""
-    count: int = 1
-    schools: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True, slots=True)
 class Request:
     """What somebody wants to book. Instants are whole five minutes. `key` is the asker's own: again is the same.
 
-    `hold_until_ms` makes it a request that somebody has to confirm by then.
+    `hold_until_ms` makes it a request that somebody has to confirm by then. `overruled` tells the audit log what spoke
+    against it, and why it is made all the same.
     """
 
     school_id: str
@@ -75,6 +66,7 @@ class Request:
     series_id: str | None = None
     hold_until_ms: int | None = None
     key: str | None = None
+    overruled: str = ""
 
     def __post_init__(self) -> None:
         if not self.start_ms < self.end_ms or self.start_ms % TICK_MS or self.end_ms % TICK_MS:
@@ -95,23 +87,6 @@ class Booked:
     resources: tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Stock:
-    """What a request may be served by: its demands, and the capacity of each pool and circuit that is touched."""
-
-    wanted: Wanted
-    counted: dict[int, int]
-
-    @property
-    def units(self) -> list[Unit]:
-        return [unit for demand in self.wanted.demands for unit in demand.units]
-
-    def window(self, use: range) -> range:
-        setup = max((unit.setup for unit in self.units), default=0)
-        clean_up = max((unit.clean_up for unit in self.units), default=0)
-        return range(use.start - setup, use.stop + clean_up)
-
-
 class Bookings:
     """Safe to use from any thread and any process."""
 
@@ -119,20 +94,27 @@ class Bookings:
         self._engine = engine
         self._now_ms = now_ms
 
-    def book(self, request: Request) -> Booked:
-        """Have all of it or nothing. Raises Taken, NothingOfThatKind."""
-        return self._retried(lambda connection: self._book(connection, request))
+    def book(self, request: Request, barred: Collection[int] = ()) -> Booked:
+        """Have all of it or nothing, and none of the units that are `barred`. Raises Taken, NothingOfThatKind."""
+        return self._retried(lambda connection: self._book(connection, request, barred))
 
-    def move(self, booking_id: str, start_ms: int, end_ms: int) -> Booked:
+    def move(
+        self, booking_id: str, start_ms: int, end_ms: int, barred: Collection[int] = (), *, by: str = ""
+    ) -> Booked:
         """To another time, with what can be had there of what was asked for; where it is now if it cannot.
 
-        Raises Taken, NoSuchBooking, TooLate.
+        None of the units that are `barred`. `by` is the opaque id of who moves it. Raises Taken, NoSuchBooking,
+        TooLate.
         """
-        return self._retried(lambda connection: self._move(connection, booking_id, range(start_ms, end_ms)))
+        span_ms = range(start_ms, end_ms)
+        return self._retried(lambda connection: self._move(connection, booking_id, span_ms, barred, by))
 
-    def end(self, booking_id: str, state: BookingState) -> Booked:
-        """Let go of what it holds. Raises NoSuchBooking, and TooLate if it cannot come to `state` from where it is."""
-        return self._retried(lambda connection: self._end(connection, booking_id, state))
+    def end(self, booking_id: str, state: BookingState, *, by: str = "") -> Booked:
+        """Let go of what it holds from now on; it is told as it was. `by` is the opaque id of who ends it.
+
+        Raises NoSuchBooking, and TooLate if it cannot come to `state` from where it is.
+        """
+        return self._retried(lambda connection: self._end(connection, booking_id, state, by))
 
     def find(self, booking_id: str) -> Booked | None:
         with self._engine.connect() as connection:
@@ -164,18 +146,31 @@ class Bookings:
                 connection.rollback()
                 raise
 
-    def _book(self, connection: Connection, request: Request) -> Booked:
+    def _book(self, connection: Connection, request: Request, barred: Collection[int]) -> Booked:
         if request.key is not None:
             known = connection.execute(select(_BOOKING).where(_BOOKING.c.request_key == request.key)).one_or_none()
             if known is not None:
                 return _booked(connection, known)
-        stock = _stock(connection, request.items)
+        stock = read(connection, request.items, request.school_id).without(barred)
         use = ticks(request.start_ms, request.end_ms)
-        claims.lock(connection, _ids(stock))
+        claims.lock(connection, stock.ids)
         choice = _choice(connection, stock, use)
+        booking_id = secrets.token_hex(8)
+        try:
+            connection.execute(insert(_BOOKING).values(self._values(booking_id, request)))
+        except IntegrityError as error:
+            if request.key is None:
+                raise
+            raise Occupied(str(error.orig)) from None  # the same request, a moment before: it is found the next time
+        self._assign(connection, booking_id, stock, choice, use)
+        row = connection.execute(select(_BOOKING).where(_BOOKING.c.id == booking_id)).one()
+        self._audit(connection, "booking-make", row, request.by_id, request.overruled)
+        return _booked(connection, row)
+
+    def _values(self, booking_id: str, request: Request) -> dict[str, object]:
         now_ms = self._now_ms()
-        values = {
-            "id": secrets.token_hex(8),
+        return {
+            "id": booking_id,
             "school_id": request.school_id,
             "holder": request.holder,
             "by_id": request.by_id,
@@ -194,25 +189,25 @@ class Bookings:
             "hold_until_ms": request.hold_until_ms,
             "request_key": request.key,
         }
-        connection.execute(insert(_BOOKING).values(values))
-        self._assign(connection, str(values["id"]), stock, choice, use)
-        row = connection.execute(select(_BOOKING).where(_BOOKING.c.id == values["id"])).one()
-        return _booked(connection, row)
 
-    def _move(self, connection: Connection, booking_id: str, span_ms: range) -> Booked:
+    def _move(
+        self, connection: Connection, booking_id: str, span_ms: range, barred: Collection[int], by: str
+    ) -> Booked:
         row = _standing(connection, booking_id)
-        stock = _stock(connection, [Item(**{**each, "schools": tuple(each["schools"])}) for each in row.wanted])
+        items = [Item(**{**each, "schools": tuple(each["schools"])}) for each in row.wanted]
+        stock = read(connection, items, row.school_id).without(barred)
         held = _holds(connection, booking_id)
-        claims.lock(connection, {*_ids(stock), *(each.resource_id for each in held)})
+        claims.lock(connection, {*stock.ids, *(each.resource_id for each in held)})
         row, held = _standing(connection, booking_id), _holds(connection, booking_id)
         claims.let_go(connection, booking_id, held)
         connection.execute(delete(_ASSIGNMENT).where(_ASSIGNMENT.c.booking_id == booking_id))
         use = ticks(span_ms.start, span_ms.stop)
         self._assign(connection, booking_id, stock, _choice(connection, stock, use), use)
         changed = {"start_ms": span_ms.start, "end_ms": span_ms.stop, "sequence": row.sequence + 1}
-        return self._change(connection, booking_id, changed)
+        self._audit(connection, "booking-move", row, by)
+        return _booked(connection, self._change(connection, booking_id, changed))
 
-    def _end(self, connection: Connection, booking_id: str, state: BookingState) -> Booked:
+    def _end(self, connection: Connection, booking_id: str, state: BookingState, by: str) -> Booked:
         row = _standing(connection, booking_id)
         held = _holds(connection, booking_id)
         claims.lock(connection, {each.resource_id for each in held})
@@ -220,14 +215,31 @@ class Bookings:
         if state not in NEXT[BookingState(row.state)] or state.holds:
             raise TooLate(f"a booking that is {row.state} cannot become {state}")
         claims.let_go(connection, booking_id, _holds(connection, booking_id))
-        return self._change(connection, booking_id, {"state": state, "sequence": row.sequence + 1})
+        row = self._change(connection, booking_id, {"state": state, "sequence": row.sequence + 1})
+        ended = _booked(connection, row)
+        self._shorten(connection, booking_id)
+        self._audit(connection, "booking-end", row, by)
+        return ended
 
-    def _change(self, connection: Connection, booking_id: str, values: dict[str, object]) -> Booked:
+    def _shorten(self, connection: Connection, booking_id: str) -> None:
+        """What lies ahead of its assignments is no longer had; what is over stays, for the reports."""
+        mine = _ASSIGNMENT.c.booking_id == booking_id
+        now_ms = ticks(0, self._now_ms()).stop * TICK_MS
+        connection.execute(delete(_ASSIGNMENT).where(mine, _ASSIGNMENT.c.from_ms >= now_ms))
+        connection.execute(update(_ASSIGNMENT).where(mine, _ASSIGNMENT.c.until_ms > now_ms).values(until_ms=now_ms))
+
+    def _change(self, connection: Connection, booking_id: str, values: dict[str, object]) -> Row[Any]:
+        """The booking as it is then."""
         values["changed_ms"] = self._now_ms()
         connection.execute(update(_BOOKING).where(_BOOKING.c.id == booking_id).values(values))
-        return _booked(connection, connection.execute(select(_BOOKING).where(_BOOKING.c.id == booking_id)).one())
+        return connection.execute(select(_BOOKING).where(_BOOKING.c.id == booking_id)).one()
 
-    def _assign(self, connection: Connection, booking_id: str, stock: _Stock, choice: Choice, use: range) -> None:
+    def _audit(self, connection: Connection, action: str, row: Row[Any], by: str, detail: str = "") -> None:
+        with Session(connection) as db:
+            audit(db, self._now_ms(), action, actor=by, subject=row.id, school_id=row.school_id, detail=detail)
+            db.flush()
+
+    def _assign(self, connection: Connection, booking_id: str, stock: Stock, choice: Choice, use: range) -> None:
         units = [unit for group in choice.units for unit in group]
         rows = [
             {
@@ -249,56 +261,12 @@ class Bookings:
             for each in stock.wanted.counted
         ]
         connection.execute(insert(_ASSIGNMENT), rows)
-        claims.hold(connection, booking_id, _wanted_holds(units, stock.wanted.counted, use), stock.counted)
+        claims.hold(connection, booking_id, _wanted_holds(units, stock.wanted.counted, use), stock.capacity)
 
 
-def _stock(connection: Connection, items: Sequence[Item]) -> _Stock:
-    """The units and pools that could serve each item. Raises NothingOfThatKind."""
-    demands: list[Demand] = []
-    counted: list[Counted] = []
-    capacity: dict[int, int] = {}
-    for item in items:
-        rows = connection.execute(_offered(item)).all()
-        if item.resource_id is not None and rows and rows[0].kind == "pool":
-            counted.append(Counted(rows[0].id, item.count))
-            capacity[rows[0].id] = rows[0].capacity
-            continue
-        units = tuple(_unit(row) for row in rows if row.kind == "unit")
-        if len(units) < item.count:
-            raise NothingOfThatKind(f"{item.count} are wanted, there are {len(units)}")
-        demands.append(Demand(units, item.count))
-    circuits = {unit.circuit for demand in demands for unit in demand.units if unit.circuit is not None}
-    for row in connection.execute(select(_RESOURCE.c.id, _RESOURCE.c.capacity).where(_RESOURCE.c.id.in_(circuits))):
-        capacity[row.id] = row.capacity
-    return _Stock(Wanted(tuple(demands), tuple(counted)), capacity)
-
-
-def _offered(item: Item) -> Select[Any]:
-    wanted = select(_RESOURCE).where(_RESOURCE.c.retired.is_(False), _RESOURCE.c.kind != "circuit")
-    if item.resource_id is not None:
-        return wanted.where(_RESOURCE.c.id == item.resource_id)
-    if item.schools:
-        wanted = wanted.where(_RESOURCE.c.school_id.in_(item.schools))
-    return wanted.where(_RESOURCE.c.class_name == item.class_name).order_by(_RESOURCE.c.id)
-
-
-def _unit(row: Row[Any]) -> Unit:
-    """Minutes are rounded up to whole ticks."""
-    return Unit(row.id, ticks_of(row.setup_min), ticks_of(row.clean_up_min), row.watts, row.circuit_id)
-
-
-def ticks_of(minutes: int) -> int:
-    return -(-minutes * 60_000 // TICK_MS)
-
-
-def _ids(stock: _Stock) -> set[int]:
-    return {unit.id for unit in stock.units} | set(stock.counted)
-
-
-def _choice(connection: Connection, stock: _Stock, use: range) -> Choice:
+def _choice(connection: Connection, stock: Stock, use: range) -> Choice:
     """What serves the request at that time, as things are now. Raises Taken."""
-    taken = claims.taken(connection, [unit.id for unit in stock.units], stock.counted, stock.window(use))
-    found = choose(stock.wanted, use, taken)
+    found = choose(stock.wanted, use, search.taken(connection, stock, stock.window(use)))
     if found is None:
         raise Taken("not all of it is free at that time")
     return found

@@ -6,6 +6,7 @@ machines is searched in a few operations; for what is counted (pools, watts) it 
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +139,15 @@ def _matched(
     demands: Sequence[Demand], use: range, taken: Taken, barred: set[int]
 ) -> tuple[tuple[Unit, ...], ...] | None:
     """A different free unit for each place of each demand: augmenting paths, so that none is missed."""
-    free = [
-        [unit for unit in demand.units if unit.id not in barred and taken.is_free(unit.id, unit.held(use))]
-        for demand in demands
-    ]
     places = [index for index, demand in enumerate(demands) for _ in range(demand.count)]
+    free: list[list[Unit]] = [[] for _ in demands]
+    for index in sorted(range(len(demands)), key=lambda each: len(demands[each].units)):  # the scarce ones first
+        could = (
+            unit for unit in demands[index].units if unit.id not in barred and taken.is_free(unit.id, unit.held(use))
+        )
+        free[index] = list(islice(could, len(places)))  # with one for each place nobody can be left without
+        if len(free[index]) < demands[index].count:
+            return None
     by_unit: dict[int, int] = {}
 
     def seat(place: int, tried: set[int]) -> bool:

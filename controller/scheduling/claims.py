@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from controller.scheduling.choice import Taken, Use, masks
 from controller.scheduling.tables import Claim, Load, Resource
 
 _CLAIM: Table = Claim.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
@@ -51,28 +50,6 @@ def lock(connection: Connection, resource_ids: Collection[int]) -> None:
     """Until the transaction ends nobody else changes what these resources are booked for."""
     wanted = select(_RESOURCE.c.id).where(_RESOURCE.c.id.in_(resource_ids)).order_by(_RESOURCE.c.id)
     connection.execute(wanted.with_for_update()).all()  # SQLite has no such lock and needs none
-
-
-def taken(connection: Connection, units: Collection[int], counted: Mapping[int, int], window: range) -> Taken:
-    """What is held of `units`, and of pools and circuits with their capacity, within `window` of ticks."""
-    claimed = connection.execute(
-        select(_CLAIM.c.resource_id, _CLAIM.c.tick).where(
-            _CLAIM.c.resource_id.in_(units), _CLAIM.c.tick >= window.start, _CLAIM.c.tick < window.stop
-        )
-    )
-    used = connection.execute(
-        select(_LOAD.c.resource_id, _LOAD.c.tick, _LOAD.c.used).where(
-            _LOAD.c.resource_id.in_(counted),
-            _LOAD.c.tick >= window.start,
-            _LOAD.c.tick < window.stop,
-            _LOAD.c.used > 0,
-        )
-    )
-    uses: dict[int, list[Use]] = {}
-    for resource_id, tick, count in used:
-        uses.setdefault(resource_id, []).append(Use(range(tick, tick + 1), count))
-    held = ((resource_id, range(tick, tick + 1)) for resource_id, tick in claimed)
-    return Taken(window.start, masks(held, window.start), counted, uses)
 
 
 def hold(connection: Connection, booking_id: str, holds: Iterable[Hold], capacity: Mapping[int, int]) -> None:

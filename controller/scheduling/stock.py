@@ -1,0 +1,124 @@
+"""What a request could be served by: the units, pools and circuits behind its items. Reads only."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, Table, or_, select
+
+from controller.scheduling.booking_errors import NothingOfThatKind
+from controller.scheduling.choice import Counted, Demand, Unit, Wanted
+from controller.scheduling.policy import Thing
+from controller.scheduling.school_time import TICK_MS
+from controller.scheduling.tables import Resource
+
+_RESOURCE: Table = Resource.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """`count` of what is wanted: of one `resource_id` (a unit or a pool), or of any units of `class_name`.
+
+    `class_name` is looked for in `schools`, all of them if it is empty, and there among what is shared or their own.
+    """
+
+    resource_id: int | None = None
+    class_name: str = ""
+    count: int = 1
+    schools: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """The demands of a request, `capacity` of each pool and circuit that is touched, what `things` these are.
+
+    `drawing` are all units that hang on those circuits, whoever may book them.
+    """
+
+    wanted: Wanted
+    capacity: Mapping[int, int] = field(default_factory=dict)
+    things: Mapping[int, Thing] = field(default_factory=dict)
+    drawing: Mapping[int, Unit] = field(default_factory=dict)
+
+    @property
+    def units(self) -> Sequence[Unit]:
+        return [unit for demand in self.wanted.demands for unit in demand.units]
+
+    @property
+    def ids(self) -> set[int]:
+        """Of the units, pools and circuits that a booking of it may touch."""
+        return {unit.id for unit in self.units} | set(self.capacity)
+
+    def window(self, use: range) -> range:
+        """All ticks for which a unit might be held by that use."""
+        setup = max((unit.setup for unit in self.units), default=0)
+        clean_up = max((unit.clean_up for unit in self.units), default=0)
+        return range(use.start - setup, use.stop + clean_up)
+
+    def without(self, barred: Collection[int]) -> "Stock":
+        """The same, but none of these units is chosen."""
+        kept = [
+            replace(each, units=tuple(unit for unit in each.units if unit.id not in barred))
+            for each in self.wanted.demands
+        ]
+        return replace(self, wanted=replace(self.wanted, demands=tuple(kept)))
+
+
+def read(connection: Connection, items: Sequence[Item], school_id: str) -> Stock:
+    """The units and pools that could serve each item for that school, its own ones first. Raises NothingOfThatKind."""
+    demands: list[Demand] = []
+    counted: list[Counted] = []
+    capacity: dict[int, int] = {}
+    things: dict[int, Thing] = {}
+    for item in items:
+        rows = connection.execute(_offered(item, school_id)).all()
+        things |= {row.id: _thing(row) for row in rows}
+        if item.resource_id is not None and rows and rows[0].kind == "pool":
+            counted.append(Counted(rows[0].id, item.count))
+            capacity[rows[0].id] = rows[0].capacity
+            continue
+        units = tuple(_unit(row) for row in rows if row.kind == "unit")
+        if len(units) < item.count:
+            raise NothingOfThatKind(f"{item.count} are wanted, there are {len(units)}")
+        demands.append(Demand(units, item.count))
+    circuits = {unit.circuit for demand in demands for unit in demand.units if unit.circuit is not None and unit.watts}
+    drawing: dict[int, Unit] = {}
+    if circuits:
+        found = connection.execute(select(_RESOURCE.c.id, _RESOURCE.c.capacity).where(_RESOURCE.c.id.in_(circuits)))
+        capacity |= {row.id: row.capacity for row in found}
+        on_them = select(_RESOURCE).where(_RESOURCE.c.circuit_id.in_(circuits), _RESOURCE.c.watts > 0)
+        drawing = {row.id: _unit(row) for row in connection.execute(on_them)}
+    return Stock(Wanted(tuple(demands), tuple(counted)), capacity, things, drawing)
+
+
+def widened(items: Sequence[Item], stock: Stock) -> tuple[Item, ...] | None:
+    """The same items, but any of its class where one unit is named; None if none is."""
+    pools = {each.pool for each in stock.wanted.counted}
+    units = [each for each in stock.things.values() if each.id not in pools and each.class_name]
+    classes = {each.id: each.class_name for each in units}
+    found = tuple(Item(class_name=classes[item.resource_id]) if item.resource_id in classes else item for item in items)
+    return found if found != tuple(items) else None
+
+
+def ticks_of(minutes: int) -> int:
+    """Rounded up to whole ticks."""
+    return -(-minutes * 60_000 // TICK_MS)
+
+
+def _offered(item: Item, school_id: str) -> Select[Any]:
+    wanted = select(_RESOURCE).where(_RESOURCE.c.retired.is_(False), _RESOURCE.c.kind != "circuit")
+    if item.resource_id is not None:
+        return wanted.where(_RESOURCE.c.id == item.resource_id)
+    if item.schools:
+        wanted = wanted.where(_RESOURCE.c.school_id.in_(item.schools))
+    return wanted.where(
+        _RESOURCE.c.class_name == item.class_name, or_(_RESOURCE.c.shared, _RESOURCE.c.school_id == school_id)
+    ).order_by(_RESOURCE.c.school_id != school_id, _RESOURCE.c.id)
+
+
+def _unit(row: Row[Any]) -> Unit:
+    return Unit(row.id, ticks_of(row.setup_min), ticks_of(row.clean_up_min), row.watts, row.circuit_id)
+
+
+def _thing(row: Row[Any]) -> Thing:
+    return Thing(row.id, row.school_id, row.class_name, row.shared, row.hazard, row.certificate)
