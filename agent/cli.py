@@ -140,9 +140,13 @@ def _status_lines(status: Mapping[str, Any]) -> list[str]:
     ]
     if outbox["waiting"]:
         lines.append(f"disk     takes nothing: {outbox['stalled_why']}")
-    return lines + [
-        f"device   {device['id']} {device['state']} {device['detail']}".rstrip() for device in status["devices"]
-    ]
+    return lines + [_device_line(device) for device in status["devices"]]
+
+
+def _device_line(device: Mapping[str, Any]) -> str:
+    polls = device["polls"]
+    late = f"{polls['missed']} of {polls['missed'] + polls['answered']} polls missed" if polls["missed"] else ""
+    return " ".join(filter(None, ("device  ", device["id"], device["state"], device["detail"], late)))
 
 
 def _spoken(words: "Words") -> str:

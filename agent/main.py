@@ -151,7 +151,10 @@ class Agent:
             "uplink": asdict(self.uplink.figures()),
             "outbox": asdict(self.outbox.figures()),
             "clock": {"certain": self._clock.certain, "offset_ms": self._clock.offset_ms},
-            "devices": [asdict(device) for device in self.roster.inventory(self.outbox.epoch).devices],
+            "devices": [
+                {**asdict(device), "polls": asdict(self._workers[device.id].polls)}
+                for device in self.roster.inventory(self.outbox.epoch).devices
+            ],
         }
 
     def _answer_do(self, given: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -42,6 +42,15 @@ class Patience:
 CALM = Patience()
 
 
+@dataclass(frozen=True, slots=True)
+class Polls:
+    """How many polls a device has answered, and how many were due in between and never made: it, or this computer, is
+    too slow."""
+
+    answered: int
+    missed: int
+
+
 def retry_ms(failures: int, patience: Patience, chance: Callable[[], float]) -> int:
     """How long to leave a device alone after so many failures in a row; never less than half of the step."""
     if failures >= patience.parked_after:
@@ -85,10 +94,16 @@ class Worker:
         self._made: Bridge | None = None
         self._bridge: Bridge | None = None
         self._failures = 0
+        self._polls = Polls(0, 0)
+        self._slot: int | None = None
         self._busy_since_ms = 0
         self._hung = False
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=f"device {device_id}", daemon=True)
+
+    @property
+    def polls(self) -> Polls:
+        return self._polls
 
     def start(self) -> None:
         self._thread.start()
@@ -140,7 +155,7 @@ class Worker:
 
     def _attempt(self) -> int:
         """Poll once. When to do so again, by the monotonic clock."""
-        self._busy_since_ms = self._clock.mono_ms()
+        self._busy_since_ms = began_ms = self._clock.mono_ms()
         try:
             if self._bridge is None:
                 self._bridge = self._opened()
@@ -149,6 +164,7 @@ class Worker:
             return self._failed(error)
         finally:
             self._busy_since_ms = 0
+        self._count(began_ms // self._poll_ms)
         self._answered(values)
         return self._next_poll_ms()
 
@@ -161,6 +177,12 @@ class Worker:
             bridge.close()
             raise
         return bridge
+
+    def _count(self, slot: int) -> None:
+        """One more poll, in the interval number `slot`. A lost device misses none: it was not to be asked then."""
+        missed = 0 if self._slot is None else max(0, slot - self._slot - 1)
+        self._slot = slot
+        self._polls = Polls(self._polls.answered + 1, self._polls.missed + missed)
 
     def _answered(self, values: Mapping[str, Value | None]) -> None:
         now_ms = self._clock.now_ms()
@@ -177,6 +199,7 @@ class Worker:
     def _failed(self, error: BridgeError) -> int:
         """Note a failure. When to try again."""
         self._failures += 1
+        self._slot = None
         if self._bridge is not None and not isinstance(error, LinkLost) and self._failures < self._patience.bad_replies:
             return self._next_poll_ms()
         self._close()

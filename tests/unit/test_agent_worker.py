@@ -256,6 +256,34 @@ def test_worker_that_waits_for_a_file_is_not_taken_for_one_that_hangs(shop: Shop
     shop.stop()
 
 
+def test_worker_counts_the_polls_that_a_slow_device_makes_it_miss(shop: Shop) -> None:
+    bridge = FakeBridge({"temperature": 30.0})
+    worker = shop.worker(bridge)
+    until(lambda: worker.polls.answered > 2)
+    before = worker.polls
+    bridge.hang = hanging = threading.Event()
+    polled = bridge.polled
+    until(lambda: bridge.polled > polled)
+    time.sleep(0.3)  # some intervals of 50 ms
+    bridge.hang = None
+    hanging.set()
+    until(lambda: worker.polls.missed >= before.missed + 3)
+    shop.stop()
+    assert worker.polls.answered == bridge.polled
+
+
+def test_worker_misses_no_poll_of_a_device_that_is_lost(shop: Shop) -> None:
+    bridge = FakeBridge({"temperature": 30.0})
+    worker = shop.worker(bridge)
+    until(lambda: worker.polls.answered)
+    bridge.trouble = LinkLost("the cable is out")
+    until(lambda: shop.state() is not BridgeState.OPEN)
+    missed = worker.polls.missed
+    time.sleep(0.3)  # some intervals of 50 ms
+    assert worker.polls.missed == missed
+    shop.stop()
+
+
 def test_worker_carries_out_commands_between_polls_and_looks_at_once(shop: Shop) -> None:
     bridge = FakeBridge({"temperature": 30.0})
     worker = shop.worker(bridge)
