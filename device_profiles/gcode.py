@@ -236,7 +236,8 @@ class _Reader:
         for number, line in enumerate(source, 1):
             found = usual(line) if len(line) <= LONGEST else None
             if not found:
-                self.read_any(number, line)
+                if line:
+                    self.read_any(number, line)
                 continue
             code, soon, x, y, z, e, late = found.groups()
             if soon and late:
@@ -370,16 +371,18 @@ class _Reader:
         x, y, z = to[0] - at[0], to[1] - at[1], to[2] - at[2]
         self.clock.move((x, y, z), pushed, self.speed)
         inside = self.inside(number, code, to)
-        if pushed:
-            self.e += pushed
-            if abs(pushed) > _MOST_PUSHED_MM:
-                self.problem(number, "outside", f"{code} pushes {pushed:g} mm of filament at once")
-                return
-            self.pushed += pushed
-            if pushed > 0:
-                self.most_pushed = max(self.most_pushed, self.pushed)
-                if inside and (x or y):
-                    self.lay(at, to)
+        if pushed and self.push(number, code, pushed) and inside and (x or y):
+            self.lay(at, to)
+
+    def push(self, number: int, code: str, pushed: float) -> bool:
+        """Whether plastic comes of it."""
+        self.e += pushed
+        if abs(pushed) > _MOST_PUSHED_MM:
+            self.problem(number, "outside", f"{code} pushes {pushed:g} mm of filament at once")
+            return False
+        self.pushed += pushed
+        self.most_pushed = max(self.most_pushed, self.pushed)
+        return pushed > 0
 
     def inside(self, number: int, code: str, place: _Place) -> bool:
         x, y, z = place
@@ -418,26 +421,26 @@ class _Reader:
     def turn(self, number: int, code: str, words: Mapping[str, float]) -> None:
         """G2, clockwise, and G3: round a centre I, J from here, or at a radius R."""
         unit, start = self.unit, self.at
-        end = tuple(
+        x, y, z = (
             words[axis] * unit + (at if self.relative else self.shift[axis]) if axis in words else at
             for axis, at in zip("XYZ", start, strict=True)
         )
-        centre = (
-            None if "R" in words else (start[0] + words.get("I", 0.0) * unit, start[1] + words.get("J", 0.0) * unit)
-        )
-        way = arc(start[:2], (end[0], end[1]), centre, words.get("R", 0.0) * unit, clockwise=code == "G2")
-        if way is None or not words.keys() <= _ARC_WORDS or ("R" in words) == bool({"I", "J"} & words.keys()):
+        centre = start[0] + words.get("I", 0.0) * unit, start[1] + words.get("J", 0.0) * unit
+        radius = words["R"] * unit if "R" in words else None
+        way = arc(start[:2], (x, y), centre if radius is None else radius, clockwise=code == "G2")
+        if way is None or not words.keys() <= _ARC_WORDS or (radius is None) != bool({"I", "J"} & words.keys()):
             self.unreadable(number, code)
             return
-        pushed = words["E"] * unit - (0.0 if self.relative_e else self.e - self.shift["E"]) if "E" in words else 0.0
         if words.get("F", 0.0) > 0:
             self.feed(words["F"] * unit)
-        before = 0.0
-        if all(self.inside(number, code, (x, y, start[2])) for x, y in way.furthest()):
-            for x, y, part in way.points():
-                self.step(number, code, (x, y, start[2] + (end[2] - start[2]) * part), pushed * (part - before))
-                before = part
-        self.step(number, code, (end[0], end[1], end[2]), pushed * (1 - before))
+        self.at = (x, y, z)
+        inside = all(self.inside(number, code, place) for place in ((x, y, z), *((*far, z) for far in way.furthest())))
+        self.clock.curve(math.hypot(way.length, z - start[2]), way.tangents(), self.speed)
+        pushed = words["E"] * unit - (0.0 if self.relative_e else self.e - self.shift["E"]) if "E" in words else 0.0
+        if pushed and self.push(number, code, pushed) and inside:
+            for place in (*way.points(), (x, y)):
+                self.lay(start, (*place, z))
+                start = (*place, z)
 
 
 _RULES: Final = {

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
+_Place: TypeAlias = tuple[float, float]
 _ROUNDED_MM: Final = 0.005
 _STEP: Final = math.radians(10)
 
@@ -19,13 +20,21 @@ class Arc:
     first: float
     sweep: float
 
-    def points(self) -> Iterator[tuple[float, float, float]]:
-        """x, y, and the part of the way gone, 10 degrees or less apart; the ends are left out."""
+    @property
+    def length(self) -> float:
+        return self.radius * abs(self.sweep)
+
+    def tangents(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """The directions in which it begins and ends."""
+        way, last = math.copysign(1.0, self.sweep), self.first + self.sweep
+        return (-way * math.sin(self.first), way * math.cos(self.first)), (-way * math.sin(last), way * math.cos(last))
+
+    def points(self) -> Iterator[tuple[float, float]]:
+        """Places on the way, 10 degrees or less apart; the ends are left out."""
         count = max(1, math.ceil(abs(self.sweep) / _STEP))
         for number in range(1, count):
-            part = number / count
-            angle = self.first + self.sweep * part
-            yield self.x + self.radius * math.cos(angle), self.y + self.radius * math.sin(angle), part
+            angle = self.first + self.sweep * number / count
+            yield self.x + self.radius * math.cos(angle), self.y + self.radius * math.sin(angle)
 
     def furthest(self) -> Iterator[tuple[float, float]]:
         """Where it goes furthest left, right, to the front and back, apart from its ends."""
@@ -36,22 +45,14 @@ class Arc:
                 yield self.x + self.radius * math.cos(angle), self.y + self.radius * math.sin(angle)
 
 
-def arc(
-    start: tuple[float, float],
-    end: tuple[float, float],
-    centre: tuple[float, float] | None,
-    radius: float,
-    *,
-    clockwise: bool,
-) -> Arc | None:
-    """From start to end, round a centre or, if that is None, at a radius (negative: the longer way). None if none is.
+def arc(start: _Place, end: _Place, round_: _Place | float, *, clockwise: bool) -> Arc | None:
+    """From start to end, round a centre or at a radius (negative: the longer way). None if there is no such arc.
 
     The same ends mean a full turn. The end may lie off the circle: the printer goes there straight in the end.
     """
+    centre = _centre(start, end, round_, clockwise=clockwise) if isinstance(round_, float) else round_
     if centre is None:
-        centre = _centre(start, end, radius, clockwise=clockwise)
-        if centre is None:
-            return None
+        return None
     x, y = centre
     first = math.atan2(start[1] - y, start[0] - x)
     sweep = (math.atan2(end[1] - y, end[0] - x) - first) % (2 * math.pi) or 2 * math.pi
@@ -60,9 +61,7 @@ def arc(
     return Arc(x, y, math.hypot(start[0] - x, start[1] - y), first, sweep)
 
 
-def _centre(
-    start: tuple[float, float], end: tuple[float, float], radius: float, *, clockwise: bool
-) -> tuple[float, float] | None:
+def _centre(start: _Place, end: _Place, radius: float, *, clockwise: bool) -> _Place | None:
     across, up = end[0] - start[0], end[1] - start[1]
     chord = math.hypot(across, up)
     if chord == 0 or abs(radius) < chord / 2 - _ROUNDED_MM:

@@ -56,6 +56,12 @@ class Clock:
         if len(moves) == _AHEAD:
             self._let_go(_AT_ONCE)
 
+    def curve(self, length: float, ways: tuple[tuple[float, float], tuple[float, float]], speed: float) -> None:
+        """A move that begins in one direction of the XY plane and ends in another."""
+        (x, y), (to_x, to_y) = ways
+        self.move((x * length, y * length, 0.0), 0.0, speed)
+        self._way = (to_x * speed, to_y * speed, 0.0)
+
     def wait(self, seconds: float) -> None:
         """Stand still."""
         self.finish()

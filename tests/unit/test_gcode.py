@@ -288,3 +288,14 @@ def test_every_marlin_profile_says_what_a_job_may_ask_for() -> None:
         allowed = limits(profile.options["limits"])
         assert all(least < most for least, most in (allowed.x_mm, allowed.y_mm, allowed.z_mm))
         assert dataclasses.replace(allowed, bed_c=0) != allowed
+
+
+def test_arc_takes_its_way_over_its_speed() -> None:
+    turns = ["G1 X100 Y80 F600", *["G3 X100 Y80 I0 J20"] * 10]
+    way_mm = math.hypot(100, 80) + 10 * math.tau * 20
+    assert review(turns, PRINTER).duration_s == pytest.approx(way_mm / 10, rel=0.02)
+
+
+@pytest.mark.parametrize("words", ["I30 J0 R30", "R1", "", "I30 K1"])
+def test_arc_that_is_none_for_certain_is_refused(words: str) -> None:
+    assert review(["G1 X100 Y100", f"G2 X160 Y100 {words}"], PRINTER).problems[0].code == "unreadable"
