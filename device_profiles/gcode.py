@@ -434,7 +434,8 @@ class _Reader:
         if words.get("F", 0.0) > 0:
             self.feed(words["F"] * unit)
         self.at = (x, y, z)
-        inside = all(self.inside(number, code, place) for place in ((x, y, z), *((*far, z) for far in way.furthest())))
+        far = ((*place, z) for place in ((x, y), *way.furthest((x, y))))
+        inside = all(self.inside(number, code, place) for place in far)
         self.clock.curve(math.hypot(way.length, z - start[2]), way.tangents(), self.speed)
         pushed = words["E"] * unit - (0.0 if self.relative_e else self.e - self.shift["E"]) if "E" in words else 0.0
         if pushed and self.push(number, code, pushed) and inside:

@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 _Place: TypeAlias = tuple[float, float]
 _ROUNDED_MM: Final = 0.005
+_OFF_MM: Final = 0.05
 _STEP: Final = math.radians(10)
 
 
@@ -36,13 +37,15 @@ class Arc:
             angle = self.first + self.sweep * number / count
             yield self.x + self.radius * math.cos(angle), self.y + self.radius * math.sin(angle)
 
-    def furthest(self) -> Iterator[tuple[float, float]]:
-        """Where it goes furthest left, right, to the front and back, apart from its ends."""
-        for quarter in range(4):
-            angle = quarter * math.pi / 2
-            turned = (angle - self.first) % (2 * math.pi)
-            if turned <= self.sweep or turned - 2 * math.pi >= self.sweep:
-                yield self.x + self.radius * math.cos(angle), self.y + self.radius * math.sin(angle)
+    def furthest(self, end: _Place) -> Iterator[_Place]:
+        """Where it goes furthest to each side, and where it leaves the circle for an end that lies off it."""
+        turns = [(quarter * math.pi / 2 - self.first) % math.tau for quarter in range(4)]
+        angles = [turn for turn in turns if turn <= self.sweep or turn - math.tau >= self.sweep]
+        for turn in (*angles, self.sweep):
+            angle = self.first + turn
+            place = self.x + self.radius * math.cos(angle), self.y + self.radius * math.sin(angle)
+            if turn != self.sweep or math.dist(place, end) > _OFF_MM:
+                yield place
 
 
 def arc(start: _Place, end: _Place, round_: _Place | float, *, clockwise: bool) -> Arc | None:

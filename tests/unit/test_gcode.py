@@ -32,6 +32,7 @@ REFUSED = [
     ("G92 Z5\nG1 Z4", "outside"),
     ("G1 X230 Y100\nG3 X230 Y140 I0 J20", "outside"),
     ("G1 X100 Y100\nG2 X140 Y100 R-130", "outside"),
+    ("G1 X20 Y10\nG2 X60 Y10 J-20", "outside"),
     ("M500", "forbidden"),
     ("M302 S0", "forbidden"),
     ("M110 N0", "forbidden"),
