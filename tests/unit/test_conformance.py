@@ -8,6 +8,7 @@ import re
 import tomllib
 import unicodedata
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 import pytest
@@ -18,6 +19,8 @@ from device_profiles import gcode
 from device_profiles.profile import PROFILES, DeviceProfile, Enforces, Words, load, slugs
 from firmware_bridges import BRIDGES, bridge_for
 from firmware_bridges.base import LinkLost
+from firmware_bridges.marlin_state import Ended, State
+from firmware_bridges.pjlink_core import Level, Power
 from hil.farends.pins import PINS
 from tests.vocabulary import undeclared, untold
 from tools import devices
@@ -91,6 +94,13 @@ FAMILIES = {
     "sensor": "",
 }
 """How a family is called in Vietnamese; empty: each model has its own word."""
+CODES: Mapping[tuple[str, str], type[StrEnum]] = {
+    ("marlin", "state"): State,
+    ("marlin", "job-result"): Ended,
+    ("pjlink", "power"): Power,
+    **{("pjlink", f"{part}-state"): Level for part in ("fan", "lamp", "temperature", "cover", "filter", "other")},
+}
+"""The texts of a bridge that are codes, by bridge and metric: a reader is told each in words."""
 AVOIDED = ("bảo dưỡng", "bộ điều khiển", "hạm đội", "khoá", "huỷ", "ngoại tuyến", "sợi in", "thất bại", "vòi phun")
 """Words for which the glossary has another one."""
 
@@ -143,6 +153,12 @@ def test_profile_keeps_to_the_words_of_the_glossary(profile: DeviceProfile) -> N
     for name, action in profile.actions.items():
         assert action.label.vi.startswith(WORDS.get(name, "")), name
     assert [(label.vi, word) for label in labels(profile) for word in AVOIDED if word in label.vi.lower()] == []
+
+
+def test_every_code_that_a_bridge_tells_has_words_for_a_reader(profile: DeviceProfile) -> None:
+    for (bridge, metric), codes in CODES.items():
+        if bridge == profile.bridge and metric in profile.metrics:
+            assert profile.metrics[metric].words.keys() == set(codes), metric
 
 
 def test_actions_that_heat_or_move_need_a_lease_and_a_stop_never_does(profile: DeviceProfile) -> None:
