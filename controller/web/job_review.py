@@ -57,7 +57,7 @@ class BadLine:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """`preview` is device_profiles.gcode_preview.Preview as JSON."""
+    """`preview` is device_profiles.gcode.preview.Preview as JSON."""
 
     preview: Mapping[str, Any]
     label: str

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_profiles.gcode import CODES, MOST_PROBLEMS, Limits, Review, command, commands, inspect, limits, review
-from device_profiles.gcode_words import kind_of, told_duration_s
+from device_profiles.gcode.words import kind_of, told_duration_s
 from device_profiles.profile import load, slugs
 from tests.sliced import Slicer, sliced
 

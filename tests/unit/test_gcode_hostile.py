@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_profiles.gcode import LONGEST, Limits, command, commands, inspect, lines, review
-from device_profiles.gcode_lines import LINE, code_of, words_of
+from device_profiles.gcode.syntax import LINE, code_of, words_of
 
 PRINTER = Limits(nozzle_c=250, bed_c=100, x_mm=(0, 235), y_mm=(0, 235), z_mm=(0, 250))
 

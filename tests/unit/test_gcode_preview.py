@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_profiles.gcode import Limits, inspect
-from device_profiles.gcode_preview import MOST_DATA, TONES, Preview
-from device_profiles.gcode_strokes import thinned
+from device_profiles.gcode.preview import MOST_DATA, TONES, Preview
+from device_profiles.gcode.strokes import thinned
 from tests.sliced import HEIGHT_MM, LENGTH_MM, WIDTH_MM, Slicer, sliced
 
 PRINTER = Limits(nozzle_c=250, bed_c=100, x_mm=(0, 235), y_mm=(0, 235), z_mm=(0, 250))

@@ -4,7 +4,7 @@ A guard against mistakes, and against somebody who is sly: a file sliced for ano
 controller reads a file when it comes (`inspect`), the printer's bridge once more before it prints (`review`). Lines
 come from `lines`, what is sent from `commands`, so that both sides read and send the same.
 
-Only what Marlin certainly reads as we do is let through (gcode_lines), and only commands that jobs need (gcode_limits).
+Only what Marlin certainly reads as we do is let through (syntax), and only commands that jobs need (allowed).
 """
 
 import math
@@ -13,39 +13,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from device_profiles.gcode_arc import arc
-from device_profiles.gcode_clock import Clock
-from device_profiles.gcode_limits import CODES, Limits, limits
-from device_profiles.gcode_lines import (
+from device_profiles.gcode.allowed import Limits
+from device_profiles.gcode.arc import arc
+from device_profiles.gcode.clock import Clock
+from device_profiles.gcode.preview import Drawing, Preview
+from device_profiles.gcode.syntax import (
     LINE,
     LONGEST,
     NUMBER,
     checks_the_printer,
     code_of,
     command,
-    commands,
-    lines,
     words_of,
 )
-from device_profiles.gcode_preview import Drawing, Preview
-from device_profiles.gcode_words import Words
+from device_profiles.gcode.words import Words
 
-__all__ = [
-    "CODES",
-    "LONGEST",
-    "MOST_PROBLEMS",
-    "Inspection",
-    "Limits",
-    "Preview",
-    "Problem",
-    "Review",
-    "command",
-    "commands",
-    "inspect",
-    "limits",
-    "lines",
-    "review",
-]
 MOST_PROBLEMS: Final = 20
 _Place: TypeAlias = tuple[float, float, float]
 _Words: TypeAlias = tuple[float | None, float | None, float | None, float | None]

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from device_profiles.gcode_limits import Limits
-from device_profiles.gcode_strokes import LONGEST, Layer, Layers, Line, thinned
+from device_profiles.gcode.allowed import Limits
+from device_profiles.gcode.strokes import LONGEST, Layer, Layers, Line, thinned
 
 MOST_DATA: Final = 60_000
 """Letters of path data in a drawing, whatever the file."""
@@ -113,7 +113,7 @@ class Drawing:
         self._box = _NOWHERE
 
     def move(self, start: tuple[float, float], end: tuple[float, float], z: float, kind: str) -> None:
-        """Plastic from one place to another, in millimetres. `z` is the layer's, `kind` as in gcode_words.Words."""
+        """Plastic from one place to another, in millimetres. `z` is the layer's, `kind` as in words.Words."""
         line = self._line
         if line is None or z != self._z or kind != self._kind or start != self._end:
             self._z, self._kind = z, kind

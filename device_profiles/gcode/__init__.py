@@ -1,0 +1,23 @@
+"""Printers' G-code: read and held against what a profile allows, measured, drawn. Pure; see `reader`."""
+
+from device_profiles.gcode.allowed import CODES, Limits, limits
+from device_profiles.gcode.preview import Preview
+from device_profiles.gcode.reader import MOST_PROBLEMS, Inspection, Problem, Review, inspect, review
+from device_profiles.gcode.syntax import LONGEST, command, commands, lines
+
+__all__ = [
+    "CODES",
+    "LONGEST",
+    "MOST_PROBLEMS",
+    "Inspection",
+    "Limits",
+    "Preview",
+    "Problem",
+    "Review",
+    "command",
+    "commands",
+    "inspect",
+    "limits",
+    "lines",
+    "review",
+]
