@@ -61,12 +61,16 @@ class Dispatcher:
         self._now_ms = now_ms
         self._touched = touched
         self._say: Callable[[Address, Channel, bytes], bool] = lambda _address, _channel, _payload: False
+        self._reached = False
         self._woken = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
 
     def start(self, say: Callable[[Address, Channel, bytes], bool]) -> None:
-        """Begin; `say` publishes to one agent and is False if the broker is not there."""
+        """Begin; `say` publishes to one agent and is False if the broker is not there.
+
+        Nothing is said before `broker_connected` tells that it is.
+        """
         self._say = say
         self._thread.start()
 
@@ -90,7 +94,8 @@ class Dispatcher:
     def outcomes_committed(self, outcomes: Sequence[Told]) -> None:
         pass
 
-    def broker_connected(self, connected: bool) -> None:  # noqa: ARG002 - `say` says
+    def broker_connected(self, connected: bool) -> None:
+        self._reached = connected
         self.wake()
 
     def _run(self) -> None:
@@ -113,7 +118,7 @@ class Dispatcher:
 
     def _turn(self) -> int:
         """Do what is due; for how many milliseconds there is nothing to do if nobody wakes it."""
-        connected = self._say_books()
+        connected = self._reached and self._say_books()
         turn = self._look()
         for move, commands in turn.to_end.items():
             self._end(turn, move, commands[:MOST_AT_ONCE])
@@ -158,7 +163,7 @@ class Dispatcher:
     def _send(self, turn: _Turn, wanted: Sequence[Waiting]) -> bool:
         """Mark what is to be sent, durably, then send it: a crash in between costs a repetition and no more.
 
-        False if the broker is not there; what could not be sent is marked as it was before.
+        False if the broker went at this moment; what could not be sent is marked as it was before.
         """
         if not wanted:
             return True

@@ -91,6 +91,7 @@ class Office:
 
     def start(self) -> None:
         self.dispatcher.start(self.broker)
+        self.dispatcher.broker_connected(True)
 
     def give(self, action: str = "power-on", device: int = PROJECTOR, who: Principal = TECHNICIAN) -> str:
         return self.commands.give(who, Wanted(device, action)).id

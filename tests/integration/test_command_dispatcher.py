@@ -128,6 +128,23 @@ def test_command_that_could_not_be_published_is_queued_as_before_and_goes_when_t
     assert office.broker.said[-1].sends == 1
 
 
+def test_command_stays_queued_and_no_book_goes_out_until_the_broker_is_there(office: Office) -> None:
+    turns = count_turns(office)
+    office.start()
+    office.dispatcher.broker_connected(False)
+    command_id, guarded = office.give(), office.give("home", PRINTER)
+    before = len(turns)
+    office.dispatcher.wake()
+    eventually(lambda: len(turns) >= before + 2, "it has looked")
+    assert office.broker.asked == 0
+    assert [step.status for step in office.view(command_id).steps] == [S.QUEUED]
+
+    office.dispatcher.broker_connected(True)
+    office.becomes(command_id, S.SENT)
+    assert {each.channel for each in office.broker.said} == {Channel.LEASES, Channel.COMMAND}
+    assert office.view(guarded).status is S.QUEUED
+
+
 def test_dispatcher_tries_a_lost_broker_seldom(office: Office) -> None:
     office.broker.up = False
     office.start()
