@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from itertools import groupby
-from typing import Final
+from typing import Final, TypeAlias
 
-from controller.scheduling.choice import Choice, Taken, Wanted, choose
-from controller.scheduling.school_time import SchoolYear, ticks
+from controller.scheduling.choice import Choice
+from controller.scheduling.policy import periods
+from controller.scheduling.school_time import SchoolYear
 
 DAYS: Final = 28
 """So far around the wished day is looked."""
@@ -43,84 +44,75 @@ class Alternative:
     choice: Choice
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What was wished and when (ms). `widened` is the same with any of its class for a named unit, None: none is."""
-
-    wanted: Wanted
-    span_ms: range
-    widened: Wanted | None = None
+Search: TypeAlias = Callable[[range], Choice | None]
+"""What would serve at that time (ms), None if nothing is free or the rules forbid it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """`taken` is what is in the way of a use within some ticks, `fits` whether the rules allow a time (ms) with what
-    was chosen for it. Nothing before `now_ms` is offered.
+    """What is looked through. `asked` finds what was wished, `widened` the same with any of its class for a named unit;
+    None if none was named. Nothing before `now_ms` is offered.
     """
 
     year: SchoolYear
     now_ms: int
-    taken: Callable[[range], Taken]
-    fits: Callable[[range, Choice], bool]
+    asked: Search
+    widened: Search | None = None
 
 
-def runs(year: SchoolYear, day: date, periods: int) -> Iterator[range]:
+def runs(year: SchoolYear, day: date, count: int) -> Iterator[range]:
     """The times (ms) of every so many periods in a row, in their order; none spans both halves of the day."""
     for _, half in groupby(year.slots(day), key=lambda slot: slot.period.half):
         slots = tuple(half)
-        for first, last in zip(slots, slots[periods - 1 :], strict=False):
+        for first, last in zip(slots, slots[count - 1 :], strict=False):
             yield range(first.start_ms, last.end_ms)
 
 
-def nearest(asked: Asked, sight: Sight) -> tuple[Alternative, ...]:
-    """At most MOST, each the nearest of its kind; the nearest to the wish first."""
+def nearest(wished: range, sight: Sight) -> tuple[Alternative, ...]:
+    """What else would do for a wish at that time (ms): at most MOST, each the nearest of its kind.
+
+    The nearest to the wish comes first.
+    """
     found: dict[Kind, Alternative] = {}
-    for day in _outward(asked, sight):
-        offers = [each for each in _offers(asked, sight, day) if each[0] not in found]
-        if not offers:
-            continue
-        first, last = min(span.start for _, _, span in offers), max(span.stop for _, _, span in offers)
-        taken = sight.taken(ticks(first, last))
-        for kind, wanted, span in offers:
-            choice = None if kind in found else choose(wanted, ticks(span.start, span.stop), taken)
-            if choice is not None and sight.fits(span, choice):
+    for day in _outward(wished, sight):
+        for kind, search, span in _offers(wished, sight, day):
+            choice = None if kind in found else search(span)
+            if choice is not None:
                 found[kind] = Alternative(kind, span.start, span.stop, choice)
-        if _is_enough(found.keys(), asked):
+        if _is_enough(found.keys(), sight):
             break
     best = sorted(found.values(), key=lambda each: _ORDER[each.kind])[:MOST]
-    return tuple(sorted(best, key=lambda each: abs(each.start_ms - asked.span_ms.start)))
+    return tuple(sorted(best, key=lambda each: abs(each.start_ms - wished.start)))
 
 
 _ORDER: Final[Mapping[Kind, int]] = {kind: place for place, kind in enumerate(Kind)}
 
 
-def _outward(asked: Asked, sight: Sight) -> Iterator[date]:
+def _outward(wished: range, sight: Sight) -> Iterator[date]:
     """The wished day and those around it, the nearest first, the later one of two; none that is over."""
-    wished, today = _day(asked.span_ms.start, sight.year), _day(sight.now_ms, sight.year)
+    middle, today = _day(wished.start, sight.year), _day(sight.now_ms, sight.year)
     for distance in range(DAYS + 1):
-        for day in sorted({wished + distance * _DAY, wished - distance * _DAY}, reverse=True):
+        for day in sorted({middle + distance * _DAY, middle - distance * _DAY}, reverse=True):
             if day >= today:
                 yield day
 
 
-def _offers(asked: Asked, sight: Sight, day: date) -> Iterator[tuple[Kind, Wanted, range]]:
+def _offers(wished: range, sight: Sight, day: date) -> Iterator[tuple[Kind, Search, range]]:
     """What could be offered on a day, by clock the nearest to the wish first."""
-    span, year = asked.span_ms, sight.year
-    wished = _day(span.start, year)
-    if day == wished and asked.widened is not None and span.start >= sight.now_ms:
-        yield Kind.OTHER_UNIT, asked.widened, span
-    then_ms = span.start + (day - wished) // _DAY * _DAY_MS
-    periods = max(1, len(year.within(span.start, span.stop)))
-    for run in sorted(runs(year, day, periods), key=lambda run: abs(run.start - then_ms)):
-        if run.start >= sight.now_ms and run != span:
-            yield (Kind.OTHER_PERIOD if day == wished else Kind.OTHER_DAY), asked.wanted, run
-            if asked.widened is not None:
-                yield Kind.OTHER_UNIT_AND_TIME, asked.widened, run
+    middle, year = _day(wished.start, sight.year), sight.year
+    if day == middle and sight.widened is not None and wished.start >= sight.now_ms:
+        yield Kind.OTHER_UNIT, sight.widened, wished
+    then_ms = wished.start + (day - middle) // _DAY * _DAY_MS
+    for run in sorted(runs(year, day, periods(wished, year)), key=lambda run: abs(run.start - then_ms)):
+        if run.start >= sight.now_ms and run != wished:
+            yield (Kind.OTHER_PERIOD if day == middle else Kind.OTHER_DAY), sight.asked, run
+            if sight.widened is not None:
+                yield Kind.OTHER_UNIT_AND_TIME, sight.widened, run
 
 
-def _is_enough(found: Set[Kind], asked: Asked) -> bool:
+def _is_enough(found: Set[Kind], sight: Sight) -> bool:
     """Whether no other day could add anything."""
-    lacking = asked.widened is not None and len(found) < MOST and Kind.OTHER_UNIT_AND_TIME not in found
+    lacking = sight.widened is not None and len(found) < MOST and Kind.OTHER_UNIT_AND_TIME not in found
     return Kind.OTHER_DAY in found and not lacking
 
 

@@ -1,10 +1,10 @@
 """Bookings made, moved and cancelled: each in one transaction that has all it wants or nothing."""
 
 import secrets
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Engine, Row, Table, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -12,18 +12,13 @@ from sqlmodel import Session
 
 from controller.identity.store import audit
 from controller.scheduling import claims, search
-from controller.scheduling.booking_errors import (
-    BookingError,
-    NoSuchBooking,
-    NothingOfThatKind,
-    Taken,
-    TooLate,
-)
+from controller.scheduling.booking_errors import BookingError, NoSuchBooking, NothingOfThatKind, Taken, TooLate
 from controller.scheduling.booking_states import NEXT, BookingState
-from controller.scheduling.choice import Choice, Counted, Unit, choose
+from controller.scheduling.choice import Choice, Counted, Unit
 from controller.scheduling.claims import Hold, Occupied
+from controller.scheduling.policy import Thing
 from controller.scheduling.school_time import TICK_MS, ticks
-from controller.scheduling.stock import Item, Stock, read
+from controller.scheduling.stock import BREADTHS, Item, Stock, TooNarrow, read
 from controller.scheduling.tables import Assignment, Booking, Resource
 
 __all__ = [
@@ -43,6 +38,12 @@ _ASSIGNMENT: Table = Assignment.__table__  # type: ignore[attr-defined]
 _RESOURCE: Table = Resource.__table__  # type: ignore[attr-defined]
 
 _TRIES = 4
+Allowed: TypeAlias = Callable[[Thing], bool]
+"""Whether a unit may be chosen. It is asked within the transaction, and should not take long."""
+
+
+def anything(_thing: Thing) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,10 @@ class Request:
         if not self.items or any(item.count < 1 for item in self.items):
             raise NothingOfThatKind("a booking is for at least one thing")
 
+    @property
+    def span_ms(self) -> range:
+        return range(self.start_ms, self.end_ms)
+
 
 @dataclass(frozen=True, slots=True)
 class Booked:
@@ -87,6 +92,14 @@ class Booked:
     resources: tuple[tuple[int, int], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Move:
+    booking_id: str
+    span_ms: range
+    allowed: Allowed
+    by: str
+
+
 class Bookings:
     """Safe to use from any thread and any process."""
 
@@ -94,46 +107,58 @@ class Bookings:
         self._engine = engine
         self._now_ms = now_ms
 
-    def book(self, request: Request, barred: Collection[int] = ()) -> Booked:
-        """Have all of it or nothing, and none of the units that are `barred`. Raises Taken, NothingOfThatKind."""
-        return self._retried(lambda connection: self._book(connection, request, barred))
+    def book(self, request: Request, allowed: Allowed = anything) -> Booked:
+        """Have all of it or nothing, with units that are `allowed` alone. Raises Taken, NothingOfThatKind."""
+        return self._retried(lambda connection, breadth: self._book(connection, request, allowed, breadth))
 
-    def move(
-        self, booking_id: str, start_ms: int, end_ms: int, barred: Collection[int] = (), *, by: str = ""
-    ) -> Booked:
+    def move(self, booking_id: str, start_ms: int, end_ms: int, allowed: Allowed = anything, *, by: str = "") -> Booked:
         """To another time, with what can be had there of what was asked for; where it is now if it cannot.
 
-        None of the units that are `barred`. `by` is the opaque id of who moves it. Raises Taken, NoSuchBooking,
+        With units that are `allowed` alone; `by` is the opaque id of who moves it. Raises Taken, NoSuchBooking,
         TooLate.
         """
-        span_ms = range(start_ms, end_ms)
-        return self._retried(lambda connection: self._move(connection, booking_id, span_ms, barred, by))
+        move = _Move(booking_id, range(start_ms, end_ms), allowed, by)
+        return self._retried(lambda connection, breadth: self._move(connection, move, breadth))
 
     def end(self, booking_id: str, state: BookingState, *, by: str = "") -> Booked:
         """Let go of what it holds from now on; it is told as it was. `by` is the opaque id of who ends it.
 
         Raises NoSuchBooking, and TooLate if it cannot come to `state` from where it is.
         """
-        return self._retried(lambda connection: self._end(connection, booking_id, state, by))
+        return self._retried(lambda connection, _: self._end(connection, booking_id, state, by))
 
     def find(self, booking_id: str) -> Booked | None:
         with self._engine.connect() as connection:
             row = connection.execute(select(_BOOKING).where(_BOOKING.c.id == booking_id)).one_or_none()
             return _booked(connection, row) if row else None
 
-    def _retried(self, work: Callable[[Connection], Booked]) -> Booked:
+    def of_key(self, key: str) -> Booked | None:
+        """What was booked by a request of that key."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(_BOOKING).where(_BOOKING.c.request_key == key)).one_or_none()
+            return _booked(connection, row) if row else None
+
+    def _retried(self, work: Callable[[Connection, int | None], Booked]) -> Booked:
+        """Among more and more units, as long as those looked at do not serve.
+
+        The locks of one breadth are let go before the next: taken one after the other they would be out of order.
+        """
+        for breadth in BREADTHS:
+            try:
+                return self._tried(work, breadth)
+            except TooNarrow:
+                continue
+        raise Taken("not all of it is free at that time")
+
+    def _tried(self, work: Callable[[Connection, int | None], Booked], breadth: int | None) -> Booked:
         """In a transaction of its own; anew if somebody was quicker in spite of the locks."""
-        for _ in range(_TRIES - 1):
+        for _ in range(_TRIES):
             try:
                 with self._transaction() as connection:
-                    return work(connection)
+                    return work(connection, breadth)
             except Occupied:
                 continue
-        try:
-            with self._transaction() as connection:
-                return work(connection)
-        except Occupied:
-            raise Taken("not all of it is free at that time") from None
+        raise Taken("not all of it is free at that time")
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
@@ -146,12 +171,12 @@ class Bookings:
                 connection.rollback()
                 raise
 
-    def _book(self, connection: Connection, request: Request, barred: Collection[int]) -> Booked:
+    def _book(self, connection: Connection, request: Request, allowed: Allowed, breadth: int | None) -> Booked:
         if request.key is not None:
             known = connection.execute(select(_BOOKING).where(_BOOKING.c.request_key == request.key)).one_or_none()
             if known is not None:
                 return _booked(connection, known)
-        stock = read(connection, request.items, request.school_id).without(barred)
+        stock = read(connection, request.items, request.school_id, breadth).where(allowed)
         use = ticks(request.start_ms, request.end_ms)
         claims.lock(connection, stock.ids)
         choice = _choice(connection, stock, use)
@@ -190,21 +215,20 @@ class Bookings:
             "request_key": request.key,
         }
 
-    def _move(
-        self, connection: Connection, booking_id: str, span_ms: range, barred: Collection[int], by: str
-    ) -> Booked:
+    def _move(self, connection: Connection, move: _Move, breadth: int | None) -> Booked:
+        booking_id = move.booking_id
         row = _standing(connection, booking_id)
         items = [Item(**{**each, "schools": tuple(each["schools"])}) for each in row.wanted]
-        stock = read(connection, items, row.school_id).without(barred)
+        stock = read(connection, items, row.school_id, breadth).where(move.allowed)
         held = _holds(connection, booking_id)
         claims.lock(connection, {*stock.ids, *(each.resource_id for each in held)})
         row, held = _standing(connection, booking_id), _holds(connection, booking_id)
         claims.let_go(connection, booking_id, held)
         connection.execute(delete(_ASSIGNMENT).where(_ASSIGNMENT.c.booking_id == booking_id))
-        use = ticks(span_ms.start, span_ms.stop)
+        use = ticks(move.span_ms.start, move.span_ms.stop)
         self._assign(connection, booking_id, stock, _choice(connection, stock, use), use)
-        changed = {"start_ms": span_ms.start, "end_ms": span_ms.stop, "sequence": row.sequence + 1}
-        self._audit(connection, "booking-move", row, by)
+        changed = {"start_ms": move.span_ms.start, "end_ms": move.span_ms.stop, "sequence": row.sequence + 1}
+        self._audit(connection, "booking-move", row, move.by)
         return _booked(connection, self._change(connection, booking_id, changed))
 
     def _end(self, connection: Connection, booking_id: str, state: BookingState, by: str) -> Booked:
@@ -265,8 +289,8 @@ class Bookings:
 
 
 def _choice(connection: Connection, stock: Stock, use: range) -> Choice:
-    """What serves the request at that time, as things are now. Raises Taken."""
-    found = choose(stock.wanted, use, search.taken(connection, stock, stock.window(use)))
+    """What serves the request at that time, as things are now. Raises Taken, TooNarrow."""
+    found = stock.choice(use, search.taken(connection, stock, stock.window(use)))
     if found is None:
         raise Taken("not all of it is free at that time")
     return found

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
+from functools import cached_property
+from itertools import chain
 from typing import Final
 
 from controller.scheduling.school_time import TICK_MS, Holiday, SchoolTimeError, instant
@@ -23,7 +25,7 @@ class Open:
             raise SchoolTimeError("opening hours have weekdays 0 to 6 and end after they begin")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OpeningHours:
     """What repeats every week, but on no day that is `closed`."""
 
@@ -48,27 +50,31 @@ class OpeningHours:
 
     def _open(self, span_ms: range) -> list[range]:
         """The times of opening that a span touches, joined where one begins as another ends. In their order."""
-        found: list[range] = []
-        day = datetime.fromtimestamp(span_ms.start / 1000, self.zone).date() - _DAY
-        while (midnight := instant(day, time(0), self.zone)) < span_ms.stop:
-            for each in self._on(day):
-                if found and each.start <= found[-1].stop:
-                    found[-1] = range(found[-1].start, max(found[-1].stop, each.stop))
-                elif each.stop > span_ms.start or each.stop == midnight:
-                    found.append(each)
-            day += _DAY
-        return [each for each in found if each.start < span_ms.stop and span_ms.start < each.stop]
+        first, last = (datetime.fromtimestamp(at / 1000, self.zone).date() for at in (span_ms.start, span_ms.stop))
+        joined: list[range] = []
+        for each in chain.from_iterable(self._on(day) for day in _days(first - _DAY, last)):
+            if joined and each.start <= joined[-1].stop:
+                joined[-1] = range(joined[-1].start, max(joined[-1].stop, each.stop))
+            else:
+                joined.append(each)
+        return [each for each in joined if each.start < span_ms.stop and span_ms.start < each.stop]
 
     def _on(self, day: date) -> list[range]:
-        if any(day in each for each in self.closed):
-            return []
-        today = sorted((each for each in self.weekly if each.weekday == day.weekday()), key=lambda each: each.opens)
-        return [
-            range(
-                instant(day, each.opens, self.zone),
-                instant(day, each.closes, self.zone)
-                if each.closes != time(0)
-                else instant(day + _DAY, time(0), self.zone),
-            )
-            for each in today
-        ]
+        if day not in self._known:
+            closed = any(day in each for each in self.closed)
+            today = () if closed else (each for each in self.weekly if each.weekday == day.weekday())
+            self._known[day] = [self._span(day, each) for each in sorted(today, key=lambda each: each.opens)]
+        return self._known[day]
+
+    def _span(self, day: date, each: Open) -> range:
+        ends = day if each.closes != time(0) else day + _DAY
+        return range(instant(day, each.opens, self.zone), instant(ends, each.closes, self.zone))
+
+    @cached_property
+    def _known(self) -> dict[date, list[range]]:
+        """Days that were asked for: many things keep the same hours."""
+        return {}
+
+
+def _days(first: date, last: date) -> Iterator[date]:
+    return (first + number * _DAY for number in range((last - first).days + 1))

@@ -3,7 +3,7 @@
 That all of it is free is not asked here: claims guard it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -160,8 +160,8 @@ class Facts:
     """All that the rules go by. `things` are those of the proposal; `hours` and `health` are by thing: one that is
     missing is always open, and well. `supervisors` are the adults who were named to be there, the holder if named.
 
-    `by_holder` and `by_school` are the times (ms) of what they hold already of shared things in the week of the
-    proposal, Monday to Sunday.
+    `by_holder` and `by_school` are how many periods of shared things they hold already in the week of the proposal,
+    Monday to Sunday.
     """
 
     now_ms: int
@@ -173,8 +173,8 @@ class Facts:
     limits: Limits = field(default_factory=Limits)
     hours: Mapping[int, OpeningHours] = field(default_factory=dict)
     health: Mapping[int, DeviceState] = field(default_factory=dict)
-    by_holder: Sequence[range] = ()
-    by_school: Sequence[range] = ()
+    by_holder: int = 0
+    by_school: int = 0
 
     @property
     def adults(self) -> tuple[Adult, ...]:
@@ -194,11 +194,16 @@ Rule: TypeAlias = Callable[[Proposal, Facts], Problem | None]
 
 
 def problems(proposal: Proposal, facts: Facts, rules: Iterable[Rule] | None = None) -> tuple[Problem, ...]:
-    """All that speaks against it, in the order of the codes; by `rules`, else by those of its kind."""
-    if rules is None:
-        rules = MAINTENANCE_RULES if proposal.kind == MAINTENANCE else RULES
-    found = (rule(proposal, facts) for rule in rules)
-    return tuple(sorted((each for each in found if each), key=lambda each: _ORDER[each.code]))
+    """All that speaks against it, in the order of the codes. By those of `rules` that count for its kind, None: all."""
+    counting = MAINTENANCE_RULES if proposal.kind == MAINTENANCE else RULES
+    asked = counting if rules is None else [rule for rule in rules if rule in counting]
+    found = (rule(proposal, facts) for rule in asked)
+    return in_order(each for each in found if each)
+
+
+def in_order(found: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Each once, in the order of the codes."""
+    return tuple(sorted(set(found), key=lambda each: (_ORDER[each.code], each.resource or 0)))
 
 
 def standing(found: Iterable[Problem], role: Role, reason: str) -> tuple[Problem, ...]:
@@ -326,6 +331,11 @@ def in_health(proposal: Proposal, facts: Facts) -> Problem | None:
     )
 
 
+def periods(span_ms: range, year: SchoolYear) -> int:
+    """How many a span (ms) touches. What lies outside lessons counts as one."""
+    return max(1, len(year.within(span_ms.start, span_ms.stop)))
+
+
 def is_unwell(state: DeviceState) -> bool:
     """Whether a machine in that state is no good for what is soon."""
     return state in _UNWELL
@@ -336,7 +346,9 @@ _UNWELL: Final[Mapping[DeviceState, Code]] = {
     DeviceState.OFFLINE: Code.OFFLINE,
     DeviceState.MAINTENANCE: Code.UNDER_MAINTENANCE,
 }
-THING_RULES: Final[tuple[Rule, ...]] = (own_or_shared, certified, supervised, open_then, adults_enough, in_health)
+LASTING_RULES: Final[tuple[Rule, ...]] = (own_or_shared, certified, supervised, adults_enough)
+"""Those that ask of each thing by itself, and would say the same at another time."""
+THING_RULES: Final[tuple[Rule, ...]] = (*LASTING_RULES, open_then, in_health)
 """Those that ask of each thing by itself: any of a class is one that passes them."""
 WISH_RULES: Final[tuple[Rule, ...]] = (
     of_own_school,
@@ -356,20 +368,12 @@ MAINTENANCE_RULES: Final[tuple[Rule, ...]] = (of_own_school, maintenance_by_role
 """What is mended is neither used nor well, and it is done when the house is empty."""
 
 
-def _over_quota(
-    code: Code, proposal: Proposal, facts: Facts, held: Sequence[range], limit: int | None
-) -> Problem | None:
+def _over_quota(code: Code, proposal: Proposal, facts: Facts, held: int, limit: int | None) -> Problem | None:
     """What nobody shares costs nobody."""
     if limit is None or not any(each.shared for each in facts.things):
         return None
-    spans = (*held, range(proposal.start_ms, proposal.end_ms))
-    found = sum(_periods(each, facts.year) for each in spans)
+    found = held + periods(range(proposal.start_ms, proposal.end_ms), facts.year)
     return Problem(code, limit=limit, found=found) if found > limit else None
-
-
-def _periods(span_ms: range, year: SchoolYear) -> int:
-    """How many it touches. What lies outside lessons counts as one."""
-    return max(1, len(year.within(span_ms.start, span_ms.stop)))
 
 
 def _first(found: Iterator[Problem]) -> Problem | None:

@@ -158,10 +158,12 @@ class SchoolYear:
 
     def slots(self, day: date) -> tuple[Slot, ...]:
         """The periods of a day in their order; none if the school does not teach."""
-        return tuple(
-            Slot(day, each, instant(day, each.begins, self.zone), instant(day, each.ends, self.zone))
-            for each in sorted(self._periods(day))
-        )
+        if day not in self._slots:
+            self._slots[day] = tuple(
+                Slot(day, each, instant(day, each.begins, self.zone), instant(day, each.ends, self.zone))
+                for each in sorted(self._periods(day))
+            )
+        return self._slots[day]
 
     def slot(self, day: date, half: Half, number: int) -> Slot | None:
         return next(
@@ -203,6 +205,11 @@ class SchoolYear:
         weekday = self._make_up.get(day, day.weekday())
         ringing = [each for each in self.bells if each.rings_on(day, weekday)]
         return max(ringing, key=lambda each: each.first).periods if ringing else ()
+
+    @cached_property
+    def _slots(self) -> dict[date, tuple[Slot, ...]]:
+        """Those that were asked for: a search asks for the same days over and over."""
+        return {}
 
     @cached_property
     def _make_up(self) -> dict[date, int]:

@@ -1,14 +1,15 @@
 """What is held, read from assignments: a row a booking, where claims have one for every five minutes. Reads only."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Table, and_, select, union_all
+from sqlalchemy import BigInteger, BindParameter, Connection, Table, and_, bindparam, case, func, select, union_all
 
 from controller.fleet.tables import School
 from controller.scheduling.booking_states import BookingState
 from controller.scheduling.choice import Taken, Use, masks
 from controller.scheduling.school_time import TICK_MS, ticks
+from controller.scheduling.series import Occupant
 from controller.scheduling.stock import Stock
 from controller.scheduling.tables import Assignment, Booking, Claim, Load, Resource
 
@@ -21,19 +22,61 @@ _SCHOOL: Table = School.__table__  # type: ignore[attr-defined]
 _HOLDING = [state for state in BookingState if state.holds]
 
 
-@dataclass(frozen=True, slots=True)
-class Occupant:
-    """Who has something: a school, and to that school alone which class or club of it. Never a person."""
+_COLUMNS = (_ASSIGNMENT.c.resource_id, _ASSIGNMENT.c.from_ms, _ASSIGNMENT.c.until_ms)
+_IDS: BindParameter[list[int]] = bindparam("ids", expanding=True)
+_BEGINS, _ENDS = bindparam("begins_ms", type_=BigInteger), bindparam("ends_ms", type_=BigInteger)
+_HELD = union_all(
+    select(*_COLUMNS).where(
+        _ASSIGNMENT.c.resource_id.in_(_IDS), _ASSIGNMENT.c.until_ms > _BEGINS, _ASSIGNMENT.c.until_ms <= _ENDS
+    ),
+    select(*_COLUMNS)
+    .join(
+        _CLAIM,
+        and_(_ASSIGNMENT.c.booking_id == _CLAIM.c.booking_id, _ASSIGNMENT.c.resource_id == _CLAIM.c.resource_id),
+    )
+    .where(_CLAIM.c.resource_id.in_(_IDS), _CLAIM.c.tick == bindparam("last"), _ASSIGNMENT.c.until_ms > _ENDS),
+)
+"""The index is by resource and end: what ends in a window is one stretch of it. What goes on after it is had by the
+claim of its last tick, so that nobody reads on to the end of the term."""
+_DRAWN = select(_LOAD.c.resource_id, _LOAD.c.tick, _LOAD.c.used).where(
+    _LOAD.c.resource_id.in_(_IDS), _LOAD.c.tick.between(bindparam("first"), bindparam("last")), _LOAD.c.used > 0
+)
+_SHARED = (
+    select(_ASSIGNMENT.c.booking_id)
+    .join(_RESOURCE, _RESOURCE.c.id == _ASSIGNMENT.c.resource_id)
+    .where(_ASSIGNMENT.c.booking_id == _BOOKING.c.id, _RESOURCE.c.shared)
+)
+_USES = (
+    select(
+        _BOOKING.c.start_ms,
+        _BOOKING.c.end_ms,
+        func.count(),
+        func.sum(case((_BOOKING.c.holder == bindparam("holder"), 1), else_=0)),
+    )
+    .where(
+        _BOOKING.c.school_id == bindparam("school_id"),
+        _BOOKING.c.start_ms >= _BEGINS,
+        _BOOKING.c.start_ms < _ENDS,
+        _BOOKING.c.state.in_(_HOLDING),
+        _SHARED.exists(),
+    )
+    .group_by(_BOOKING.c.start_ms, _BOOKING.c.end_ms)
+)
 
-    school_id: str
-    school: str
-    title: str = ""
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """So many bookings have the same time (ms): of a school, and of one person."""
+
+    span_ms: range
+    by_school: int
+    by_holder: int
 
 
 def taken(connection: Connection, stock: Stock, window: range) -> Taken:
     """What is held within `window` (ticks) of the units, pools and circuits of `stock`."""
     units = {unit.id for unit in stock.units}
-    held = list(_held(connection, units | stock.drawing.keys(), window))
+    held = _held(connection, units | stock.drawing.keys(), window)
     uses: dict[int, list[Use]] = {}
     for unit_id, span in held:
         unit = stock.drawing.get(unit_id)
@@ -67,52 +110,27 @@ def occupants(
     }
 
 
-def shared_uses(connection: Connection, school_id: str, span_ms: range) -> Sequence[tuple[str, range]]:
-    """(holder, time in ms) of a school's standing bookings of what is shared that begin in `span_ms`."""
-    shared = (
-        select(_ASSIGNMENT.c.booking_id)
-        .join(_RESOURCE, _RESOURCE.c.id == _ASSIGNMENT.c.resource_id)
-        .where(_ASSIGNMENT.c.booking_id == _BOOKING.c.id, _RESOURCE.c.shared)
-    )
-    found = connection.execute(
-        select(_BOOKING.c.holder, _BOOKING.c.start_ms, _BOOKING.c.end_ms).where(
-            _BOOKING.c.school_id == school_id,
-            _BOOKING.c.start_ms >= span_ms.start,
-            _BOOKING.c.start_ms < span_ms.stop,
-            _BOOKING.c.state.in_(_HOLDING),
-            shared.exists(),
-        )
-    )
-    return [(row.holder, range(row.start_ms, row.end_ms)) for row in found]
+def shared_uses(connection: Connection, school_id: str, holder: str, span_ms: range) -> Sequence[Used]:
+    """The standing bookings of what is shared that begin in `span_ms`, the school's and among them the holder's."""
+    wanted = {"school_id": school_id, "holder": holder, "begins_ms": span_ms.start, "ends_ms": span_ms.stop}
+    found = connection.execute(_USES, wanted).all()
+    return [Used(range(start_ms, end_ms), of_school, mine) for start_ms, end_ms, of_school, mine in found]
 
 
-def _held(connection: Connection, unit_ids: Collection[int], window: range) -> Iterator[tuple[int, range]]:
-    """(unit, ticks) of all that is held within `window`.
-
-    The index is by resource and end: what ends in the window is one stretch of it. What goes on after it is had by its
-    last tick's claim, so that nobody reads on to the end of the term.
-    """
-    ends_ms, begins_ms = window.stop * TICK_MS, window.start * TICK_MS
-    columns = select(_ASSIGNMENT.c.resource_id, _ASSIGNMENT.c.from_ms, _ASSIGNMENT.c.until_ms)
-    ending = columns.where(
-        _ASSIGNMENT.c.resource_id.in_(unit_ids), _ASSIGNMENT.c.until_ms > begins_ms, _ASSIGNMENT.c.until_ms <= ends_ms
-    )
-    of_claim = and_(_ASSIGNMENT.c.booking_id == _CLAIM.c.booking_id, _ASSIGNMENT.c.resource_id == _CLAIM.c.resource_id)
-    going_on = (
-        columns.join(_CLAIM, of_claim)
-        .where(_CLAIM.c.resource_id.in_(unit_ids), _CLAIM.c.tick == window.stop - 1)
-        .where(_ASSIGNMENT.c.until_ms > ends_ms)
-    )
-    for resource_id, from_ms, until_ms in connection.execute(union_all(ending, going_on)):
-        yield resource_id, ticks(from_ms, until_ms)
+def _held(connection: Connection, unit_ids: Collection[int], window: range) -> list[tuple[int, range]]:
+    """(unit, ticks) of all that is held within `window`."""
+    wanted = {
+        "ids": list(unit_ids),
+        "begins_ms": window.start * TICK_MS,
+        "ends_ms": window.stop * TICK_MS,
+        "last": window.stop - 1,
+    }
+    found = connection.execute(_HELD, wanted).all()
+    return [(resource_id, ticks(from_ms, until_ms)) for resource_id, from_ms, until_ms in found]
 
 
-def _drawn(connection: Connection, pools: Collection[int], window: range) -> Iterator[tuple[int, Use]]:
+def _drawn(connection: Connection, pools: Collection[int], window: range) -> list[tuple[int, Use]]:
     """(pool, use) for each tick."""
-    found = connection.execute(
-        select(_LOAD.c.resource_id, _LOAD.c.tick, _LOAD.c.used).where(
-            _LOAD.c.resource_id.in_(pools), _LOAD.c.tick >= window.start, _LOAD.c.tick < window.stop, _LOAD.c.used > 0
-        )
-    )
-    for resource_id, tick, used in found:
-        yield resource_id, Use(range(tick, tick + 1), used)
+    wanted = {"ids": list(pools), "first": window.start, "last": window.stop - 1}
+    found = connection.execute(_DRAWN, wanted).all()
+    return [(resource_id, Use(range(tick, tick + 1), used)) for resource_id, tick, used in found]

@@ -1,13 +1,13 @@
 """What a request could be served by: the units, pools and circuits behind its items. Reads only."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, Table, or_, select
 
 from controller.scheduling.booking_errors import NothingOfThatKind
-from controller.scheduling.choice import Counted, Demand, Unit, Wanted
+from controller.scheduling.choice import Choice, Counted, Demand, Taken, Unit, Wanted, choose
 from controller.scheduling.policy import Thing
 from controller.scheduling.school_time import TICK_MS
 from controller.scheduling.tables import Resource
@@ -28,14 +28,20 @@ class Item:
     schools: tuple[str, ...] = ()
 
 
+BREADTHS: Final = (32, 256, None)
+"""So many units of a class are looked at, the nearest first; more only if these do not serve, None: all there are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stock:
     """The demands of a request, `capacity` of each pool and circuit that is touched, what `things` these are.
 
-    `drawing` are all units that hang on those circuits, whoever may book them.
+    `drawing` are all units that hang on those circuits, whoever may book them. `whole` are the demands of which no
+    unit was left out.
     """
 
     wanted: Wanted
+    whole: tuple[Demand, ...] = ()
     capacity: Mapping[int, int] = field(default_factory=dict)
     things: Mapping[int, Thing] = field(default_factory=dict)
     drawing: Mapping[int, Unit] = field(default_factory=dict)
@@ -49,29 +55,54 @@ class Stock:
         """Of the units, pools and circuits that a booking of it may touch."""
         return {unit.id for unit in self.units} | set(self.capacity)
 
+    @property
+    def is_whole(self) -> bool:
+        return len(self.whole) == len(self.wanted.demands)
+
     def window(self, use: range) -> range:
         """All ticks for which a unit might be held by that use."""
         setup = max((unit.setup for unit in self.units), default=0)
         clean_up = max((unit.clean_up for unit in self.units), default=0)
         return range(use.start - setup, use.stop + clean_up)
 
-    def without(self, barred: Collection[int]) -> "Stock":
-        """The same, but none of these units is chosen."""
-        kept = [
-            replace(each, units=tuple(unit for unit in each.units if unit.id not in barred))
-            for each in self.wanted.demands
-        ]
-        return replace(self, wanted=replace(self.wanted, demands=tuple(kept)))
+    def where(self, allowed: Callable[[Thing], bool]) -> "Stock":
+        """The same, but only units that are allowed are chosen."""
+        barred = {unit.id for unit in self.units if not allowed(self.things[unit.id])}
+        if not barred:
+            return self
+        wanted = replace(self.wanted, demands=_without(self.wanted.demands, barred))
+        return replace(self, wanted=wanted, whole=_without(self.whole, barred))
+
+    def chosen(self, choice: Choice) -> tuple[Thing, ...]:
+        """The units of a choice, and all pools."""
+        ids = [unit.id for group in choice.units for unit in group]
+        return tuple(self.things[each] for each in (*ids, *(each.pool for each in self.wanted.counted)))
+
+    def choice(self, use: range, taken: Taken) -> Choice | None:
+        """What serves it at that time. Raises TooNarrow if there is nothing, but might be among what was left out."""
+        found = choose(self.wanted, use, taken)
+        if found is None and not self.is_whole and choose(replace(self.wanted, demands=self.whole), use, taken):
+            raise TooNarrow
+        return found
 
 
-def read(connection: Connection, items: Sequence[Item], school_id: str) -> Stock:
-    """The units and pools that could serve each item for that school, its own ones first. Raises NothingOfThatKind."""
+class TooNarrow(Exception):
+    """Not enough units were looked at: look at the next breadth of them."""
+
+
+def read(connection: Connection, items: Sequence[Item], school_id: str, breadth: int | None = None) -> Stock:
+    """The units and pools that could serve each item for that school, its own ones first. Raises NothingOfThatKind.
+
+    Of a class no more than `breadth` units are looked at, and always enough for the item.
+    """
     demands: list[Demand] = []
+    whole: list[Demand] = []
     counted: list[Counted] = []
     capacity: dict[int, int] = {}
     things: dict[int, Thing] = {}
     for item in items:
-        rows = connection.execute(_offered(item, school_id)).all()
+        most = None if breadth is None else max(breadth, 2 * item.count)
+        rows = connection.execute(_offered(item, school_id, most)).all()
         things |= {row.id: _thing(row) for row in rows}
         if item.resource_id is not None and rows and rows[0].kind == "pool":
             counted.append(Counted(rows[0].id, item.count))
@@ -81,6 +112,8 @@ def read(connection: Connection, items: Sequence[Item], school_id: str) -> Stock
         if len(units) < item.count:
             raise NothingOfThatKind(f"{item.count} are wanted, there are {len(units)}")
         demands.append(Demand(units, item.count))
+        if most is None or len(rows) < most:
+            whole.append(demands[-1])
     circuits = {unit.circuit for demand in demands for unit in demand.units if unit.circuit is not None and unit.watts}
     drawing: dict[int, Unit] = {}
     if circuits:
@@ -88,7 +121,7 @@ def read(connection: Connection, items: Sequence[Item], school_id: str) -> Stock
         capacity |= {row.id: row.capacity for row in found}
         on_them = select(_RESOURCE).where(_RESOURCE.c.circuit_id.in_(circuits), _RESOURCE.c.watts > 0)
         drawing = {row.id: _unit(row) for row in connection.execute(on_them)}
-    return Stock(Wanted(tuple(demands), tuple(counted)), capacity, things, drawing)
+    return Stock(Wanted(tuple(demands), tuple(counted)), tuple(whole), capacity, things, drawing)
 
 
 def widened(items: Sequence[Item], stock: Stock) -> tuple[Item, ...] | None:
@@ -105,15 +138,25 @@ def ticks_of(minutes: int) -> int:
     return -(-minutes * 60_000 // TICK_MS)
 
 
-def _offered(item: Item, school_id: str) -> Select[Any]:
+def _offered(item: Item, school_id: str, most: int | None) -> Select[Any]:
     wanted = select(_RESOURCE).where(_RESOURCE.c.retired.is_(False), _RESOURCE.c.kind != "circuit")
     if item.resource_id is not None:
         return wanted.where(_RESOURCE.c.id == item.resource_id)
     if item.schools:
         wanted = wanted.where(_RESOURCE.c.school_id.in_(item.schools))
-    return wanted.where(
-        _RESOURCE.c.class_name == item.class_name, or_(_RESOURCE.c.shared, _RESOURCE.c.school_id == school_id)
-    ).order_by(_RESOURCE.c.school_id != school_id, _RESOURCE.c.id)
+    return (
+        wanted.where(
+            _RESOURCE.c.class_name == item.class_name,
+            _RESOURCE.c.kind == "unit",
+            or_(_RESOURCE.c.shared, _RESOURCE.c.school_id == school_id),
+        )
+        .order_by(_RESOURCE.c.school_id != school_id, _RESOURCE.c.id)
+        .limit(most)
+    )
+
+
+def _without(demands: Sequence[Demand], barred: Collection[int]) -> tuple[Demand, ...]:
+    return tuple(replace(each, units=tuple(unit for unit in each.units if unit.id not in barred)) for each in demands)
 
 
 def _unit(row: Row[Any]) -> Unit:

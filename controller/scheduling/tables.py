@@ -68,10 +68,14 @@ class Booking(SQLModel, table=True):
     """
 
     __tablename__ = "booking"
-    __table_args__ = (Index("ix_booking_holder", "holder", "start_ms"), Index("ix_booking_state", "state", "end_ms"))
+    __table_args__ = (
+        Index("ix_booking_holder", "holder", "start_ms"),
+        Index("ix_booking_school", "school_id", "start_ms"),
+        Index("ix_booking_state", "state", "end_ms"),
+    )
 
     id: str = Field(primary_key=True, max_length=32)
-    school_id: str = Field(foreign_key="school.id", index=True)
+    school_id: str = Field(foreign_key="school.id")
     holder: str = Field(max_length=32)
     kind: str = Field(max_length=12)
     state: str = Field(max_length=12)

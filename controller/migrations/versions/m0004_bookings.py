@@ -75,7 +75,7 @@ def _bookings() -> None:
     )
     op.create_index("ix_booking_holder", "booking", ["holder", "start_ms"])
     op.create_index("ix_booking_state", "booking", ["state", "end_ms"])
-    op.create_index(op.f("ix_booking_school_id"), "booking", ["school_id"])
+    op.create_index("ix_booking_school", "booking", ["school_id", "start_ms"])
     op.create_index(op.f("ix_booking_series_id"), "booking", ["series_id"])
 
 

@@ -1,0 +1,140 @@
+"""Where somebody wishes to book: the rules first, then the claims, and else what would do instead."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from itertools import islice
+
+from sqlalchemy import Engine
+
+from controller.scheduling.alternatives import Alternative
+from controller.scheduling.booking_errors import Refused, Taken
+from controller.scheduling.bookings import Booked, Bookings, Request
+from controller.scheduling.choice import Choice
+from controller.scheduling.policy import Facts, Problem, standing
+from controller.scheduling.series import Outcome, Verdict, dates
+from controller.scheduling.stock import Item
+from controller.scheduling.wish import Wish
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """A date of a series that somebody chose, and when (ms). `items` are those of an alternative, None: as wished."""
+
+    day: date
+    span_ms: range
+    items: tuple[Item, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What was booked under `id`, and which of the chosen dates were not: lost to somebody quicker, or not allowed."""
+
+    id: str
+    booked: tuple[tuple[date, Booked], ...]
+    lost: tuple[Verdict, ...]
+
+
+class Desk:
+    """Books by the rules. Safe to use from any thread and any process.
+
+    The `facts` of each call come without `things`, `by_holder` and `by_school`, which are read here. Every method
+    raises NothingOfThatKind.
+    """
+
+    def __init__(self, engine: Engine, bookings: Bookings) -> None:
+        self._engine = engine
+        self._bookings = bookings
+
+    def problems(self, request: Request, facts: Facts) -> tuple[Problem, ...]:
+        """All that speaks against it but that it is taken."""
+        with self._engine.connect() as connection:
+            return Wish(connection, request, facts).problems(request.span_ms)
+
+    def book(self, request: Request, facts: Facts, reason: str = "") -> Booked:
+        """Have all of it or nothing. With a `reason` the asker overrules what can be, if the role allows it.
+
+        Raises Refused and Taken, both with what would do instead.
+        """
+        known = self._bookings.of_key(request.key) if request.key is not None else None
+        if known is not None:
+            return known
+        with self._engine.connect() as connection:
+            wish = Wish(connection, request, facts)
+            found = wish.problems(request.span_ms)
+            left = standing(found, facts.asker.role, reason)
+            if left:
+                raise Refused(left, wish.nearest(request.span_ms))
+            if not found and wish.had_by(request.span_ms) is None:  # nobody need wait for a transaction to learn that
+                raise Taken("not all of it is free at that time", wish.nearest(request.span_ms))
+        if found:
+            request = replace(request, overruled=f"{', '.join(each.code for each in found)}: {reason}")
+        try:
+            return self._bookings.book(request, wish.allowed(request.span_ms, reason))
+        except Taken as lost:
+            raise Taken(str(lost), self.alternatives(request, facts)) from None
+
+    def alternatives(self, request: Request, facts: Facts) -> tuple[Alternative, ...]:
+        """What else would do: free now, and nothing speaks against it. Three at most, the nearest first."""
+        with self._engine.connect() as connection:
+            return Wish(connection, request, facts).nearest(request.span_ms)
+
+    def openings(
+        self, request: Request, facts: Facts, periods: int, days: Iterable[date], most: int
+    ) -> Sequence[tuple[range, Choice]]:
+        """The first times (ms) on those days, `most` of them, at which it could be had for so many periods in a row.
+
+        The request's own time counts for nothing but its rules that hold at any time.
+        """
+        with self._engine.connect() as connection:
+            return list(islice(Wish(connection, request, facts).openings(periods, days), most))
+
+    def plan_series(
+        self, request: Request, facts: Facts, until: date, *, alternate: bool = False
+    ) -> tuple[Verdict, ...]:
+        """What would become of the request on its own date and the same weekday up to `until`; books nothing."""
+        with self._engine.connect() as connection:
+            wish = Wish(connection, request, facts)
+            planned = dates(facts.year, request.span_ms, until, alternate=alternate)
+            return tuple(_judged(each, wish) for each in planned)
+
+    def book_series(self, request: Request, facts: Facts, picks: Sequence[Pick], key: str, reason: str = "") -> Series:
+        """Book each date by itself. `key` is the asker's own, of at most 80 letters: again is the same series."""
+        series_id = hashlib.sha256(f"{request.holder} {key}".encode()).hexdigest()[:16]
+        booked: list[tuple[date, Booked]] = []
+        lost: list[Verdict] = []
+        for pick in picks:
+            one = replace(
+                request,
+                start_ms=pick.span_ms.start,
+                end_ms=pick.span_ms.stop,
+                items=pick.items or request.items,
+                series_id=series_id,
+                key=f"{key}:{pick.day}",
+            )
+            try:
+                booked.append((pick.day, self.book(one, facts, reason)))
+            except Refused as error:
+                lost.append(_lost(pick, Outcome.NOT_ALLOWED, error))
+            except Taken as error:
+                lost.append(_lost(pick, Outcome.TAKEN, error))
+        return Series(series_id, tuple(booked), tuple(lost))
+
+
+def _judged(planned: Verdict, wish: Wish) -> Verdict:
+    """The calendar's word on a date, and where that is yes the rules' and the claims'."""
+    span = planned.span_ms
+    if planned.outcome is not Outcome.OK or span is None:
+        return planned
+    problems = wish.problems(span)
+    if problems:
+        return replace(planned, outcome=Outcome.NOT_ALLOWED, problems=problems, alternatives=wish.nearest(span))
+    if wish.had_by(span) is None:
+        return replace(planned, outcome=Outcome.TAKEN, taken_by=wish.taken_by(span), alternatives=wish.nearest(span))
+    return planned
+
+
+def _lost(pick: Pick, outcome: Outcome, error: Refused | Taken) -> Verdict:
+    problems = error.problems if isinstance(error, Refused) else ()
+    return Verdict(pick.day, outcome, pick.span_ms, problems=problems, alternatives=error.alternatives)
