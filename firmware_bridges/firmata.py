@@ -5,6 +5,7 @@ silent port for a board, and keeps its handlers in a class attribute, so that on
 its board is given a link and whole messages here, and nothing of that is used.
 """
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -36,7 +37,8 @@ class FirmataBridge:
     """One board at a serial port or `rfc2217://`. What is wired to it: see firmata_wiring.
 
     Metrics: those of the wiring, and `firmware` and `firmata` (versions). Outputs are read back from the board at each
-    poll. Opening changes no output; a board that restarted by itself is a lost link.
+    poll. An analog input keeps its value where a poll comes sooner than samples do, for `reply_s` at most. Opening
+    changes no output; a board that restarted by itself is a lost link.
 
     Other options: `baud`, `boot_s`, `reply_s`.
     """
@@ -57,11 +59,14 @@ class FirmataBridge:
         self._core = FirmataCore()
         self._board = _Board(_Outgoing())
         self._passed: dict[str, bool] = {}
+        self._measured: dict[str, tuple[float, Value | None]] = {}
+        """When each analog input was measured, and what it was."""
 
     def open(self) -> None:
         self.close()
         self._core = FirmataCore()
         self._passed.clear()
+        self._measured.clear()
         try:
             self._link = open_link(self._endpoint, baud=self._baud)
             self._board = _Board(_Outgoing())
@@ -172,11 +177,16 @@ class FirmataBridge:
         if wired.kind is wiring.InputKind.DIGITAL:
             return self._board.levels.get(wired.pin, False) is not wired.invert
         samples = self._board.samples[wired.pin]
-        if wired.kind is wiring.InputKind.RMS and len(samples) < wiring.RMS_SAMPLES:
-            return None
+        if len(samples) < (wiring.RMS_SAMPLES if wired.kind is wiring.InputKind.RMS else 1):
+            return self._kept(wired.metric)
         value = wiring.measured(wired, tuple(samples), self._wiring.aref)
         samples.clear()
+        self._measured[wired.metric] = self._clock(), value
         return value
+
+    def _kept(self, metric: str) -> Value | None:
+        at, value = self._measured.get(metric, (-math.inf, None))
+        return value if self._clock() - at <= self._reply_s else None
 
     def _shown(self, output: wiring.Output) -> Value | None:
         state = self._board.states.get(output.pin)

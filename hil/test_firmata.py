@@ -120,6 +120,21 @@ def test_voltages_and_levels_in_the_simulator_are_the_metrics(board: Board, brid
     poll_until(bridge, lambda values: values["door"] is False and abs(float(values["temperature"] or 0) - 50) < 1)
 
 
+def test_input_keeps_its_value_between_two_samples_for_as_long_as_a_board_may_take_to_answer(board: Board) -> None:
+    """After each command the agent polls at once."""
+    ahead_s = 0.0
+    options = {"inputs": {"supply": {"pin": "a0", "kind": "analog"}}, "sampling_ms": 1000, **PATIENT}
+    bridge = FirmataBridge(board.endpoint, options, clock=lambda: time.monotonic() + ahead_s)
+    board.voltage(0, 1.0)
+    bridge.open()
+    poll_until(bridge, _supplied)
+    for _ in range(5):
+        assert _supplied(bridge.poll())
+    ahead_s += PATIENT["reply_s"] + 1.0
+    assert bridge.poll()["supply"] is None
+    bridge.close()
+
+
 def test_board_of_the_lab_is_read_and_told(firmata: FarEnd) -> None:
     bridge = firmata.bridge()
     bridge.open()

@@ -121,10 +121,12 @@ def shown(page: Page, metric: str) -> Locator:
     return page.locator(f"[data-metric={metric}] .v")
 
 
-def line(page: Page) -> list[float]:
-    """The points of the temperature's chart."""
-    points: list[float | None] = page.evaluate("document.querySelector('[data-chart=temperature]').plot.data[1]")
-    return [point for point in points if point is not None]
+def line(page: Page, metric: str = "temperature") -> list[float | None]:
+    """The points of a metric's chart from its first value on; None where data is missing."""
+    points: list[float | None] = page.evaluate(
+        "metric => document.querySelector(`[data-chart=${metric}]`).plot.data[1]", metric
+    )
+    return points[next(place for place, point in enumerate(points) if point is not None) :]
 
 
 def expect_celsius(page: Page, celsius: float) -> None:
@@ -211,5 +213,10 @@ def each_feels_its_own_voltage(found: Bench, warm: Page, cool: Page) -> None:
     feel(found.cool, COOL_LATER)
     expect_celsius(cool, COOL_LATER)
     assert line(warm)[-1] == pytest.approx(WARM_LATER, abs=GRAIN_C)
-    assert min(line(warm)) >= WARM_AT_FIRST - GRAIN_C
-    assert max(line(cool)) <= COOL_AT_FIRST + GRAIN_C
+    assert all(between(WARM_AT_FIRST, point, WARM_LATER) for point in line(warm))
+    assert all(between(COOL_LATER, point, COOL_AT_FIRST) for point in line(cool))
+    assert None not in line(warm, "current"), "commands leave no gap in what is measured"
+
+
+def between(low: float, point: float | None, high: float) -> bool:
+    return point is not None and low - GRAIN_C <= point <= high + GRAIN_C
