@@ -163,7 +163,7 @@ class Dispatcher:
     def _send(self, turn: _Turn, wanted: Sequence[Waiting]) -> bool:
         """Mark what is to be sent, durably, then send it: a crash in between costs a repetition and no more.
 
-        False if the broker went at this moment; what could not be sent is marked as it was before.
+        False if the broker went at this moment: what it did not take is sent again in its time, as after a crash.
         """
         if not wanted:
             return True
@@ -171,15 +171,10 @@ class Dispatcher:
             marked = store.mark_sent(connection, [command.id for command in wanted], turn.now_ms)
             slugs = reach.slugs(connection, {command.device_id for command in wanted})
         commands = [command for command in wanted if command.id in marked]
-        unsent = list(commands)
-        while unsent and self._publish(unsent[0], slugs[unsent[0].device_id], turn):
-            del unsent[0]
-        if unsent:
-            with self._engine.begin() as connection:
-                store.mark_unsent(connection, unsent)
+        taken = all(self._publish(command, slugs[command.device_id], turn) for command in commands)
         for device_id in {command.device_id for command in commands if command.status is CommandStatus.QUEUED}:
             self._touched(device_id)
-        return not unsent
+        return taken
 
     def _publish(self, command: Waiting, slug: str, turn: _Turn) -> bool:
         order = Command(

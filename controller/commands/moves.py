@@ -30,7 +30,6 @@ class Waiting:
     status: CommandStatus
     status_ms: int
     sent_ms: int | None
-    sends: int
     needs_book: int
 
 

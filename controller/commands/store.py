@@ -1,6 +1,6 @@
 """Every query of commands and their steps. The caller commits."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, Table, delete, func, insert, select, update
@@ -76,7 +76,6 @@ def open_commands(connection: Connection) -> Sequence[Waiting]:
             status=CommandStatus(row.status),
             status_ms=row.status_ms,
             sent_ms=row.sent_ms,
-            sends=row.sends,
             needs_book=row.needs_book,
         )
         for row in connection.execute(asked)
@@ -131,20 +130,6 @@ def mark_sent(connection: Connection, command_ids: Collection[str], now_ms: int)
         )
         _put_steps(connection, [_own_step(command_id, CommandStatus.SENT, now_ms) for command_id in first])
     return {row.id for row in rows}
-
-
-def mark_unsent(connection: Connection, commands: Iterable[Waiting]) -> None:
-    """These, as they were before they were marked, could not be sent: they are again as they were."""
-    for command in commands:
-        put_back = connection.execute(
-            update(_COMMAND)
-            .where(_COMMAND.c.id == command.id, _COMMAND.c.status == CommandStatus.SENT)
-            .values(status=command.status, status_ms=command.status_ms, sent_ms=command.sent_ms, sends=command.sends)
-        )
-        if put_back.rowcount and command.status == CommandStatus.QUEUED:
-            connection.execute(
-                delete(_STEP).where(_STEP.c.command_id == command.id, _STEP.c.status == CommandStatus.SENT)
-            )
 
 
 def conclude(

@@ -30,7 +30,6 @@ def waiting(status: CommandStatus, *, needs_book: int = 0, sent_ms: int | None =
         status=status,
         status_ms=since_ms,
         sent_ms=sent_ms,
-        sends=int(sent_ms is not None),
         needs_book=needs_book,
     )
 
