@@ -127,6 +127,16 @@ class Stage:
         finally:
             engine.dispose()
 
+    def bridge_open(self, name: str) -> bool:
+        """Whether the device of that name is there, and its agent in contact with it."""
+        engine = make_engine(self.config.database)
+        try:
+            with Session(engine) as db:
+                found = db.exec(select(Device).where(Device.name == name)).one_or_none()
+                return found is not None and found.bridge_state == BridgeState.OPEN
+        finally:
+            engine.dispose()
+
     def room_id(self, name: str) -> int:
         engine = make_engine(self.config.database)
         try:

@@ -15,7 +15,7 @@ WIDER = """() => {
   if (document.documentElement.scrollWidth > width + 1) found.push("page " + document.documentElement.scrollWidth);
   for (const each of document.querySelectorAll("body *")) {
     const box = each.getBoundingClientRect();
-    const meant = each.closest(".tw, .vh, .skip, .t");
+    const meant = each.closest(".tw, .vh, .skip, .t, .prev");
     if (box.width && box.right > width + 1 && !meant) found.push(each.tagName + "." + each.className);
   }
   return found;

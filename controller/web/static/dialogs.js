@@ -1,8 +1,8 @@
 // Dialogs, and forms that htmx sends: a refusal is said where the button is, and what was typed stays.
 import { t } from "./words.js";
 
-const SAID_HERE = new Set([403, 404, 409, 422, 507]);
-let opener = "";
+const SAID_HERE = new Set([403, 404, 409, 422, 507]), DOUBLE_CLICK_MS = 700;
+let opener = "", taken = "", takenAt = 0;
 
 const changed = () => document.dispatchEvent(new Event("dialog:changed"));
 
@@ -24,6 +24,7 @@ document.addEventListener("close", event => {
 }, true);
 
 const isForm = element => element && element.tagName === "FORM" && element.hasAttribute("hx-post");
+const asks = form => form.getAttribute("hx-post") + " " + new FormData(form).get("action");
 const slotOf = form => form.querySelector(".slot") || document.getElementById("command-error");
 
 document.addEventListener("htmx:beforeRequest", event => {
@@ -32,14 +33,24 @@ document.addEventListener("htmx:beforeRequest", event => {
 });
 document.addEventListener("htmx:beforeSwap", event => {
   const { requestConfig, xhr } = event.detail;
-  if (!requestConfig || !isForm(requestConfig.elt)) return;
-  if (SAID_HERE.has(xhr.status) && xhr.getResponseHeader("HX-Retarget")) {
-    event.detail.shouldSwap = true;
-    event.detail.isError = false;
-  }
-  const dialog = requestConfig.elt.closest("dialog");
-  if (dialog && xhr.status < 300) dialog.close();
+  if (!requestConfig || !isForm(requestConfig.elt) || !SAID_HERE.has(xhr.status) || !xhr.getResponseHeader("HX-Retarget")) return;
+  event.detail.shouldSwap = true;
+  event.detail.isError = false;
 });
+// Not before the swap: what it would go into may have been renewed meanwhile, and then nobody is told of it.
+document.addEventListener("htmx:afterRequest", event => {
+  const { elt, xhr } = event.detail;
+  if (!isForm(elt) || xhr.status < 200 || xhr.status >= 300) return;
+  [taken, takenAt] = [asks(elt), performance.now()];
+  const dialog = elt.closest("dialog");
+  if (dialog) dialog.close();
+});
+// The answer brought a fresh form: the second click of a double click is not meant for that one.
+document.addEventListener("submit", event => {
+  if (!isForm(event.target) || asks(event.target) !== taken || performance.now() - takenAt >= DOUBLE_CLICK_MS) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+}, true);
 for (const name of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
   document.addEventListener(name, event => {
     const slot = isForm(event.detail.elt) && slotOf(event.detail.elt);

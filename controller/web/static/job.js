@@ -5,13 +5,11 @@ import { eased, start, watch } from "./live.js";
 const job = () => document.getElementById("job"), part = () => document.getElementById("job-now");
 const device = +job().dataset.device, say = document.getElementById("say");
 const FOLLOWED = ["progress", "printing", "job", "state"];
-let last = "", news = job().dataset.news, asked = false;
+let last = "", news = job().dataset.news;
 
 const refresh = eased(() => htmx.trigger(part(), "refresh"), 1_000);
 
-document.addEventListener("live:devices", event => {
-  if (event.detail.whole || event.detail.rows.some(row => row[0] === device)) refresh();
-});
+document.addEventListener("live:devices", event => { if (event.detail.whole) refresh(); });
 document.addEventListener("live:device", event => {
   const { id, turn, state, values } = event.detail;
   if (id !== device) return;
@@ -37,15 +35,14 @@ document.addEventListener("submit", event => {
 
 // -- From one state to the next --------------------------------------------------------------------------------------
 
-document.addEventListener("htmx:beforeRequest", event => { if (event.detail.elt.tagName === "FORM") asked = true; });
-document.addEventListener("htmx:afterSettle", () => {
+document.addEventListener("htmx:afterSettle", event => {
+  const { requestConfig } = event.detail;
   needs();
   if (part().dataset.state !== job().dataset.state) { htmx.ajax("GET", location.pathname, { target: "#job", select: "#job", swap: "outerHTML" }); return; }
   if (job().dataset.news === news) return;
   news = job().dataset.news;
   say.textContent = news;
-  if (asked) job().querySelector("h1").focus();
-  asked = false;
+  if (requestConfig && requestConfig.verb === "post") job().querySelector("h1").focus();
 });
 
 needs();

@@ -1,0 +1,176 @@
+"""A FabLab for the browser tests: the controller, a real agent, and machines that speak as real ones do."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from playwright.sync_api import FilePayload, Page, expect
+
+from controller.database import make_engine, migrate
+from controller.demo.farends.faults import PRINTER, PROJECTOR, Fault
+from controller.demo.farends.switch import Switch
+from controller.demo.lab import free_ports
+from controller.fleet.enrolment import Credentials, Place, enrol
+from controller.identity.admin import Admin, NewUser
+from controller.identity.password import Passwords
+from controller.identity.policy import Role
+from controller.main import wall_ms
+from tests.browser.conftest import Visit
+from tests.browser.stage import PASSWORD, Stage
+from tests.integration.mqtt import eventually
+
+PRINTER_NAME: Final = "Máy in 3D B"
+PROJECTOR_NAME: Final = "Máy chiếu 1"
+KIT_NAME: Final = "Máy in 3D mô phỏng"
+SCHOOL_NAME: Final = "THCS Cánh Buồm"
+CHECKED_MS: Final = 60_000
+_SPEED: Final = 60
+"""How much faster than real the machines move and heat."""
+
+
+def gcode(minutes: float, name: str = "cau-gian.gcode") -> FilePayload:
+    """A file that prints for so long, on a real machine."""
+    moves = (f"G1 X{60 + 60 * (n % 2)} Y{60 + n % 40} E{n}" for n in range(1, round(minutes * 20)))
+    lines = ("; moves of three seconds each", "M104 S60", "G28", "G1 Z0.2 F1200", *moves, "M104 S0", "M84", "")
+    return {"name": name, "mimeType": "text/plain", "buffer": "\n".join(lines).encode()}
+
+
+BAD: Final[FilePayload] = {
+    "name": "nong.gcode",
+    "mimeType": "text/plain",
+    "buffer": b"G28\nM104 S320\nG1 X900 F1200\n",
+}
+"""Its second line is too hot, its third outside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """What runs. `agent` and the machines are processes of their own."""
+
+    stage: Stage
+    folder: Path
+    agent: "AgentProcess"
+
+    def fault(self, machine: str, fault: Fault) -> None:
+        """Break a machine, or put it right."""
+        Switch(self.folder / machine).throw(fault)
+
+    @property
+    def printer(self) -> int:
+        return self.stage.device_id(PRINTER_NAME)
+
+    @property
+    def projector(self) -> int:
+        return self.stage.device_id(PROJECTOR_NAME)
+
+    @property
+    def kit(self) -> int:
+        """A simulated printer: it takes no files."""
+        return self.stage.device_id(KIT_NAME)
+
+
+class AgentProcess:
+    """An agent with the machines of the lab."""
+
+    def __init__(self, state: Path, credentials: Credentials, stage: Stage, ports: dict[str, int]) -> None:
+        self._state = state
+        self._process: subprocess.Popen[bytes] | None = None
+        folder = state / "agent"
+        folder.mkdir(parents=True)
+        machines = (
+            (PRINTER, PRINTER_NAME, "creality/ender-3", f"tcp://127.0.0.1:{ports[PRINTER]}"),
+            (PROJECTOR, PROJECTOR_NAME, "pjlink/projector", f"tcp://127.0.0.1:{ports[PROJECTOR]}"),
+            ("kit", KIT_NAME, "demo/printer-3d", "sim:1"),
+        )
+        devices = "".join(
+            f'[[devices]]\nid = "{each}"\nname = "{name}"\nprofile = "{profile}"\nendpoint = "{endpoint}"\n'
+            for each, name, profile, endpoint in machines
+        )
+        (folder / "agent.toml").write_text(
+            f'school = "{credentials.address.school}"\nagent = "{credentials.address.agent}"\nflush_s = 0.2\n'
+            f'[broker]\nport = {stage.broker_port}\nkeepalive_s = 4\n[controller]\nurl = "{stage.url}"\n{devices}'
+        )
+        secrets = {"user": credentials.user, "password": credentials.password, "lease_key": credentials.lease_key}
+        (folder / "credentials.json").write_text(json.dumps(secrets))
+
+    def start(self) -> None:
+        command = (sys.executable, "-m", "agent", "run", "--state", str(self._state), "--die-with-parent")
+        with (self._state / "agent.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.communicate(timeout=30)
+            self._process = None
+
+
+@contextmanager
+def lab(state: Path) -> Iterator[Lab]:
+    """A controller with two schools, and the agent of one: it drives machines over their own protocols."""
+    stage = Stage(state)
+    credentials = _seed(stage)
+    ports = dict(zip((PRINTER, PROJECTOR), free_ports(2), strict=True))
+    agent = AgentProcess(state / "room", credentials, stage, ports)
+    with ExitStack() as opened:
+        for machine, more in ((PRINTER, ()), (PROJECTOR, ("--lamp", str(state / "lamp")))):
+            opened.enter_context(_machine(state, machine, ports[machine], more))
+        opened.callback(stage.stop)
+        stage.start()
+        opened.callback(agent.stop)
+        agent.start()
+        made = Lab(stage, state, agent)
+        eventually(lambda: _all_there(stage), "the machines have reported", 60)
+        yield made
+
+
+@contextmanager
+def _machine(state: Path, machine: str, port: int, more: tuple[str, ...]) -> Iterator[None]:
+    run = (sys.executable, "-m", "controller.demo.farends", machine, "--port", str(port))
+    with (state / f"{machine}.log").open("wb") as log:
+        process = subprocess.Popen(
+            (*run, "--switch", str(state / machine), "--speed", str(_SPEED), *more), stdout=log, stderr=log
+        )
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _all_there(stage: Stage) -> bool:
+    return all(stage.bridge_open(name) for name in (PRINTER_NAME, PROJECTOR_NAME, KIT_NAME))
+
+
+def _seed(stage: Stage) -> Credentials:
+    stage.config.folder.mkdir(parents=True)
+    engine = make_engine(stage.config.database)
+    migrate(engine)
+    place = Place("canh-buom", "fablab", SCHOOL_NAME, "Cánh Buồm", "FabLab")
+    found = enrol(engine, place, "pi-fablab")
+    enrol(engine, Place("hoa-gao", "p305", "THPT Hoa Gạo", "Hoa Gạo", "P.305 Tin học"), "pc-305")
+    admin = Admin(engine, Passwords(), wall_ms)
+    admin.add_user(NewUser("bao", "Trần Quốc Bảo", Role.TECHNICIAN, None), PASSWORD)
+    admin.add_user(NewUser("ha", "Lê Minh Hà", Role.TEACHER, "canh-buom"), PASSWORD)
+    admin.add_user(NewUser("nam", "Phạm Hoài Nam", Role.TEACHER, "hoa-gao"), PASSWORD)
+    engine.dispose()
+    return found
+
+
+def send(browser: Visit, made: Lab, file: FilePayload, group: str = "Nhóm 3", title: str = "Cầu giàn") -> Page:
+    """Send a file to the printer; the page of the job, once the file was read."""
+    page = browser.live(f"/devices/{made.printer}/jobs/new")
+    page.set_input_files("#file", file)
+    page.fill("#group", group)
+    page.fill("#title", title)
+    page.click("#send")
+    page.wait_for_url(re.compile(r"/jobs/\d+$"))
+    expect(page.locator("#job")).not_to_have_attribute("data-state", "checking", timeout=CHECKED_MS)
+    return page
