@@ -176,7 +176,7 @@ class Outbox:
                 if self._move(db, ack.epoch, (each.number, each.number), "state < 2", BatchState.REFUSED)
             )
             for first, last in ack.committed:
-                acked += self._move(db, ack.epoch, (first, last), f"state < 2 AND first >= {first:d}", BatchState.ACKED)
+                acked += self._move(db, ack.epoch, (first, last), "state < 2", BatchState.ACKED, least_first=first)
             if ack.complete:
                 for missing in _others(ack.committed):
                     again += self._move(db, ack.epoch, missing, "state = 2", BatchState.ATTEMPTED)
@@ -331,11 +331,20 @@ class Outbox:
         return taken
 
     def _move(
-        self, db: sqlite3.Connection, epoch: str, numbers: tuple[int, int], condition: str, state: BatchState
+        self,
+        db: sqlite3.Connection,
+        epoch: str,
+        numbers: tuple[int, int],
+        condition: str,
+        state: BatchState,
+        *,
+        least_first: int = 0,
     ) -> int:
-        """Give `state` to the batches of a range that meet `condition`; how many there were."""
-        query = f"SELECT id, state, size FROM batch WHERE {condition} AND epoch = ? AND number BETWEEN ? AND ?"  # noqa: S608 - own words
-        rows = db.execute(query, (epoch, *numbers)).fetchall()
+        """Give `state` to the batches of a range that meet `condition`, and whose `first` is not below; how many."""
+        # Numbers are never part of the text: each text is a statement that SQLite keeps prepared, 128 of them.
+        wanted = f"{condition} AND epoch = ? AND number BETWEEN ? AND ? AND first >= ?"
+        query = f"SELECT id, state, size FROM batch WHERE {wanted}"  # noqa: S608 - own words
+        rows = db.execute(query, (epoch, *numbers, least_first)).fetchall()
         for batch_id, before, size in rows:
             db.execute("UPDATE batch SET state = ?, done_ms = ? WHERE id = ?", (state, self._now_ms(), batch_id))
             self._tally = self._tally.moved(BatchState(before), -1, -size).moved(state, 1, size)
