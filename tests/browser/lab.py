@@ -1,11 +1,9 @@
 """A FabLab for the browser tests: the controller, a real agent, and machines that speak as real ones do."""
 
-import json
 import re
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from controller.identity.admin import Admin, NewUser
 from controller.identity.password import Passwords
 from controller.identity.policy import Role
 from controller.main import wall_ms
+from tests.browser.agent_process import AgentProcess, Machine
 from tests.browser.conftest import Visit
 from tests.browser.stage import PASSWORD, Stage
 from tests.integration.mqtt import eventually
@@ -52,11 +51,12 @@ BAD: Final[FilePayload] = {
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """What runs. `agent` and the machines are processes of their own."""
+    """What runs. `agent` and the machines are processes of their own; `ports` is where the machines listen."""
 
     stage: Stage
     folder: Path
-    agent: "AgentProcess"
+    agent: AgentProcess
+    ports: Mapping[str, int]
 
     def fault(self, machine: str, fault: Fault) -> None:
         """Break a machine, or put it right."""
@@ -76,68 +76,39 @@ class Lab:
         return self.stage.device_id(KIT_NAME)
 
 
-class AgentProcess:
-    """An agent with the machines of the lab."""
-
-    def __init__(self, state: Path, credentials: Credentials, stage: Stage, ports: dict[str, int]) -> None:
-        self._state = state
-        self._process: subprocess.Popen[bytes] | None = None
-        folder = state / "agent"
-        folder.mkdir(parents=True)
-        machines = (
-            (PRINTER, PRINTER_NAME, "creality/ender-3", f"tcp://127.0.0.1:{ports[PRINTER]}"),
-            (PROJECTOR, PROJECTOR_NAME, "pjlink/projector", f"tcp://127.0.0.1:{ports[PROJECTOR]}"),
-            ("kit", KIT_NAME, "demo/printer-3d", "sim:1"),
-        )
-        devices = "".join(
-            f'[[devices]]\nid = "{each}"\nname = "{name}"\nprofile = "{profile}"\nendpoint = "{endpoint}"\n'
-            for each, name, profile, endpoint in machines
-        )
-        (folder / "agent.toml").write_text(
-            f'school = "{credentials.address.school}"\nagent = "{credentials.address.agent}"\nflush_s = 0.2\n'
-            f'[broker]\nport = {stage.broker_port}\nkeepalive_s = 4\n[controller]\nurl = "{stage.url}"\n{devices}'
-        )
-        secrets = {"user": credentials.user, "password": credentials.password, "lease_key": credentials.lease_key}
-        (folder / "credentials.json").write_text(json.dumps(secrets))
-
-    def start(self) -> None:
-        command = (sys.executable, "-m", "agent", "run", "--state", str(self._state), "--die-with-parent")
-        with (self._state / "agent.log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
-            self._process.communicate(timeout=30)
-            self._process = None
-
-
 @contextmanager
-def lab(state: Path) -> Iterator[Lab]:
+def lab(state: Path, projector_speed: int = _SPEED) -> Iterator[Lab]:
     """A controller with two schools, and the agent of one: it drives machines over their own protocols."""
     stage = Stage(state)
     credentials = _seed(stage)
     ports = dict(zip((PRINTER, PROJECTOR), free_ports(2), strict=True))
-    agent = AgentProcess(state / "room", credentials, stage, ports)
+    agent = AgentProcess(state / "room", credentials, stage, _machines(ports))
     with ExitStack() as opened:
-        for machine, more in ((PRINTER, ()), (PROJECTOR, ("--lamp", str(state / "lamp")))):
-            opened.enter_context(_machine(state, machine, ports[machine], more))
+        lamp = ("--lamp", str(state / "lamp"))
+        opened.enter_context(_machine(state, PRINTER, ports[PRINTER], ("--speed", str(_SPEED))))
+        opened.enter_context(_machine(state, PROJECTOR, ports[PROJECTOR], ("--speed", str(projector_speed), *lamp)))
         opened.callback(stage.stop)
         stage.start()
         opened.callback(agent.stop)
         agent.start()
-        made = Lab(stage, state, agent)
+        made = Lab(stage, state, agent, ports)
         eventually(lambda: _all_there(stage), "the machines have reported", 60)
         yield made
+
+
+def _machines(ports: Mapping[str, int]) -> Sequence[Machine]:
+    return (
+        Machine(PRINTER, PRINTER_NAME, "creality/ender-3", f"tcp://127.0.0.1:{ports[PRINTER]}"),
+        Machine(PROJECTOR, PROJECTOR_NAME, "pjlink/projector", f"tcp://127.0.0.1:{ports[PROJECTOR]}"),
+        Machine("kit", KIT_NAME, "demo/printer-3d", "sim:1"),
+    )
 
 
 @contextmanager
 def _machine(state: Path, machine: str, port: int, more: tuple[str, ...]) -> Iterator[None]:
     run = (sys.executable, "-m", "controller.demo.farends", machine, "--port", str(port))
     with (state / f"{machine}.log").open("wb") as log:
-        process = subprocess.Popen(
-            (*run, "--switch", str(state / machine), "--speed", str(_SPEED), *more), stdout=log, stderr=log
-        )
+        process = subprocess.Popen((*run, "--switch", str(state / machine), *more), stdout=log, stderr=log)
     try:
         yield
     finally:
