@@ -41,7 +41,7 @@ BOARD_SPEED = 0.25
 """Of real time: a board at full speed takes half of a core."""
 WARM_UP_S = 20.0
 GROWTH_KB_MIN = 100.0
-"""Resident memory that may come on top each minute, by the slope through all samples of the brief run."""
+"""Resident memory that may come on top each minute, by the slope through the second half of the brief run."""
 GROWTH_KB_SOAK = 5.0
 """The same of the long run: 7 MB a day."""
 
@@ -214,7 +214,7 @@ def test_agent_looks_after_24_devices_on_time_and_stays_as_it_is(
         assert made[device.id] == pytest.approx(took_s / load(device.profile).poll_s, abs=2 + size.missed), device.id
     for name, count in heard.items():
         assert heard_after[name] - count == pytest.approx(made[name], abs=1), "what it heard is what the agent says"
-    assert growth_kb_min(samples) < size.growth_kb_min
+    assert growth_kb_min(samples[len(samples) // 2 :]) < size.growth_kb_min, "SQLite's page cache is full by then"
     third = len(samples) // 3
     assert floor(samples[-third:]).threads <= floor(samples[:third]).threads
     assert floor(samples[-third:]).descriptors <= floor(samples[:third]).descriptors
