@@ -45,10 +45,11 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Real servers are shared by the tests of a module, so such a module stays on one worker of pytest-xdist.
 
-    A module that wants more names a group of its own.
+    A module that wants more names a group of its own. First, because xdist reads the groups in this hook as well.
     """
     for item in items:
         if _mark(item) is not None and not item.get_closest_marker("xdist_group"):

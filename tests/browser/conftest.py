@@ -15,7 +15,9 @@ expect.set_options(timeout=20_000)
 """The machine may be busy with other tests."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Before the whole suite's, which groups by mark."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
