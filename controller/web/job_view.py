@@ -204,7 +204,8 @@ def _more(job: JobView, language: Language) -> tuple[str, ...]:
     grams = (job.review or {}).get("filament_g", 0.0)
     if job.progress is None or not grams:
         return ()
-    used, total = (number(each, language.code) for each in (grams * job.progress / 100, grams))
+    places = 0 if grams >= 10 else 1
+    used, total = (number(each, language.code, places) for each in (grams * job.progress / 100, grams))
     return (language.t("Filament about {used} / {total} g", used=used, total=total),)
 
 

@@ -154,11 +154,15 @@ def test_a_release_needs_the_tick_and_leads_to_a_print_that_can_be_paused_and_ca
 
 def test_the_stop_on_the_machines_page_names_the_group_and_a_print_goes_to_its_end(visit: Visitor, in_lab: Lab) -> None:
     browser = visit().signed_in("ha")
-    page = send(browser, in_lab, gcode(12), group="Nhóm 5", title="Móc khóa")
+    page = send(browser, in_lab, gcode(25), group="Nhóm 5", title="Móc khóa")
     release(page)
     machine = browser.live(f"/devices/{in_lab.printer}")
     expect(machine.locator("#jobs")).to_contain_text("Móc khóa")
     expect(machine.locator("#jobs")).to_contain_text("Đang in")
+    shown = machine.locator("#jobs .jl .num")
+    expect(shown).to_have_text(re.compile(r"\d+\u00a0%"))
+    first = shown.text_content()
+    expect(shown).not_to_have_text(first or "", timeout=ENDED_MS)
     machine.get_by_role("button", name=re.compile("Dừng")).click()
     expect(machine.locator("dialog[open]")).to_contain_text("Đang in “Móc khóa, Nhóm 5”")
     machine.keyboard.press("Escape")

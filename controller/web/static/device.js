@@ -7,6 +7,8 @@ import { putDevice, putState } from "./values.js";
 const page = document.getElementById("device"), id = +page.dataset.device;
 drawCharts(page);
 const refresh = eased(() => htmx.trigger("#about", "refresh"), 3_000);
+const refreshJobs = eased(() => { if (document.getElementById("jobs")) htmx.trigger("#jobs", "refresh"); }, 2_000);
+let progress;
 
 document.addEventListener("live:devices", event => {
   const mine = event.detail.rows.find(row => row[0] === id);
@@ -20,6 +22,9 @@ document.addEventListener("live:device", event => {
   if (!page.querySelector("[data-metric]") && Object.keys(values || {}).length) { location.reload(); return; }
   putDevice(page, event.detail);
   if (turned(event.detail)) refreshCommands();
+  const now = values && values.progress && values.progress[1];
+  if (now !== progress) refreshJobs();
+  progress = now;
   append(values || {});
 });
 greet();
