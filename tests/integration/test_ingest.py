@@ -280,6 +280,7 @@ def test_an_agent_that_falls_silent_is_given_up_after_its_deadline(plant: Plant,
         clock.ahead_ms = 46_000
         eventually(lambda: plant.rows("SELECT 1 FROM agent WHERE presence = 'offline'"), "given up")
         agent.inventory()
+        eventually(lambda: plant.rows("SELECT 1 FROM device"), "its device is known, so that no report waits for it")
         agent.report({"pc": {"cpu": [(0, 1.0)]}})
         agent.acked(1)
         clock.ahead_ms += 3_000

@@ -12,6 +12,7 @@ ASKS = {
     for role in (Role.TEACHER, Role.TECHNICIAN, Role.ADMINISTRATOR)
 }
 TEACHERS_MAY = {
+    "anycubic/i3-mega": {"print", "pause", "resume", "stop"},
     "arduino/machine-permit": set(),
     "arduino/mega": {"led-on", "led-off"},
     "arduino/nano": {"led-on", "led-off"},
