@@ -17,6 +17,7 @@ _TABLES = (
     "controller.fleet.tables",
     "controller.ingest.tables",
     "controller.identity.tables",
+    "controller.timetable.tables",
     "controller.scheduling.tables",
     "controller.commands.tables",
     "controller.jobs.tables",
