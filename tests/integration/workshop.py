@@ -1,5 +1,6 @@
 """Print jobs on a real database, with the clock, the agent's words and the machine's values in our hand."""
 
+import hashlib
 import io
 from pathlib import Path
 
@@ -27,6 +28,7 @@ TECHNICIAN = Principal("u-ky", "ky", "Kỹ", Role.TECHNICIAN, None)
 TEACHER = Principal("u-ha", "ha", "Hà", Role.TEACHER, "an-phu")
 STRANGER = Principal("u-minh", "minh", "Minh", Role.TECHNICIAN, "binh-minh")
 GOOD = b"; a square\nG28\nM104 S200\nG1 X10 Y10 Z0.2 F1200\nG1 X60 E2\nG1 Y60 E4\nG4 S600\nM104 S0\n"
+DIGEST = hashlib.sha256(GOOD).hexdigest()
 HOT = b"G28\nM104 S200\nM109 S320\n"
 ROOM = JobsConfig()
 KINDS = {"job": "text", "printing": "bool", "job-result": "text", "progress": "float", "fault": "text"}
@@ -102,6 +104,10 @@ class Workshop:
         found = self.jobs.find(CLUSTER, job_id)
         assert found is not None
         return found
+
+    def kinds(self, job_id: int) -> list[str]:
+        """Of the lines of its log."""
+        return [line.kind for line in self.view(job_id).log]
 
     def name(self, job_id: int) -> str:
         return print_name(self.view(job_id).file_name, job_id)
