@@ -6,6 +6,7 @@ from dataclasses import Field, dataclass, field, fields, is_dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 PREFIX = "FABFLEET_"
 MB = 1_000_000
@@ -57,7 +58,9 @@ class JobsConfig:
 
 @dataclass(frozen=True, slots=True)
 class ControllerConfig:
-    """Everything that may be set. `hosts` are further names under which browsers may ask for the pages."""
+    """Everything that may be set. `hosts` are further names under which browsers may ask for the pages. `zone` is the
+    schools' own time, by its IANA name.
+    """
 
     state: Path = DEFAULT_STATE
     host: str = "127.0.0.1"
@@ -68,6 +71,7 @@ class ControllerConfig:
     tls_key: Path | None = None
     plain_http_beyond_loopback: bool = False
     demo: bool = False
+    zone: str = "Asia/Ho_Chi_Minh"
     log_level: str = "info"
     broker: BrokerConfig = field(default_factory=BrokerConfig)
     jobs: JobsConfig = field(default_factory=JobsConfig)
@@ -192,6 +196,7 @@ def _check(config: ControllerConfig) -> None:
     for name, path in (("tls_certificate", config.tls_certificate), ("tls_key", config.tls_key)):
         if path is not None and not path.is_file():
             raise ConfigError(f"{name}: {path} is not a file")
+    _check_zone(config.zone)
     if config.log_level not in ("debug", "info", "warning", "error"):
         raise ConfigError(f"log_level: {config.log_level!r} is none of debug, info, warning, error")
     for key in (each.name for each in fields(JobsConfig)):
@@ -199,3 +204,10 @@ def _check(config: ControllerConfig) -> None:
             raise ConfigError(f"jobs.{key}: {getattr(config.jobs, key)} is not 1 or more")
     if not config.broker.embedded and not config.broker.host:
         raise ConfigError("broker.host: an external broker needs an address")
+
+
+def _check_zone(zone: str) -> None:
+    try:
+        ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):  # its own error is a KeyError
+        raise ConfigError(f"zone: {zone!r} is not the name of a time zone, such as Asia/Ho_Chi_Minh") from None

@@ -12,6 +12,7 @@ _WATCHED: Final = frozenset({"printer-3d", "laser"})
 """Families that a teacher halts and lets go on. What they make begins at a job."""
 _WATCHED_ACTIONS: Final = frozenset({"pause", "resume"})
 _SIMULATED: Final = "simulated"
+_TEACHING: Final = frozenset({Role.TEACHER, Role.COORDINATOR})
 
 
 def may_command(who: Principal, profile: DeviceProfile, action: Action) -> bool:
@@ -21,7 +22,7 @@ def may_command(who: Principal, profile: DeviceProfile, action: Action) -> bool:
     """
     if not may(who, Permission.COMMAND):
         return False
-    if action.name == STOP or who.role is not Role.TEACHER:
+    if action.name == STOP or who.role not in _TEACHING:
         return True
     if profile.verified is None and profile.bridge != _SIMULATED:
         return False

@@ -30,8 +30,9 @@ EXPIRY_MS: Final = 2 * 60_000
 """How long a command may be begun."""
 JOB_EXPIRY_MS: Final = 10 * 60_000
 """How long one that takes a file may be begun: the agent fetches it first."""
-LEASE_S: Final = 15 * 60
-"""How long a machine is taken by a guarded command if nothing else is said."""
+LEASE_S: Final = 5 * 60
+"""How long a machine is taken by a guarded command if nothing else is said: it may begin at its expiry and takes its
+time, and who has preheated goes on at once."""
 MOST_UNANSWERED: Final = 16
 """Commands of one device that wait for a word of its agent at the most."""
 MAX_KEY: Final = 64
@@ -128,22 +129,32 @@ class Commands:
         except CommandError as error:
             self.refused(who, wanted, error)
             raise
-        self.sent(wanted.device_id)
+        self.committed(wanted.device_id)
         view = self.find(who.scope, command_id)
         if view is None:
             raise _no_device()
         return view
 
     def give_in(self, db: Session, who: Principal, wanted: Wanted) -> str:
-        """As `give`, in a transaction of the caller's, who calls `sent` after the commit; the command's id.
+        """As `give`, in a transaction of the caller's, who calls `committed` after it; the command's id.
 
         After a CommandError the caller rolls back and calls `refused`. Raises sqlalchemy.exc.IntegrityError as well
         if the same key is being used at this moment: try again, and it is the same command.
         """
         return self._give(db, who, wanted, for_job=True)
 
-    def sent(self, device_id: int) -> None:
-        """What `give_in` queued for the device is committed."""
+    def over_in(self, db: Session, device_id: int, who_id: str, command_id: str) -> None:
+        """What the command had begun is over, so the walk-up lease of who gave it ends; a booked one stays.
+
+        So does one that another guarded command of theirs waits for. The caller calls `committed` after the commit.
+        """
+        bookings = self._leases.walk_ups(db, device_id, who_id)
+        if not store.needs_lease(db.connection(), device_id, who_id, but=command_id):
+            for booking in bookings:
+                self._leases.end(db, booking)
+
+    def committed(self, device_id: int) -> None:
+        """What `give_in` or `over_in` did to the device's commands and leases is committed."""
         self._live.touch(device_id)
         self._dispatcher.wake()
 

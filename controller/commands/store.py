@@ -61,6 +61,18 @@ def unanswered(connection: Connection, agent_id: int, device_id: int) -> int:
     return int(connection.execute(asked).scalar_one())
 
 
+def needs_lease(connection: Connection, device_id: int, by_id: str, but: str) -> bool:
+    """Whether a guarded command of theirs, another than `but`, has not come to its end."""
+    asked = select(_COMMAND.c.id).where(
+        _COMMAND.c.status.in_(OPEN),
+        _COMMAND.c.device_id == device_id,
+        _COMMAND.c.by_id == by_id,
+        _COMMAND.c.needs_book > 0,
+        _COMMAND.c.id != but,
+    )
+    return connection.execute(asked.limit(1)).first() is not None
+
+
 def open_commands(connection: Connection) -> Sequence[Waiting]:
     """All that are not at their end, in the order in which they were asked for."""
     asked = select(_COMMAND).where(_COMMAND.c.status.in_(OPEN)).order_by(_COMMAND.c.asked_ms, _COMMAND.c.id)

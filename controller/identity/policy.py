@@ -10,19 +10,25 @@ from controller.scope import Scope
 class Role(StrEnum):
     TEACHER = "teacher"
     TECHNICIAN = "technician"
+    COORDINATOR = "coordinator"
     ADMINISTRATOR = "administrator"
 
 
 class Permission(StrEnum):
-    """What can be asked for. The first four are limited to the asker's scope.
+    """What can be asked for. Those up to `PLAN` are limited to the asker's scope.
 
-    `COMMAND` opens the door; which action at which class of machine, controller.commands.policy says.
+    `COMMAND` opens the door; which action at which class of machine, controller.commands.policy says. `BOOK` likewise:
+    controller.scheduling.policy says what. `MANAGE_BOOKINGS` is to confirm, move and cancel those of others and to see
+    whose they are; `PLAN` to say when a school teaches and what can be booked there.
     """
 
     VIEW_DEVICES = "view-devices"
     VIEW_FLEET = "view-fleet"
     COMMAND = "command"
     HANDLE_JOBS = "handle-jobs"
+    BOOK = "book"
+    MANAGE_BOOKINGS = "manage-bookings"
+    PLAN = "plan"
     VIEW_QUARANTINE = "view-quarantine"
     VIEW_METRICS = "view-metrics"
     ENROL_AGENTS = "enrol-agents"
@@ -48,21 +54,25 @@ class Principal:
         return Scope(self.school_id)
 
 
+_TEACHER = frozenset({Permission.VIEW_DEVICES, Permission.COMMAND, Permission.HANDLE_JOBS, Permission.BOOK})
 _TECHNICIAN = frozenset(
     {
         Permission.VIEW_DEVICES,
         Permission.VIEW_FLEET,
         Permission.COMMAND,
         Permission.HANDLE_JOBS,
+        Permission.BOOK,
+        Permission.MANAGE_BOOKINGS,
         Permission.VIEW_QUARANTINE,
         Permission.VIEW_METRICS,
         Permission.ENROL_AGENTS,
     }
 )
 GRANTS: Mapping[Role, frozenset[Permission]] = {
-    Role.TEACHER: frozenset({Permission.VIEW_DEVICES, Permission.COMMAND, Permission.HANDLE_JOBS}),
+    Role.TEACHER: _TEACHER,
     Role.TECHNICIAN: _TECHNICIAN,
-    Role.ADMINISTRATOR: _TECHNICIAN | {Permission.MANAGE_USERS},
+    Role.COORDINATOR: _TEACHER | {Permission.VIEW_FLEET, Permission.MANAGE_BOOKINGS, Permission.PLAN},
+    Role.ADMINISTRATOR: _TECHNICIAN | {Permission.PLAN, Permission.MANAGE_USERS},
 }
 CLUSTER_WIDE = frozenset({Permission.VIEW_METRICS})
 """What tells of every school at once, and so takes the scope of the cluster."""

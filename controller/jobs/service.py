@@ -281,7 +281,7 @@ class Jobs:
         except CommandError as error:
             self._commands.refused(who, wanted, error)
             raise
-        self._commands.sent(job.device_id)
+        self._commands.committed(job.device_id)
         self._watcher.wake()
         return self._changed(job.device_id, job_id)
 
@@ -352,7 +352,7 @@ class Jobs:
         except CommandError as error:
             self._commands.refused(who, wanted, error)
             raise
-        self._commands.sent(job.device_id)
+        self._commands.committed(job.device_id)
         self._watcher.wake()
 
     def _mine(self, who: Principal, job_id: int) -> PrintJob:

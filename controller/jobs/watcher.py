@@ -157,8 +157,15 @@ class Watcher:
                 )
             if done:
                 store.log(db, job_id, finding.at_ms, finding.kind, detail=finding.detail)
+                if finding.state not in store.ACTIVE:
+                    self._leave_machine(db, job)
             db.commit()
-        self._live.touch(job.device_id)
+        self._commands.committed(job.device_id)
+
+    def _leave_machine(self, db: Session, job: PrintJob) -> None:
+        """Somebody else may have it as soon as the job is off it."""
+        if store.at_work(db, job.device_id, but=job.id or 0) is None:
+            self._commands.over_in(db, job.device_id, job.released_by, job.command_id or "")
 
 
 def _times(finding: Finding) -> dict[str, int | str | None]:

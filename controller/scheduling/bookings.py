@@ -19,7 +19,7 @@ from controller.scheduling.claims import Hold, Occupied
 from controller.scheduling.policy import Thing
 from controller.scheduling.school_time import TICK_MS, ticks
 from controller.scheduling.stock import BREADTHS, Item, Stock, TooNarrow, read
-from controller.scheduling.tables import Assignment, Booking, Resource
+from controller.scheduling.tables import Assignment, Booking, Resource, Supervisor
 
 __all__ = [
     "Booked",
@@ -36,6 +36,7 @@ __all__ = [
 _BOOKING: Table = Booking.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
 _ASSIGNMENT: Table = Assignment.__table__  # type: ignore[attr-defined]
 _RESOURCE: Table = Resource.__table__  # type: ignore[attr-defined]
+_SUPERVISOR: Table = Supervisor.__table__  # type: ignore[attr-defined]
 
 _TRIES = 4
 Allowed: TypeAlias = Callable[[Thing], bool]
@@ -50,8 +51,8 @@ def anything(_thing: Thing) -> bool:
 class Request:
     """What somebody wants to book. Instants are whole five minutes. `key` is the asker's own: again is the same.
 
-    `hold_until_ms` makes it a request that somebody has to confirm by then. `overruled` tells the audit log what spoke
-    against it, and why it is made all the same.
+    `hold_until_ms` makes it a request that somebody has to confirm by then. `supervisors` are the opaque ids of who is
+    named to stand by. `overruled` tells the audit log what spoke against it, and why it is made all the same.
     """
 
     school_id: str
@@ -68,6 +69,7 @@ class Request:
     hold_until_ms: int | None = None
     key: str | None = None
     overruled: str = ""
+    supervisors: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.start_ms < self.end_ms or self.start_ms % TICK_MS or self.end_ms % TICK_MS:
@@ -126,6 +128,13 @@ class Bookings:
         Raises NoSuchBooking, and TooLate if it cannot come to `state` from where it is.
         """
         return self._retried(lambda connection, _: self._end(connection, booking_id, state, by))
+
+    def advance(self, booking_id: str, state: BookingState, *, by: str = "") -> Booked:
+        """To a state that goes on holding what it has: confirmed, checked in. `by` is the opaque id of who does.
+
+        Raises NoSuchBooking, and TooLate if it cannot come to `state` from where it is.
+        """
+        return self._retried(lambda connection, _: self._advance(connection, booking_id, state, by))
 
     def find(self, booking_id: str) -> Booked | None:
         with self._engine.connect() as connection:
@@ -188,6 +197,9 @@ class Bookings:
                 raise
             raise Occupied(str(error.orig)) from None  # the same request, a moment before: it is found the next time
         self._assign(connection, booking_id, stock, choice, use)
+        if request.supervisors:
+            named = [{"booking_id": booking_id, "user_id": each} for each in sorted(set(request.supervisors))]
+            connection.execute(insert(_SUPERVISOR), named)
         row = connection.execute(select(_BOOKING).where(_BOOKING.c.id == booking_id)).one()
         self._audit(connection, "booking-make", row, request.by_id, request.overruled)
         return _booked(connection, row)
@@ -239,11 +251,27 @@ class Bookings:
         if state not in NEXT[BookingState(row.state)] or state.holds:
             raise TooLate(f"a booking that is {row.state} cannot become {state}")
         claims.let_go(connection, booking_id, _holds(connection, booking_id))
-        row = self._change(connection, booking_id, {"state": state, "sequence": row.sequence + 1})
+        over = {"state": state, "sequence": row.sequence + 1, "ended_ms": self._now_ms()}
+        row = self._change(connection, booking_id, over)
         ended = _booked(connection, row)
         self._shorten(connection, booking_id)
         self._audit(connection, "booking-end", row, by)
         return ended
+
+    def _advance(self, connection: Connection, booking_id: str, state: BookingState, by: str) -> Booked:
+        row = _standing(connection, booking_id)
+        claims.lock(connection, {each.resource_id for each in _holds(connection, booking_id)})
+        row = _standing(connection, booking_id)
+        if state not in NEXT[BookingState(row.state)] or not state.holds:
+            raise TooLate(f"a booking that is {row.state} cannot become {state}")
+        values: dict[str, object] = {"state": state, "hold_until_ms": None}
+        if state is BookingState.CHECKED_IN:
+            values |= {"checked_in_ms": self._now_ms(), "checked_in_by": by}
+        else:
+            values["sequence"] = row.sequence + 1  # calendars show a check-in no differently
+        changed = self._change(connection, booking_id, values)
+        self._audit(connection, f"booking-{state}", changed, by)
+        return _booked(connection, changed)
 
     def _shorten(self, connection: Connection, booking_id: str) -> None:
         """What lies ahead of its assignments is no longer had; what is over stays, for the reports."""

@@ -17,7 +17,7 @@ from controller.fleet.live import profile_here
 from controller.identity.store import audit, new_id
 from controller.scheduling import store
 from controller.scheduling.store import Behind, Machine
-from controller.scheduling.turns import LEEWAY_MS, Begin, Blocked, Keep, Stretch, Turn, answer, holding
+from controller.scheduling.turns import LEEWAY_MS, WALK_UP, Begin, Blocked, Keep, Stretch, Turn, answer, holding
 from device_profiles.profile import DeviceProfile
 
 RESEND_MS: Final = 10_000
@@ -92,7 +92,7 @@ class LeaseDesk:
         if machine is None or machine.revoked:
             raise NoMachine("this machine is not there any more")
         now_ms = self._now_ms()
-        asked = Turn(machine.device_id, wanted.holder, f"walk-up-{self._new_id()}", now_ms, wanted.until_ms)
+        asked = Turn(machine.device_id, wanted.holder, f"{WALK_UP}{self._new_id()}", now_ms, wanted.until_ms)
         match answer(store.turns(db, machine.device_id, now_ms - LEEWAY_MS), asked, now_ms):
             case Keep(turn):
                 return turn.book_number
@@ -115,6 +115,15 @@ class LeaseDesk:
         found.book_number = store.next_book(db, machine.agent_id)
         self._audit(db, "lease-end", machine, store.turn(found), by)
         return True
+
+    def walk_ups(self, db: Session, device_id: int, holder: str) -> Sequence[str]:
+        """The bookings of the holder's leases of the device that stand and were not booked beforehand.
+
+        Until the transaction ends nobody is granted another one.
+        """
+        store.locked(db, device_id)
+        found = store.turns(db, device_id, self._now_ms())
+        return [turn.booking for turn in found if turn.holder == holder and turn.walk_up]
 
     def holder_of(self, db: Session, device_id: int, now_ms: int) -> Turn | None:
         """Whose turn it is at a device, None if it is nobody's."""

@@ -18,7 +18,7 @@ HAZARD_SUPERVISED: Final = 3
 """From this hazard on pupils work only beside an adult who is certified for the machine."""
 MAINTENANCE: Final = "maintenance"
 """The kind of booking in which nobody uses the machine."""
-OVERRULERS: Final = frozenset({Role.TECHNICIAN, Role.ADMINISTRATOR})
+OVERRULERS: Final = frozenset({Role.TECHNICIAN, Role.COORDINATOR, Role.ADMINISTRATOR})
 """They book for others and for maintenance, and overrule what can be overruled."""
 
 

@@ -9,6 +9,8 @@ LEEWAY_MS: Final = 60_000
 
 An agent's clock may be somewhat behind ours; a lease from this very moment would be one from the future to it.
 """
+WALK_UP: Final = "walk-up-"
+"""How the bookings begin of turns that nobody had booked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,11 @@ class Turn:
     from_ms: int
     until_ms: int
     book_number: int = 0
+
+    @property
+    def walk_up(self) -> bool:
+        """Whether it began without a booking made beforehand."""
+        return self.booking.startswith(WALK_UP)
 
     def covers(self, at_ms: int) -> bool:
         return self.from_ms <= at_ms < self.until_ms

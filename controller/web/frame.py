@@ -91,6 +91,7 @@ def role_word(role: Role, words: Language) -> str:
         {
             Role.TEACHER: words.t("teacher"),
             Role.TECHNICIAN: words.t("technician"),
+            Role.COORDINATOR: words.t("coordinator"),
             Role.ADMINISTRATOR: words.t("administrator"),
         }[role]
     )

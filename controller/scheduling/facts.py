@@ -1,0 +1,122 @@
+"""What the rules go by, read from the tables: calendar, limits, certificates, opening hours, health. Reads only."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime, tzinfo
+from typing import TypeAlias
+
+from sqlalchemy import Connection, or_
+from sqlmodel import Session, col
+from sqlmodel import select as rows
+
+from controller.alerts.rules import DeviceState
+from controller.identity.policy import Principal
+from controller.scheduling.bookings import Request
+from controller.scheduling.opening_hours import Open, OpeningHours
+from controller.scheduling.policy import Adult, Asker, Certificate, Facts, Limits
+from controller.scheduling.school_time import Holiday
+from controller.scheduling.stock import Item
+from controller.scheduling.tables import BookingLimits, Closure, HeldCertificate, OpeningTime, Resource
+from controller.timetable.store import year_on
+
+Health: TypeAlias = Callable[[int], DeviceState | None]
+"""The state of a device now, None if there is no such device."""
+
+
+def read(
+    connection: Connection,
+    who: Principal,
+    request: Request,
+    *,
+    now_ms: int,
+    zone: tzinfo,
+    health: Health,
+) -> Facts:
+    """All but `things`, `by_holder` and `by_school`, for everything that the request or an alternative may touch."""
+    with Session(connection) as db:
+        touched = _touched(db, request.items, request.school_id)
+        day = datetime.fromtimestamp(request.start_ms / 1000, zone).date()
+        adults = _adults(db, {request.holder, *request.supervisors})
+        return Facts(
+            now_ms=now_ms,
+            year=year_on(db, request.school_id, day, zone),
+            asker=Asker(who.id, who.role, who.scope.school_id),
+            holder=adults[request.holder],
+            supervisors=tuple(adults[each] for each in request.supervisors),
+            limits=limits(db, touched[0].school_id if touched else request.school_id),
+            hours=_hours(db, touched, zone),
+            health=_health(touched, health),
+        )
+
+
+def limits(db: Session, school_id: str) -> Limits:
+    """Those of the school whose things they are; what nobody set is as `Limits` has it."""
+    row = stored_limits(db, school_id)
+    set_here = {each.name: getattr(row, each.name) for each in fields(Limits)}
+    return Limits(**{**set_here, "pupils_per_adult": tuple(row.pupils_per_adult)})
+
+
+def stored_limits(db: Session, school_id: str) -> BookingLimits:
+    """The row, or one with what counts if nobody set anything."""
+    return db.get(BookingLimits, school_id) or BookingLimits(school_id=school_id)
+
+
+def needs_approval(connection: Connection, items: Iterable[Item], school_id: str) -> bool:
+    """Whether one of the things that may serve it is not had without somebody's word."""
+    with Session(connection) as db:
+        return any(each.approval for each in _touched(db, tuple(items), school_id))
+
+
+def _touched(db: Session, items: Sequence[Item], school_id: str) -> Sequence[Resource]:
+    """The things that are named, all that are alike and within the school's reach, and those of a class that is wanted.
+
+    Those that are named come first.
+    """
+    named = [item.resource_id for item in items if item.resource_id is not None]
+    found = {each.id: each for each in db.exec(rows(Resource).where(col(Resource.id).in_(named)))}
+    first = [found[each] for each in named if each in found]
+    classes = {each.class_name for each in first} | {item.class_name for item in items}
+    alike = rows(Resource).where(
+        col(Resource.class_name).in_(classes - {""}),
+        col(Resource.retired).is_(False),
+        or_(col(Resource.shared), col(Resource.school_id) == school_id),
+        col(Resource.id).not_in(found),
+    )
+    return [*first, *db.exec(alike)]
+
+
+def _adults(db: Session, ids: Collection[str]) -> Mapping[str, Adult]:
+    held: dict[str, list[Certificate]] = {each: [] for each in ids}
+    for each in db.exec(rows(HeldCertificate).where(col(HeldCertificate.user_id).in_(ids))):
+        held[each.user_id].append(Certificate(each.name, each.until_ms))
+    return {each: Adult(each, tuple(papers)) for each, papers in held.items()}
+
+
+def _hours(db: Session, touched: Sequence[Resource], zone: tzinfo) -> Mapping[int, OpeningHours]:
+    """By thing. Those of one room share one value: whoever looks at many of them works it out once."""
+    schools = {each.room_id: each.school_id for each in touched if each.room_id is not None}
+    weekly: dict[int, list[Open]] = {}
+    for each in db.exec(rows(OpeningTime).where(col(OpeningTime.room_id).in_(schools))):
+        weekly.setdefault(each.room_id, []).append(Open(each.weekday, each.opens, each.closes))
+    if not weekly:
+        return {}
+    closures = db.exec(rows(Closure).where(col(Closure.school_id).in_(set(schools.values())))).all()
+    by_room = {
+        room_id: OpeningHours(zone, tuple(opens), _closed(closures, room_id, schools[room_id]))
+        for room_id, opens in weekly.items()
+    }
+    return {each.id or 0: by_room[each.room_id] for each in touched if each.room_id in by_room}
+
+
+def _closed(closures: Sequence[Closure], room_id: int, school_id: str) -> tuple[Holiday, ...]:
+    """Those of the room and those of its whole school."""
+    return tuple(
+        Holiday(each.name, each.first, each.last)
+        for each in closures
+        if each.school_id == school_id and each.room_id in (None, room_id)
+    )
+
+
+def _health(touched: Sequence[Resource], health: Health) -> Mapping[int, DeviceState]:
+    known = ((each.id or 0, health(each.device_id)) for each in touched if each.device_id is not None)
+    return {thing: state for thing, state in known if state is not None}
