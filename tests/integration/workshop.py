@@ -17,6 +17,7 @@ from controller.fleet.tables import Agent, Device, Latest, School, Series
 from controller.identity.policy import Principal, Role
 from controller.identity.tables import AuditLine, User
 from controller.ingest.observer import Fresh
+from controller.ingest.tables import Installation
 from controller.jobs.evidence import print_name
 from controller.jobs.service import Jobs, JobView, Upload
 from controller.jobs.states import JobState
@@ -59,9 +60,9 @@ class Workshop:
         self.engine, self.folder, self.clock, self.room = engine, folder, clock, room
         self.disk = Disk()
         self.live = LiveFleet(engine, clock)
-        leases = LeaseDesk(engine, clock)
-        dispatcher = Dispatcher(engine, leases, clock, self.live.touch)
-        self.commands = Commands(engine, self.live, leases, dispatcher, clock)
+        self.leases = LeaseDesk(engine, clock)
+        dispatcher = Dispatcher(engine, self.leases, clock, self.live.touch)
+        self.commands = Commands(engine, self.live, self.leases, dispatcher, clock)
         self.jobs = Jobs(engine, self.live, self.commands, folder, clock, room=room, free=self.disk)
         self.jobs._files.prepare()
         self.live.load()
@@ -177,7 +178,7 @@ class Workshop:
 def fill(engine: Engine, now_ms: int) -> None:
     """Two schools with an agent each, both there; printers and a computer."""
     with Session(engine) as db:
-        db.add_all([School(id="an-phu", name="An Phú"), School(id="binh-minh", name="Bình Minh")])
+        db.add_all([Installation(), School(id="an-phu", name="An Phú"), School(id="binh-minh", name="Bình Minh")])
         db.commit()
         for number, school in ((1, "an-phu"), (2, "binh-minh")):
             agent = Agent(id=number, school_id=school, name="pc-1", presence="online", lease_key=f"{number:02x}" * 32)

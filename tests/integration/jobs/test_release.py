@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import Engine
 from sqlmodel import Session, select
 
-from contract.model import CommandStatus
 from controller.commands.errors import NotNow
+from controller.commands.service import Wanted
 from controller.jobs.errors import JobError, NoSuchJob, NotInThisState
 from controller.jobs.states import JobState
 from controller.scheduling.tables import LeaseGrant
@@ -22,7 +22,7 @@ from tests.integration.workshop import (
 )
 
 pytestmark = pytest.mark.integration
-S, C = JobState, CommandStatus
+S = JobState
 
 
 def test_release_gives_the_command_with_file_and_name_and_takes_the_machine(shop: Workshop, engine: Engine) -> None:
@@ -89,17 +89,15 @@ def test_machine_prints_one_job_at_a_time(shop: Workshop) -> None:
 
 
 def test_release_leaves_the_job_waiting_when_somebody_else_has_the_machine(shop: Workshop) -> None:
-    first, second = shop.waiting(), shop.waiting()
-    shop.jobs.release(TECHNICIAN, first, bed_clear=True)
-    shop.answer(first, C.REFUSED, "printing")
-    shop.turn(first)
+    job_id = shop.waiting()
+    shop.commands.give(TECHNICIAN, Wanted(PRINTER, "home"))
 
     with pytest.raises(NotNow) as refused:
-        shop.jobs.release(TEACHER, second, bed_clear=True)
+        shop.jobs.release(TEACHER, job_id, bed_clear=True)
 
     assert refused.value.code == "taken"
-    assert shop.view(second).state is S.WAITING
-    assert shop.kinds(second) == ["sent", "checked"]
+    assert shop.view(job_id).state is S.WAITING
+    assert shop.kinds(job_id) == ["sent", "checked"]
 
 
 def test_release_of_a_file_that_is_gone_says_so(shop: Workshop) -> None:
