@@ -1,6 +1,6 @@
 """How big the tests run, which of them share a worker, and the one Chromium of each worker."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from hypothesis import settings
@@ -22,8 +22,10 @@ FLAGS = (
 settings.register_profile("fabfleet", deadline=None)
 settings.load_profile("fabfleet")
 
-_LONGEST_FIRST = ("soak", "kill", "browser", "integration")
-"""Marks whose tests start real servers: one worker takes a module, the long ones begin first."""
+_SERVERS = ("soak", "kill", "browser", "integration")
+"""Marks whose tests start real servers: one worker takes a module."""
+_LONGEST_FIRST = (*_SERVERS, "hil")
+"""The long ones begin first; the many short ones fill up whichever worker is free."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,15 +54,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     A module that wants more names a group of its own. First, because xdist reads the groups in this hook as well.
     """
     for item in items:
-        if _mark(item) is not None and not item.get_closest_marker("xdist_group"):
+        if _mark(item, _SERVERS) and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
     items.sort(key=_place)
 
 
-def _mark(item: pytest.Item) -> str | None:
-    return next((mark for mark in _LONGEST_FIRST if item.get_closest_marker(mark)), None)
+def _mark(item: pytest.Item, marks: Sequence[str]) -> str | None:
+    return next((mark for mark in marks if item.get_closest_marker(mark)), None)
 
 
 def _place(item: pytest.Item) -> int:
-    mark = _mark(item)
+    mark = _mark(item, _LONGEST_FIRST)
     return len(_LONGEST_FIRST) if mark is None else _LONGEST_FIRST.index(mark)
