@@ -201,7 +201,10 @@ class MarlinCore:
         return self._number
 
     def print_job(self, job: Job) -> int:
-        """Begin a job; the order that comes back is confirmed when the printer hears us. Raises NotNow."""
+        """Begin a job. The order that comes back goes before the first command and is confirmed when the printer answers.
+
+        Raises NotNow.
+        """
         self._move(Trigger.START)
         self._job = job
         self._view = replace(self._view, job=job.name, sent=0, total=job.total, ended=None)

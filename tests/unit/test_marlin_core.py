@@ -104,6 +104,15 @@ def test_job_is_sent_in_order_and_done_when_the_machine_has_come_to_rest() -> No
     assert core.state is State.READY
 
 
+def test_job_begins_once_the_printer_answers_and_not_only_when_its_first_command_is_through() -> None:
+    core = ready_core()
+    order = core.print_job(Job("hot", iter(["M190 S60", "G28"]), 2))
+    assert commands(core.to_send()) == ["M105"]
+    assert Confirmed(order) not in core.tick(1_000)
+    assert Confirmed(order) in core.receive(b"ok T:21.0 /0.0 B:21.0 /0.0\n", 1_500)
+    assert commands(core.to_send()) == ["M190 S60"]
+
+
 def test_job_whose_file_ends_early_has_failed_and_the_printer_is_cooled() -> None:
     core = ready_core()
     core.print_job(Job("cut", iter(["G1 X1"]), 2))
