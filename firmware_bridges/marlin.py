@@ -57,8 +57,9 @@ class MarlinBridge:
     end a cancelled job; `[limits]`, what a job and preheating may ask for (device_profiles.gcode).
 
     Actions: `print` (`path`: a file on this computer, `digest`: its SHA-256, `name`) returns when the file was checked
-    and the printer answers, right before the first command, which may heat for minutes; `pause` when the machine stands; `resume`; `stop` when heaters, fan and motors are off;
-    `home`; `preheat` (`nozzle`, `bed`: degrees Celsius, 0 is off).
+    and the printer answers, right before the first command, which may heat for minutes; `pause` when the machine
+    stands; `resume`; `stop` when heaters, fan and motors are off; `home`; `preheat` (`nozzle`, `bed`: degrees Celsius,
+    0 is off).
 
     Nobody else feeds a printer whose job is cut off, so it is not left hot: closing in mid-job stops the job, and a
     printer that was lost in mid-job has its heaters switched off when it is back.

@@ -201,7 +201,7 @@ class MarlinCore:
         return self._number
 
     def print_job(self, job: Job) -> int:
-        """Begin a job. The order that comes back goes before the first command and is confirmed when the printer answers.
+        """Begin a job; the order that comes back is confirmed when the printer answers, before the first command.
 
         Raises NotNow.
         """
