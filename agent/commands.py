@@ -26,8 +26,11 @@ from firmware_bridges.base import BridgeError, Refused
 
 LOCAL = "local-"
 """How the ids of commands begin that are given at the machine. They are told as events, not as outcomes."""
+OWN = "own-"
+"""How the ids of the agent's own commands begin. They need no lease, and are told as events."""
 MAX_UNWRITTEN = 1_000
 """Outcomes that are remembered although the journal did not take them."""
+_EVENTS: Mapping[str, str] = {LOCAL: "local-command", OWN: "own-command"}
 _log = logging.getLogger(__name__)
 
 
@@ -73,10 +76,14 @@ class Commands:
 
     def take(self, order: Order) -> None:
         """A command from the controller. One that is known already is not begun again: its outcome is told again."""
-        if order.command.id.startswith(LOCAL):
+        if _told_as(order.command):
             self._recorder.tell(Outcome(order.command.id, CommandStatus.REFUSED, self._now_ms(), "bad-arguments"))
             return
         self._begin(order.command)
+
+    def begin_own(self, command: Command) -> None:
+        """A command of the agent's own, with an id that begins with OWN."""
+        self._begin(command)
 
     def run_local(self, command: Command, timeout_s: float) -> Outcome | None:
         """A command given at the machine; waits for its end. None if that did not come in time."""
@@ -100,7 +107,7 @@ class Commands:
         elif execute is None:
             self._call_off(command, CommandStatus.FAILED, "no contact")
         else:
-            if not command.id.startswith(LOCAL):
+            if not _told_as(command):
                 self._recorder.tell(Outcome(command.id, CommandStatus.RUNNING, self._now_ms()))
             args = self._with_file(command)
             if args is not None and self._accepted.pop(command.id, None) is not None:
@@ -173,7 +180,7 @@ class Commands:
                 self._tell(command, refused)
                 return
             self._accepted[command.id] = command
-            if not command.id.startswith(LOCAL):
+            if not _told_as(command):
                 self._recorder.tell(accepted)
         if command.action == STOP:
             self._call_off_before(command)
@@ -201,7 +208,7 @@ class Commands:
         if not _fits(action, command):
             return "bad-arguments"
         now_ms = self._clock.true_ms()
-        if not action.guarded:
+        if not action.guarded or command.id.startswith(OWN):
             return "expired" if command.expires_ms and now_ms >= command.expires_ms else None
         circumstances = Circumstances(self._clock.certain, self._online())
         return refusal(command, self._leases.leases, now_ms, circumstances)
@@ -227,11 +234,12 @@ class Commands:
         waiting = self._waiting.get(command.id)
         if waiting and final:
             waiting.put(outcome)
-        if not command.id.startswith(LOCAL):
+        event = _told_as(command)
+        if not event:
             self._recorder.tell(outcome)
         elif final:
             detail = printable(f"{command.by}: {command.action}: {outcome.status} {outcome.detail}")
-            self._recorder.tell(Event("local-command", outcome.at_ms, command.device, detail))
+            self._recorder.tell(Event(event, outcome.at_ms, command.device, detail))
         entry = self._journal.find(command.id)
         if final and entry and entry.outcome == outcome and self._recorder.keep():
             try:
@@ -241,6 +249,11 @@ class Commands:
 
     def _now_ms(self) -> int:
         return max(0, self._clock.now_ms())
+
+
+def _told_as(command: Command) -> str:
+    """The event that tells of a command that the controller did not give; empty for one of its own."""
+    return next((event for start, event in _EVENTS.items() if command.id.startswith(start)), "")
 
 
 def _fits(action: Action, command: Command) -> bool:

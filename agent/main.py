@@ -12,12 +12,14 @@ from typing import Any
 
 from agent import VERSION
 from agent.clock import Clock
+from agent.clock_keeper import ClockKeeper
 from agent.commands import Commands
 from agent.config import AgentConfig, DeviceConfig
 from agent.control import ControlServer
 from agent.desired import DesiredKeeper
 from agent.job_files import FOLDER, JobFiles
 from agent.journal import Journal
+from agent.lease_watch import LeaseWatch
 from agent.leases import LeaseKeeper
 from agent.local import answer
 from agent.outbox import Outbox
@@ -45,6 +47,9 @@ class Agent:
         self._clock = clock
         state = config.state
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._clock_keeper = ClockKeeper(state, clock.boot)
+        if self._clock_keeper.known:
+            clock.resume(self._clock_keeper.known)
         self.outbox = Outbox(state / "outbox.db", clock.now_ms, config.limits)
         self.roster = Roster()
         self.recorder = Recorder(self.outbox, clock, config.flush_s, self._wake)
@@ -59,6 +64,15 @@ class Agent:
             recorder=self.recorder,
             clock=clock,
             online=lambda: self.uplink.online,
+        )
+        self._watch = LeaseWatch(
+            state,
+            {device.id: device.profile for device in config.devices},
+            leases=lambda: self._leases.leases,
+            roster=self.roster,
+            clock=clock,
+            begin=self._commands.begin_own,
+            tell=self.recorder.tell,
         )
         self.uplink = Uplink(
             config.broker,
@@ -86,16 +100,23 @@ class Agent:
         self._notifier.ready()
 
     def beat(self) -> None:
-        """What is looked after every BEAT_S seconds."""
+        """What is looked after every BEAT_S seconds, and when a lease ends."""
         jump = self._clock.jump()
         if jump:
             self.tell("clock-jump", f"{jump.by_ms} ms")
+        self._clock_keeper.keep(self._clock.anchor)
+        self._watch.look()
         for worker in self._workers.values():
             worker.check_hung()
         self._commands.expire()
         if self._leases.write():
             self._wake()
         self._notifier.alive()
+
+    def rest_s(self) -> float:
+        """How long until the next beat."""
+        end_ms = self._watch.next_end_ms()
+        return BEAT_S if end_ms is None else min(BEAT_S, (max(0, end_ms - self._clock.true_ms()) + 1) / 1000)
 
     def stop(self) -> None:
         """Write down what there is, say goodbye, let go. A device that hangs is not waited for."""
@@ -119,7 +140,8 @@ class Agent:
         self.uplink.wake()
 
     def _take_leases(self, book: LeaseBook) -> None:
-        self._leases.take(book)
+        if self._leases.take(book):
+            self._watch.look()
 
     def _add(self, device: DeviceConfig) -> None:
         profile = device.profile
@@ -141,6 +163,7 @@ class Agent:
             roster=self.roster,
             clock=self._clock,
             carry_out=self._commands.carry_out,
+            answered=self._watch.answered,
         )
 
     def _answer_status(self, _given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -184,7 +207,7 @@ def run(config: AgentConfig, *, die_with_parent: bool, ready: Callable[[], None]
     agent.start()
     ready()
     _log.info("agent %s of %s devices runs", config.address, len(config.devices))
-    while not stop.wait(BEAT_S):
+    while not stop.wait(agent.rest_s()):
         try:
             agent.beat()
         except Exception:  # noqa: BLE001 - outermost loop: the next beat may do better

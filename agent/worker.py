@@ -63,7 +63,8 @@ def retry_ms(failures: int, patience: Patience, chance: Callable[[], float]) -> 
 class Worker:
     """Runs one bridge until stopped. Whatever the bridge does, it harms this thread only.
 
-    `carry_out` is given each command in the worker's thread, with the bridge's `execute`, None without contact.
+    `carry_out` is given each command in the worker's thread, with the bridge's `execute`, None without contact;
+    `answered` the values of each poll, before anything else is made of them.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Worker:
         roster: Roster,
         clock: Clock,
         carry_out: Callable[[Command, Execute | None], None],
+        answered: Callable[[str, Mapping[str, Value | None]], None] = lambda _device, _values: None,
         patience: Patience = CALM,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -86,6 +88,7 @@ class Worker:
         self._roster = roster
         self._clock = clock
         self._carry_out = carry_out
+        self._tell_answered = answered
         self._patience = patience
         self._chance = chance
         self._deadband = Deadband(profile)
@@ -185,6 +188,7 @@ class Worker:
         self._polls = Polls(self._polls.answered + 1, self._polls.missed + missed)
 
     def _answered(self, values: Mapping[str, Value | None]) -> None:
+        self._tell_answered(self.device_id, values)
         now_ms = self._clock.now_ms()
         before = self._roster.device(self.device_id)
         was_lost = before is not None and before.state in (BridgeState.LOST, BridgeState.PARKED)

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 
 from contract.messages import LeaseBook
@@ -40,10 +40,10 @@ def refusal(
         return "expired"
     if command.action == STOP:
         return None
-    valid = [each for each in leases if each.device == command.device and each.from_ms <= now_ms < each.until_ms]
-    if not valid:
+    held = list(valid(leases, command.device, now_ms))
+    if not held:
         return "no-lease"
-    hazardous = [each for each in valid if each.hazard >= HAZARD_SUPERVISED]
+    hazardous = [each for each in held if each.hazard >= HAZARD_SUPERVISED]
     if not hazardous:
         return None
     if not circumstances.clock_certain:
@@ -51,6 +51,11 @@ def refusal(
     if not circumstances.online and not any(each.supervised for each in hazardous):
         return "no-supervisor"
     return None
+
+
+def valid(leases: Iterable[Lease], device: str, now_ms: int) -> Iterator[Lease]:
+    """Those in which the device may be used at `now_ms`."""
+    return (each for each in leases if each.device == device and each.from_ms <= now_ms < each.until_ms)
 
 
 def sign(book: LeaseBook, key: bytes) -> LeaseBook:

@@ -69,6 +69,7 @@ def test_command_without_contact_is_failed(workshop: Workshop) -> None:
         (Command("c-1", "printer", "start"), "refused no-lease"),
         (Command("c-1", "printer", "stop", expires_ms=NOW_MS - 1), "expired expired"),
         (Command("local-1", "printer", "light"), "refused bad-arguments"),
+        (Command("own-1", "printer", "start"), "refused bad-arguments"),
     ],
 )
 def test_command_that_may_not_be_is_refused_with_a_code(workshop: Workshop, command: Command, told: str) -> None:

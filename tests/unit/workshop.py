@@ -107,9 +107,14 @@ class Workshop:
         return self.outcomes()
 
     def outcomes(self) -> list[str]:
+        return [f"{each.status} {each.detail}".strip() for report in self.reports() for each in report.outcomes]
+
+    def events(self) -> list[str]:
+        return [f"{each.kind} {each.detail}".strip() for report in self.reports() for each in report.events]
+
+    def reports(self) -> list[Report]:
         self.recorder.flush()
-        reports = [decode(Report, batch.payload) for batch in self.outbox.unacked()]
-        return [f"{each.status} {each.detail}".strip() for report in reports for each in report.outcomes]
+        return [decode(Report, batch.payload) for batch in self.outbox.unacked()]
 
     def forget_what_waits(self) -> None:
         """What is in memory when a process is killed."""
