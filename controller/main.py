@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -30,7 +31,9 @@ from controller.identity.signin import SignIn
 from controller.jobs.errors import JobError
 from controller.jobs.service import Jobs
 from controller.plant import Plant
+from controller.scheduling.clockwork import Clockwork
 from controller.scheduling.leases import LeaseDesk
+from controller.scheduling.office import Office
 from controller.services import Services
 from controller.web import pages, signin
 from controller.web.access import SESSION_COOKIE, Access
@@ -57,7 +60,9 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
     dispatcher = Dispatcher(engine, leases, now_ms, live.touch)
     commands = Commands(engine, live, leases, dispatcher, now_ms)
     jobs = Jobs(engine, live, commands, config.folder / "files", now_ms, room=config.jobs)
-    plant = Plant(config, engine, live, dispatcher=dispatcher, jobs=jobs, now_ms=now_ms)
+    clockwork = Clockwork(engine, now_ms)
+    office = Office(engine, live, ZoneInfo(config.zone), now_ms, clockwork.wake)
+    plant = Plant(config, engine, live, dispatcher=dispatcher, jobs=jobs, clockwork=clockwork, now_ms=now_ms)
     services = Services(
         config=config,
         engine=engine,
@@ -69,6 +74,8 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         plant=plant,
         commands=commands,
         jobs=jobs,
+        office=office,
+        clockwork=clockwork,
         now_ms=now_ms,
     )
     return assemble(services)

@@ -1,4 +1,4 @@
-"""The parts of the controller that run beside the web server: database, broker, ingest, dispatcher, jobs."""
+"""The parts of the controller that run beside the web server: database, broker, ingest, dispatcher, jobs, clockwork."""
 
 import threading
 from collections.abc import Callable
@@ -20,6 +20,7 @@ from controller.ingest.service import Ingest
 from controller.ingest.stats import IngestStats
 from controller.jobs.service import Jobs
 from controller.lock import StateLock
+from controller.scheduling.clockwork import Clockwork
 
 _ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 
@@ -43,7 +44,7 @@ class Ready:
 
 
 class Plant:
-    """The parts that run: database, broker, ingest, dispatcher, jobs. Made at once, started and stopped once."""
+    """The parts that run: database, broker, ingest, dispatcher, jobs, clockwork. Made, started and stopped once."""
 
     def __init__(
         self,
@@ -53,6 +54,7 @@ class Plant:
         *,
         dispatcher: Dispatcher,
         jobs: Jobs,
+        clockwork: Clockwork,
         now_ms: Callable[[], int],
     ) -> None:
         self._config = config
@@ -60,6 +62,7 @@ class Plant:
         self._live = live
         self._dispatcher = dispatcher
         self._jobs = jobs
+        self._clockwork = clockwork
         self._now_ms = now_ms
         self._lock = StateLock(config.folder)
         self._broker: EmbeddedBroker | None = None
@@ -79,6 +82,7 @@ class Plant:
             self._ingest = Ingest(self._engine, endpoint, observers, self._now_ms)
             self._dispatcher.start(self._ingest.say)
             self._jobs.start()
+            self._clockwork.start()
             self._ingest.start()
         except BaseException:
             self.stop()
@@ -86,6 +90,7 @@ class Plant:
 
     def stop(self) -> None:
         """Stop what was started, the last first."""
+        self._clockwork.stop()
         self._jobs.stop()
         self._dispatcher.stop()
         if self._ingest is not None:

@@ -13,6 +13,8 @@ from controller.identity.limit import FailureLimit
 from controller.identity.signin import SignIn
 from controller.jobs.service import Jobs
 from controller.plant import Plant
+from controller.scheduling.clockwork import Clockwork
+from controller.scheduling.office import Office
 from controller.web.live import Hub
 
 
@@ -35,4 +37,6 @@ class Services:
     plant: Plant
     commands: Commands
     jobs: Jobs
+    office: Office
+    clockwork: Clockwork
     now_ms: Callable[[], int]

@@ -38,3 +38,7 @@ class TooLate(BookingError):
 
 class NothingOfThatKind(BookingError):
     """There is no such resource, or not as many as are wanted: mend the request (422)."""
+
+
+class NotYours(BookingError):
+    """Somebody else's booking: ask its holder, or who looks after the machine (403)."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import islice
+from typing import Final
 
 from sqlalchemy import Engine
 
@@ -12,10 +13,13 @@ from controller.scheduling.alternatives import Alternative
 from controller.scheduling.booking_errors import Refused, Taken
 from controller.scheduling.bookings import Booked, Bookings, Request
 from controller.scheduling.choice import Choice
-from controller.scheduling.policy import Facts, Problem, standing
+from controller.scheduling.policy import Code, Facts, Problem, standing
 from controller.scheduling.series import Outcome, Verdict, dates
 from controller.scheduling.stock import Item
 from controller.scheduling.wish import Wish
+
+_QUOTAS: Final = frozenset({Code.QUOTA_PERSON, Code.QUOTA_SCHOOL})
+"""What is moved was counted when it was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,28 @@ class Desk:
             request = replace(request, overruled=f"{', '.join(each.code for each in found)}: {reason}")
         try:
             return self._bookings.book(request, wish.allowed(request.span_ms, reason))
+        except Taken as lost:
+            raise Taken(str(lost), self.alternatives(request, facts)) from None
+
+    def move(self, booking_id: str, request: Request, facts: Facts, reason: str = "") -> Booked:
+        """Have the booking at the request's time instead, by the same rules; `request` is the booking as it is to be.
+
+        Raises as `book`, and NoSuchBooking, TooLate.
+        """
+        with self._engine.connect() as connection:
+            wish = Wish(connection, request, facts)
+            found = [each for each in wish.problems(request.span_ms) if each.code not in _QUOTAS]
+            left = standing(found, facts.asker.role, reason)
+            if left:
+                raise Refused(left, wish.nearest(request.span_ms))
+        try:
+            return self._bookings.move(
+                booking_id,
+                request.start_ms,
+                request.end_ms,
+                wish.allowed(request.span_ms, reason),
+                by=facts.asker.id,
+            )
         except Taken as lost:
             raise Taken(str(lost), self.alternatives(request, facts)) from None
 

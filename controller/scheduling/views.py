@@ -1,7 +1,8 @@
 """What pages, API and feeds show of things and bookings. Reads only."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import Connection, Row, Select, Table, or_, select
 
@@ -9,6 +10,7 @@ from controller.fleet.tables import Room, School
 from controller.identity.policy import Permission, Principal, may
 from controller.identity.tables import User
 from controller.scheduling.booking_states import BookingState
+from controller.scheduling.stock import Item
 from controller.scheduling.tables import Assignment, Booking, Resource, Supervisor
 from controller.scope import Scope
 
@@ -148,7 +150,24 @@ def find(connection: Connection, who: Principal | None, booking_id: str) -> Book
     return view if near else None
 
 
-def _things() -> Select[tuple[object, ...]]:
+def stored(connection: Connection, booking_id: str) -> Row[Any] | None:
+    """The row, for whom nothing is hidden."""
+    return connection.execute(select(_BOOKING).where(_BOOKING.c.id == booking_id)).one_or_none()
+
+
+def supervisors(connection: Connection, booking_id: str) -> tuple[str, ...]:
+    """The ids of who was named to stand by."""
+    asked = select(_SUPERVISOR.c.user_id).where(_SUPERVISOR.c.booking_id == booking_id)
+    return tuple(connection.execute(asked.order_by(_SUPERVISOR.c.user_id)).scalars())
+
+
+def school_of(connection: Connection, items: Iterable[Item]) -> str | None:
+    """Whose the first thing is that is named, None if none is."""
+    named = next((each.resource_id for each in items if each.resource_id is not None), None)
+    return connection.execute(select(_RESOURCE.c.school_id).where(_RESOURCE.c.id == named)).scalar_one_or_none()
+
+
+def _things() -> Select[Any]:
     return (
         select(_RESOURCE, _SCHOOL.c.name.label("school"), _ROOM.c.name.label("room"))
         .join(_SCHOOL, _SCHOOL.c.id == _RESOURCE.c.school_id)
@@ -157,7 +176,7 @@ def _things() -> Select[tuple[object, ...]]:
     )
 
 
-def _thing(row: Row[tuple[object, ...]]) -> ThingView:
+def _thing(row: Row[Any]) -> ThingView:
     return ThingView(
         id=row.id,
         school_id=row.school_id,
@@ -177,7 +196,7 @@ def _thing(row: Row[tuple[object, ...]]) -> ThingView:
     )
 
 
-def _bookings() -> Select[tuple[object, ...]]:
+def _bookings() -> Select[Any]:
     return (
         select(_BOOKING, _SCHOOL.c.name.label("school"), _USER.c.name.label("holder_name"))
         .join(_SCHOOL, _SCHOOL.c.id == _BOOKING.c.school_id)
@@ -186,7 +205,7 @@ def _bookings() -> Select[tuple[object, ...]]:
     )
 
 
-def _with_a_thing_of(school_id: str) -> Select[tuple[object, ...]]:
+def _with_a_thing_of(school_id: str) -> Select[Any]:
     return (
         select(_ASSIGNMENT.c.booking_id)
         .join(_RESOURCE, _RESOURCE.c.id == _ASSIGNMENT.c.resource_id)
@@ -194,7 +213,7 @@ def _with_a_thing_of(school_id: str) -> Select[tuple[object, ...]]:
     )
 
 
-def _views(connection: Connection, who: Principal | None, asked: Select[tuple[object, ...]]) -> Sequence[BookingView]:
+def _views(connection: Connection, who: Principal | None, asked: Select[Any]) -> Sequence[BookingView]:
     found = connection.execute(asked).all()
     ids = [row.id for row in found]
     had: dict[str, list[Had]] = {each: [] for each in ids}
@@ -234,9 +253,7 @@ def _had(connection: Connection, booking_ids: Collection[str]) -> Sequence[tuple
     ]
 
 
-def _view(
-    row: Row[tuple[object, ...]], had: tuple[Had, ...], supervisors: tuple[str, ...], who: Principal | None
-) -> BookingView:
+def _view(row: Row[Any], had: tuple[Had, ...], supervisors: tuple[str, ...], who: Principal | None) -> BookingView:
     return BookingView(
         id=row.id,
         school_id=row.school_id,

@@ -6,15 +6,18 @@ from controller.identity.policy import Permission, Principal, Role, home, may
 from controller.scope import CLUSTER, Scope
 
 TABLE = {
-    # permission: teacher of a school, technician of a school, technician of the cluster, administrator of the cluster
-    Permission.VIEW_DEVICES: (True, True, True, True),
-    Permission.VIEW_FLEET: (False, True, True, True),
-    Permission.COMMAND: (True, True, True, True),
-    Permission.HANDLE_JOBS: (True, True, True, True),
-    Permission.VIEW_QUARANTINE: (False, True, True, True),
-    Permission.ENROL_AGENTS: (False, True, True, True),
-    Permission.VIEW_METRICS: (False, False, True, True),
-    Permission.MANAGE_USERS: (False, False, False, True),
+    # teacher of a school, technician of a school, technician, coordinator and administrator of the cluster
+    Permission.VIEW_DEVICES: (True, True, True, True, True),
+    Permission.VIEW_FLEET: (False, True, True, True, True),
+    Permission.COMMAND: (True, True, True, True, True),
+    Permission.HANDLE_JOBS: (True, True, True, True, True),
+    Permission.BOOK: (True, True, True, True, True),
+    Permission.MANAGE_BOOKINGS: (False, True, True, True, True),
+    Permission.PLAN: (False, False, False, True, True),
+    Permission.VIEW_QUARANTINE: (False, True, True, False, True),
+    Permission.ENROL_AGENTS: (False, True, True, False, True),
+    Permission.VIEW_METRICS: (False, False, True, False, True),
+    Permission.MANAGE_USERS: (False, False, False, False, True),
 }
 
 
@@ -26,6 +29,7 @@ ASKERS = (
     person(Role.TEACHER, "an-phu"),
     person(Role.TECHNICIAN, "an-phu"),
     person(Role.TECHNICIAN, None),
+    person(Role.COORDINATOR, None),
     person(Role.ADMINISTRATOR, None),
 )
 

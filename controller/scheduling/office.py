@@ -1,0 +1,269 @@
+"""The booking office: what pages and API ask for. It knows who asks, reads the facts, and has the desk book."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, tzinfo
+from typing import Final
+
+from sqlalchemy import Connection, Engine
+from sqlmodel import Session
+
+from controller.alerts.rules import DeviceState
+from controller.fleet.live import LiveFleet
+from controller.identity.policy import Permission, Principal, may
+from controller.scheduling import facts, views
+from controller.scheduling.alternatives import Alternative
+from controller.scheduling.booking_errors import NoSuchBooking, NothingOfThatKind, NotYours
+from controller.scheduling.booking_states import BookingState
+from controller.scheduling.bookings import Booked, Bookings, Request
+from controller.scheduling.desk import Desk, Pick, Series
+from controller.scheduling.policy import OVERRULERS, Facts, Problem, standing
+from controller.scheduling.school_time import SchoolYear
+from controller.scheduling.series import Occupant, Verdict
+from controller.scheduling.stock import Item
+from controller.scheduling.views import BookingView, ThingView
+from controller.scheduling.wish import Wish
+from controller.scope import CLUSTER
+from controller.timetable.store import year_on
+
+MAX_KEY: Final = 60
+"""Letters of an asker's own key at the most."""
+_HOUR_MS: Final = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody fills in. Instants are whole five minutes. An empty `holder` is the asker, an empty `school_id` the
+    asker's school; who belongs to the whole cluster books for the school of the first thing that is named.
+    """
+
+    items: tuple[Item, ...]
+    start_ms: int
+    end_ms: int
+    kind: str = "lesson"
+    title: str = ""
+    purpose: str = ""
+    head_count: int = 0
+    holder: str = ""
+    school_id: str = ""
+    supervisors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What would become of it if it were asked for now. `problems` speak against it, `overridable` if the asker may
+    overrule all of them with a reason. `free`: it can be had then. `request`: somebody would have to confirm it.
+    """
+
+    problems: tuple[Problem, ...]
+    overridable: bool
+    free: bool
+    request: bool
+    taken_by: tuple[Occupant, ...]
+    alternatives: tuple[Alternative, ...]
+
+
+class Office:
+    """Safe to use from any thread and any process. Everybody sees and changes what `views` and the rules allow.
+
+    What is asked for by id and cannot be seen raises NoSuchBooking, what is seen and is not the asker's to change
+    NotYours; what else `booking_errors` names as each method says. `changed` is called after every commit.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        live: LiveFleet,
+        zone: tzinfo,
+        now_ms: Callable[[], int],
+        changed: Callable[[], None],
+    ) -> None:
+        self._engine = engine
+        self._live = live
+        self.zone = zone
+        self._now_ms = now_ms
+        self._changed = changed
+        self._bookings = Bookings(engine, now_ms)
+        self._desk = Desk(engine, self._bookings)
+
+    # looking
+
+    def year(self, school_id: str, day: date) -> SchoolYear:
+        """The school year that a day of a school belongs to; one without lessons if nobody has said."""
+        with Session(self._engine) as db:
+            return year_on(db, school_id, day, self.zone)
+
+    def things(self, who: Principal) -> Sequence[ThingView]:
+        """All that `who` may book, or sees as somebody who belongs to the whole cluster."""
+        with self._engine.connect() as connection:
+            return views.things(connection, who.scope)
+
+    def of_things(self, who: Principal | None, resource_ids: Sequence[int], span_ms: range) -> Sequence[BookingView]:
+        """As `views.of_things`; None is somebody who reads a public board."""
+        with self._engine.connect() as connection:
+            return views.of_things(connection, who, resource_ids, span_ms)
+
+    def mine(self, who: Principal, span_ms: range) -> Sequence[BookingView]:
+        with self._engine.connect() as connection:
+            return views.of_holder(connection, who, span_ms)
+
+    def requests(self, who: Principal) -> Sequence[BookingView]:
+        """Those that wait for a word of `who`, none for whom that is not asked."""
+        if not may(who, Permission.MANAGE_BOOKINGS):
+            return ()
+        with self._engine.connect() as connection:
+            return views.requests(connection, who)
+
+    def find(self, who: Principal, booking_id: str) -> BookingView:
+        """Raises NoSuchBooking."""
+        with self._engine.connect() as connection:
+            found = views.find(connection, who, booking_id)
+        if found is None:
+            raise NoSuchBooking(f"no booking {booking_id}")
+        return found
+
+    def look(self, who: Principal, asked: Asked) -> Look:
+        """Raises NothingOfThatKind."""
+        with self._engine.connect() as connection:
+            request, known = self._prepare(connection, who, asked)
+            wish = Wish(connection, request, known)
+            found = wish.problems(request.span_ms)
+            free = wish.had_by(request.span_ms) is not None
+            return Look(
+                problems=found,
+                overridable=bool(found) and not standing(found, who.role, "?"),
+                free=free,
+                request=request.hold_until_ms is not None,
+                taken_by=() if free else wish.taken_by(request.span_ms),
+                alternatives=wish.nearest(request.span_ms) if found or not free else (),
+            )
+
+    # booking
+
+    def book(self, who: Principal, asked: Asked, *, key: str = "", reason: str = "") -> BookingView:
+        """Have all of it or nothing, by the rules; with a `reason` some overrule what can be.
+
+        `key` is the asker's own: the same one again is the same booking. Raises Refused and Taken, both with what would
+        do instead, NothingOfThatKind.
+        """
+        with self._engine.connect() as connection:
+            request, known = self._prepare(connection, who, asked, key)
+        return self._done(who, self._desk.book(request, known, reason))
+
+    def move(self, who: Principal, booking_id: str, start_ms: int, end_ms: int, *, reason: str = "") -> BookingView:
+        """To another time, with what can be had there of what was asked for; as it is if it cannot.
+
+        Raises Refused and Taken, both with what would do instead, TooLate.
+        """
+        self._own(who, booking_id)
+        with self._engine.connect() as connection:
+            asked = self._as_asked(connection, booking_id, start_ms, end_ms)
+            request, known = self._prepare(connection, who, asked)
+        return self._done(who, self._desk.move(booking_id, request, known, reason))
+
+    def cancel(self, who: Principal, booking_id: str) -> BookingView:
+        """Raises TooLate if it is over."""
+        view = self._own(who, booking_id)
+        begun = view.state is BookingState.CHECKED_IN
+        ended = self._bookings.end(booking_id, BookingState.DONE if begun else BookingState.CANCELLED, by=who.id)
+        return self._done(who, ended)
+
+    def confirm(self, who: Principal, booking_id: str) -> BookingView:
+        """Say yes to a request. Raises TooLate."""
+        self._managed(who, booking_id)
+        return self._done(who, self._bookings.advance(booking_id, BookingState.CONFIRMED, by=who.id))
+
+    def refuse(self, who: Principal, booking_id: str) -> BookingView:
+        """Say no to a request. Raises TooLate."""
+        self._managed(who, booking_id)
+        return self._done(who, self._bookings.end(booking_id, BookingState.REFUSED, by=who.id))
+
+    # this slot again
+
+    def plan_again(
+        self, who: Principal, booking_id: str, until: date, *, alternate: bool = False
+    ) -> tuple[Verdict, ...]:
+        """What would become of the booking on the same weekday up to `until`, one verdict a date. Books nothing."""
+        request, known = self._again(who, booking_id)
+        return self._desk.plan_series(request, known, until, alternate=alternate)[1:]
+
+    def book_again(self, who: Principal, booking_id: str, picks: Sequence[Pick], *, key: str) -> Series:
+        """Book each of the dates by itself; `key` is the asker's own: again is the same series."""
+        request, known = self._again(who, booking_id)
+        made = self._desk.book_series(request, known, picks, f"{who.id}:{key}")
+        self._changed()
+        return made
+
+    def _again(self, who: Principal, booking_id: str) -> tuple[Request, Facts]:
+        view = self._own(who, booking_id)
+        with self._engine.connect() as connection:
+            return self._prepare(connection, who, self._as_asked(connection, booking_id, view.start_ms, view.end_ms))
+
+    def _prepare(self, connection: Connection, who: Principal, asked: Asked, key: str = "") -> tuple[Request, Facts]:
+        """The request in full, and the facts for it. Raises NothingOfThatKind."""
+        school_id = asked.school_id or who.school_id or views.school_of(connection, asked.items) or ""
+        if not school_id:
+            raise NothingOfThatKind("say for which school it is")
+        now_ms = self._now_ms()
+        approval = who.role not in OVERRULERS and facts.needs_approval(connection, asked.items, school_id)
+        with Session(connection) as db:
+            held_ms = facts.stored_limits(db, school_id).request_h * _HOUR_MS
+        request = Request(
+            school_id=school_id,
+            holder=asked.holder or who.id,
+            by_id=who.id,
+            items=asked.items,
+            start_ms=asked.start_ms,
+            end_ms=asked.end_ms,
+            kind=asked.kind,
+            title=asked.title,
+            purpose=asked.purpose,
+            head_count=asked.head_count,
+            hold_until_ms=min(asked.start_ms, now_ms + held_ms) if approval else None,
+            key=f"{who.id}:{key}" if key else None,
+            supervisors=asked.supervisors,
+        )
+        return request, facts.read(connection, who, request, now_ms=now_ms, zone=self.zone, health=self._health)
+
+    def _as_asked(self, connection: Connection, booking_id: str, start_ms: int, end_ms: int) -> Asked:
+        """What a booking was made from, for another time. Raises NoSuchBooking."""
+        row = views.stored(connection, booking_id)
+        if row is None:
+            raise NoSuchBooking(f"no booking {booking_id}")
+        return Asked(
+            items=tuple(Item(**{**each, "schools": tuple(each["schools"])}) for each in row.wanted),
+            start_ms=start_ms,
+            end_ms=end_ms,
+            kind=row.kind,
+            title=row.title,
+            purpose=row.purpose,
+            head_count=row.head_count,
+            holder=row.holder,
+            school_id=row.school_id,
+            supervisors=views.supervisors(connection, booking_id),
+        )
+
+    def _own(self, who: Principal, booking_id: str) -> BookingView:
+        """A booking that `who` may change: their own, or one that they look after. Raises NoSuchBooking, NotYours."""
+        view = self.find(who, booking_id)
+        return view if view.mine else self._managed(who, booking_id)
+
+    def _managed(self, who: Principal, booking_id: str) -> BookingView:
+        """One of their school, or that has a thing of their school. Raises NoSuchBooking, NotYours."""
+        view = self.find(who, booking_id)
+        if not may(who, Permission.MANAGE_BOOKINGS):
+            raise NotYours("this is somebody else's booking")
+        return view
+
+    def _health(self, device_id: int) -> DeviceState | None:
+        try:
+            return self._live.device(CLUSTER, device_id).state
+        except KeyError:
+            return None
+
+    def _done(self, who: Principal, booked: Booked) -> BookingView:
+        self._changed()
+        return self.find(who, booked.id)
+
+    def today(self) -> date:
+        return datetime.fromtimestamp(self._now_ms() / 1000, self.zone).date()
