@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Engine, Row, Table, delete, insert, select, update
@@ -123,7 +123,7 @@ class Bookings:
         return self._retried(lambda connection, breadth: self._move(connection, move, breadth))
 
     def end(self, booking_id: str, state: BookingState, *, by: str = "") -> Booked:
-        """Let go of what it holds from now on; it is told as it was. `by` is the opaque id of who ends it.
+        """Let go of what it holds beyond this tick; it is told as it was. `by` is the opaque id of who ends it.
 
         Raises NoSuchBooking, and TooLate if it cannot come to `state` from where it is.
         """
@@ -250,11 +250,10 @@ class Bookings:
         row = _standing(connection, booking_id)
         if state not in NEXT[BookingState(row.state)] or state.holds:
             raise TooLate(f"a booking that is {row.state} cannot become {state}")
-        claims.let_go(connection, booking_id, _holds(connection, booking_id))
         over = {"state": state, "sequence": row.sequence + 1, "ended_ms": self._now_ms()}
         row = self._change(connection, booking_id, over)
         ended = _booked(connection, row)
-        self._shorten(connection, booking_id)
+        self._shorten(connection, booking_id, ticks(0, self._now_ms()).stop)
         self._audit(connection, "booking-end", row, by)
         return ended
 
@@ -273,12 +272,14 @@ class Bookings:
         self._audit(connection, f"booking-{state}", changed, by)
         return _booked(connection, changed)
 
-    def _shorten(self, connection: Connection, booking_id: str) -> None:
-        """What lies ahead of its assignments is no longer had; what is over stays, for the reports."""
-        mine = _ASSIGNMENT.c.booking_id == booking_id
-        now_ms = ticks(0, self._now_ms()).stop * TICK_MS
-        connection.execute(delete(_ASSIGNMENT).where(mine, _ASSIGNMENT.c.from_ms >= now_ms))
-        connection.execute(update(_ASSIGNMENT).where(mine, _ASSIGNMENT.c.until_ms > now_ms).values(until_ms=now_ms))
+    def _shorten(self, connection: Connection, booking_id: str, tick: int) -> None:
+        """From that tick on it has nothing any more; what is over stays its own, for the reports."""
+        held = _holds(connection, booking_id)
+        ahead = [replace(each, ticks=range(max(each.ticks.start, tick), each.ticks.stop)) for each in held]
+        claims.let_go(connection, booking_id, [each for each in ahead if each.ticks])
+        mine, at_ms = _ASSIGNMENT.c.booking_id == booking_id, tick * TICK_MS
+        connection.execute(delete(_ASSIGNMENT).where(mine, _ASSIGNMENT.c.from_ms >= at_ms))
+        connection.execute(update(_ASSIGNMENT).where(mine, _ASSIGNMENT.c.until_ms > at_ms).values(until_ms=at_ms))
 
     def _change(self, connection: Connection, booking_id: str, values: dict[str, object]) -> Row[Any]:
         """The booking as it is then."""

@@ -4,9 +4,17 @@ Time is counted in ticks (`school_time.TICK_MS`). What is taken is a bit a tick 
 machines is searched in a few operations; for what is counted (pools, watts) it is a list of uses.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice, pairwise
+from typing import Final, TypeAlias
+
+MOST_PARTS: Final = 4_000
+"""Where circuits are too weak for the first choice, so many different beginnings of another are followed at a time.
+
+That is all of them for ten units each of two classes, or one each of eight, on circuits that all share.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +88,15 @@ class Taken:
         return self.capacity.get(counted, 0) - most(self.uses.get(counted, ()), ticks)
 
 
+Units: TypeAlias = tuple[tuple[Unit, ...], ...]
+"""Those that serve each demand, in the demands' order."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The units that serve each demand, in the demands' order."""
+    """What serves all that is wanted."""
 
-    units: tuple[tuple[Unit, ...], ...]
+    units: Units
 
 
 def mask(ticks: range, first: int) -> int:
@@ -118,33 +130,23 @@ def most(uses: Iterable[Use], ticks: range) -> int:
 def choose(wanted: Wanted, use: range, taken: Taken) -> Choice | None:
     """Units for all demands at once, the better ones where that leaves enough for the others; None if there are none.
 
-    Pools must have enough left, and so must the circuits that the chosen units hang on. Where a circuit is too weak the
-    hungriest unit on it is done without; so a choice may be missed that only another sacrifice would allow.
+    Pools must have enough left, and so must the circuits that the chosen units hang on. Nothing is missed for want of
+    trying, but for what is said at MOST_PARTS.
     """
-    for each in wanted.counted:
-        if taken.spare(each.pool, use) < each.count:
-            return None
-    barred: set[int] = set()
-    while True:
-        units = _matched(wanted.demands, use, taken, barred)
-        if units is None:
-            return None
-        over = _overloaded(units, use, taken)
-        if over is None:
-            return Choice(units)
-        barred.add(over.id)
+    if any(taken.spare(each.pool, use) < each.count for each in wanted.counted):
+        return None
+    units = _matched(wanted.demands, use, taken)
+    if units is not None and not _is_carried(units, use, taken):
+        units = _shared_out(wanted.demands, use, taken)
+    return None if units is None else Choice(units)
 
 
-def _matched(
-    demands: Sequence[Demand], use: range, taken: Taken, barred: set[int]
-) -> tuple[tuple[Unit, ...], ...] | None:
-    """A different free unit for each place of each demand: augmenting paths, so that none is missed."""
+def _matched(demands: Sequence[Demand], use: range, taken: Taken) -> Units | None:
+    """A different free unit for each place of each demand, whatever they draw: augmenting paths, none is missed."""
     places = [index for index, demand in enumerate(demands) for _ in range(demand.count)]
     free: list[list[Unit]] = [[] for _ in demands]
     for index in sorted(range(len(demands)), key=lambda each: len(demands[each].units)):  # the scarce ones first
-        could = (
-            unit for unit in demands[index].units if unit.id not in barred and taken.is_free(unit.id, unit.held(use))
-        )
+        could = (unit for unit in demands[index].units if taken.is_free(unit.id, unit.held(use)))
         free[index] = list(islice(could, len(places)))  # with one for each place nobody can be left without
         if len(free[index]) < demands[index].count:
             return None
@@ -169,18 +171,101 @@ def _matched(
     )
 
 
-def _overloaded(units: Sequence[Sequence[Unit]], use: range, taken: Taken) -> Unit | None:
-    """The unit to do without because its circuit cannot carry all that is chosen; None if all is well."""
+def _is_carried(units: Units, use: range, taken: Taken) -> bool:
+    """Whether every circuit can carry what is chosen, beside what it carries already."""
     by_circuit: dict[int, list[Unit]] = {}
-    for unit in (unit for group in units for unit in group):
+    for unit in chain.from_iterable(units):
         if unit.circuit is not None and unit.watts:
             by_circuit.setdefault(unit.circuit, []).append(unit)
     for circuit, drawing in by_circuit.items():
         span = range(min(unit.held(use).start for unit in drawing), max(unit.held(use).stop for unit in drawing))
         uses = [*taken.uses.get(circuit, ()), *(Use(unit.held(use), unit.watts) for unit in drawing)]
         if most(uses, span) > taken.capacity.get(circuit, 0):
-            return max(drawing, key=lambda unit: (unit.watts, unit.id))
+            return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some units that are chosen. `lacking` is how many more each demand wants, `spare` the watts that their last
+    circuit has left in each stretch of the use.
+    """
+
+    lacking: tuple[int, ...]
+    spare: tuple[int, ...] = ()
+    chosen: tuple[tuple[int, Unit], ...] = ()
+
+    def and_also(self, demand: int, unit: Unit, drawn: tuple[int, ...]) -> "_Part":
+        lacking = (*self.lacking[:demand], self.lacking[demand] - 1, *self.lacking[demand + 1 :])
+        spare = tuple(left - watts for left, watts in zip(self.spare, drawn, strict=True))
+        return _Part(lacking, spare, (*self.chosen, (demand, unit)))
+
+
+def _shared_out(demands: Sequence[Demand], use: range, taken: Taken) -> Units | None:
+    """The same by every way to share out the circuits, one after the other.
+
+    Of parts that lack the same and leave the same power only the first goes on, so there are never many.
+    """
+    parts = [_Part(tuple(demand.count for demand in demands))]
+    circuits = _by_circuit(demands, use, taken)
+    ahead = Counter(demand for _, seats in circuits for could in seats for demand, _ in could)
+    for circuit, seats in circuits:
+        parts = [replace(part, spare=()) for part in parts]
+        stretches: list[range] = []
+        if circuit is not None:
+            stretches = _stretches((unit for could in seats for _, unit in could), use)
+            spare = tuple(max(0, taken.spare(circuit, each)) for each in stretches)
+            parts = [replace(part, spare=spare) for part in parts]
+        for could in seats:
+            ahead.subtract(demand for demand, _ in could)
+            parts = _grown(parts, [(*seat, _drawn(seat[1], stretches, use)) for seat in could], ahead)
+            done = next((part.chosen for part in parts if not any(part.lacking)), None)
+            if done is not None:
+                return tuple(tuple(unit for each, unit in done if each == demand) for demand in range(len(demands)))
     return None
+
+
+_Seats: TypeAlias = list[tuple[int, Unit]]
+"""The demands that one unit could serve, by their numbers."""
+
+
+def _by_circuit(demands: Sequence[Demand], use: range, taken: Taken) -> list[tuple[int | None, list[_Seats]]]:
+    """All units that are free, those on one circuit together. The better ones first."""
+    seats: dict[int, _Seats] = {}
+    for number, demand in enumerate(demands):
+        for unit in demand.units:
+            if taken.is_free(unit.id, unit.held(use)):
+                seats.setdefault(unit.id, []).append((number, unit))
+    found: dict[int | None, list[_Seats]] = {}
+    for could in seats.values():
+        unit = could[0][1]
+        found.setdefault(unit.circuit if unit.watts else None, []).append(could)
+    return list(found.items())
+
+
+def _grown(
+    parts: Iterable[_Part], seats: Sequence[tuple[int, Unit, tuple[int, ...]]], ahead: Mapping[int, int]
+) -> list[_Part]:
+    """Each part with one more unit for a demand, or without it; none that those `ahead` cannot complete."""
+    found: dict[tuple[tuple[int, ...], tuple[int, ...]], _Part] = {}
+    for part in parts:
+        taking = (part.and_also(*seat) for seat in seats if part.lacking[seat[0]])
+        for each in (*taking, part):
+            enough = all(count <= ahead[index] for index, count in enumerate(each.lacking))
+            if enough and min(each.spare, default=0) >= 0:
+                found.setdefault((each.lacking, each.spare), each)
+    return list(islice(found.values(), MOST_PARTS))
+
+
+def _stretches(units: Iterable[Unit], use: range) -> list[range]:
+    """The times into which the beginnings and ends of their being held divide it."""
+    edges = sorted({edge for unit in units for edge in (unit.held(use).start, unit.held(use).stop)})
+    return [range(start, stop) for start, stop in pairwise(edges)]
+
+
+def _drawn(unit: Unit, stretches: Iterable[range], use: range) -> tuple[int, ...]:
+    held = unit.held(use)
+    return tuple(unit.watts if each.start in held else 0 for each in stretches)
 
 
 def openings(wanted: Wanted, uses: Iterable[range], taken: Taken) -> Iterator[tuple[range, Choice]]:

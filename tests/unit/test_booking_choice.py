@@ -1,5 +1,6 @@
 """Which units serve a booking: against trying everything."""
 
+from collections.abc import Iterator
 from itertools import combinations, product
 
 from hypothesis import given, settings
@@ -74,45 +75,78 @@ def test_openings_are_the_times_at_which_it_can_be_had() -> None:
     assert [use for use, _ in found] == [range(9), range(20, 29)]
 
 
+def test_circuits_are_shared_out_however_many_units_are_wanted() -> None:
+    """Each circuit carries two printers or a laser; ten of each fill fifteen of them."""
+    printers = tuple(Unit(number, watts=350, circuit=1000 + number // 8) for number in range(120))
+    lasers = tuple(Unit(500 + number, watts=700, circuit=1000 + number // 2) for number in range(30))
+    wanted = Wanted((Demand(printers, 10), Demand(lasers, 10)))
+
+    def found(carried: int) -> bool:
+        return choose(wanted, LESSON, Taken(0, {}, {1000 + number: 700 for number in range(carried)})) is not None
+
+    assert found(15)
+    assert not found(14)
+
+
 spans = st.builds(lambda start, length: range(start, start + length), st.integers(0, 30), st.integers(1, 10))
-units = st.builds(Unit, st.integers(1, 6), st.integers(0, 2), st.integers(0, 2))
+WATTS = {1: 300, 2: 300, 3: 500, 4: 500, 5: 800, 6: 0}
+CIRCUITS = {1: 70, 2: 70, 3: 70, 4: 71, 5: 71, 6: 71}
+CAPACITY = {70: 700, 71: 1000}
+units = st.builds(
+    lambda number, setup, clean_up: Unit(number, setup, clean_up, WATTS[number], CIRCUITS[number]),
+    st.integers(1, 6),
+    st.integers(0, 2),
+    st.integers(0, 2),
+)
 bundles = st.lists(
     st.lists(units, min_size=1, max_size=5, unique_by=lambda unit: unit.id).flatmap(
         lambda found: st.integers(1, 3).map(lambda count: Demand(tuple(found), count))
     ),
     max_size=3,
 )
+draws = st.tuples(st.sampled_from([70, 71]), st.builds(Use, spans, st.sampled_from([200, 400])))
 
 
-@settings(max_examples=300)
-@given(bundles, st.lists(st.tuples(st.integers(1, 6), spans), max_size=6), spans)
+@settings(max_examples=500, deadline=None)
+@given(bundles, st.lists(st.tuples(st.integers(1, 6), spans), max_size=6), st.lists(draws, max_size=3), spans)
 def test_choice_is_found_whenever_there_is_one(
-    demands: list[Demand], held: list[tuple[int, range]], use: range
+    demands: list[Demand], held: list[tuple[int, range]], drawn: list[tuple[int, Use]], use: range
 ) -> None:
-    taken = Taken(0, masks(held, 0))
+    uses = {circuit: [each for on, each in drawn if on == circuit] for circuit in CAPACITY}
 
-    found = choose(Wanted(tuple(demands)), use, taken)
+    found = choose(Wanted(tuple(demands)), use, Taken(0, masks(held, 0), CAPACITY, uses))
 
-    assert (found is not None) == exists(demands, held, use)
+    assert (found is not None) == any(is_carried(way, uses, use) for way in ways(demands, held, use))
     if found is not None:
         chosen = [unit for group in found.units for unit in group]
         assert len({unit.id for unit in chosen}) == len(chosen)
         assert all(is_free(unit, held, use) for unit in chosen)
+        assert is_carried(chosen, uses, use)
         for demand, group in zip(demands, found.units, strict=True):
             assert len(group) == demand.count
             assert set(group) <= set(demand.units)
 
 
-def exists(demands: list[Demand], held: list[tuple[int, range]], use: range) -> bool:
-    """By trying every way to serve every demand."""
-    ways = [
-        [
-            {unit.id for unit in group}
-            for group in combinations([unit for unit in demand.units if is_free(unit, held, use)], demand.count)
-        ]
-        for demand in demands
+def ways(demands: list[Demand], held: list[tuple[int, range]], use: range) -> Iterator[list[Unit]]:
+    """Every way to serve every demand, whatever it draws."""
+    groups = [
+        combinations([unit for unit in demand.units if is_free(unit, held, use)], demand.count) for demand in demands
     ]
-    return any(len(set().union(*way)) == sum(demand.count for demand in demands) for way in product(*ways))
+    for way in product(*groups):
+        chosen = [unit for group in way for unit in group]
+        if len({unit.id for unit in chosen}) == len(chosen):
+            yield chosen
+
+
+def is_carried(chosen: list[Unit], uses: dict[int, list[Use]], use: range) -> bool:
+    """By every circuit on which something is chosen, at every tick of that."""
+    for circuit, capacity in CAPACITY.items():
+        drawing = [unit for unit in chosen if unit.circuit == circuit and unit.watts]
+        for tick in {tick for unit in drawing for tick in unit.held(use)}:
+            drawn = sum(unit.watts for unit in drawing if tick in unit.held(use))
+            if drawn + sum(each.count for each in uses[circuit] if tick in each.ticks) > capacity:
+                return False
+    return True
 
 
 def is_free(unit: Unit, held: list[tuple[int, range]], use: range) -> bool:
