@@ -12,13 +12,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.clock import Clock, monotonic_ms, wall_ms
 from agent.connection import Broker
-from agent.deadband import Deadband
+from agent.deadband import Deadband, Told
 from agent.outbox import Outbox
 from agent.pace import Pace
 from agent.recorder import Recorder
@@ -130,10 +130,10 @@ class SimulatedDevice:
         self.state = BridgeState.STARTING
         self.detail = ""
 
-    def poll(self, mono_ms: int) -> Mapping[str, Value | None]:
+    def poll(self, mono_ms: int, at_ms: int) -> Sequence[Told]:
         """What there is to report at this time: nothing if it is not due, or out of reach."""
         if mono_ms < self._due_ms:
-            return {}
+            return ()
         self._due_ms = mono_ms + self._poll_ms
         try:
             if self.plan.trouble == LOST:
@@ -143,9 +143,9 @@ class SimulatedDevice:
             values = {**self._bridge.poll(), **self._forced}
         except BridgeError as error:
             self.state, self.detail = BridgeState.LOST, str(error)
-            return self._deadband.lost(mono_ms) if self._deadband else {}
+            return self._deadband.lost(mono_ms, at_ms) if self._deadband else ()
         self.state, self.detail = BridgeState.OPEN, ""
-        return self._deadband.changes(values, mono_ms) if self._deadband else values
+        return self._deadband.changes(values, mono_ms, at_ms) if self._deadband else (Told(at_ms, values),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,12 +232,13 @@ class SimulatedAgent:
     def _tick(self, devices: Sequence[SimulatedDevice], roster: Roster, recorder: Recorder) -> None:
         at_ms, mono_ms = self._clock.now_ms(), monotonic_ms()
         for device in devices:
-            values = device.poll(mono_ms)
+            told = device.poll(mono_ms, at_ms)
             roster.report(device.plan.id, device.state, at_ms, device.detail)
-            recorder.offer(device.plan.id, at_ms, values)
-            if self._log:
-                agent = str(self._address)
-                self._unlogged += [(agent, device.plan.id, name, at_ms, value) for name, value in values.items()]
+            for each in told:
+                recorder.offer(device.plan.id, each.at_ms, each.values)
+                if self._log:
+                    agent, at = str(self._address), each.at_ms
+                    self._unlogged += [(agent, device.plan.id, name, at, value) for name, value in each.values.items()]
         if recorder.flush() is not None and self._log:
             self._log.write(self._unlogged)
             self._unlogged = []

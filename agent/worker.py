@@ -6,13 +6,13 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
 from agent.clock import Clock
-from agent.deadband import Deadband
+from agent.deadband import Deadband, Told
 from agent.recorder import Recorder
 from agent.roster import Roster, printable
 from contract.messages import BridgeState
@@ -198,7 +198,7 @@ class Worker:
             self._roster.report(self.device_id, BridgeState.OPEN, now_ms)
         if was_lost:
             self._recorder.tell(Event("device-back", max(0, now_ms), self.device_id))
-        self._recorder.offer(self.device_id, now_ms, self._deadband.changes(values, self._clock.mono_ms()))
+        self._offer(self._deadband.changes(values, self._clock.mono_ms(), now_ms))
 
     def _failed(self, error: BridgeError) -> int:
         """Note a failure. When to try again."""
@@ -209,8 +209,12 @@ class Worker:
         self._close()
         parked = self._failures >= self._patience.parked_after
         self._tell_state(BridgeState.PARKED if parked else BridgeState.LOST, f"{_kind(error)}: {error}")
-        self._recorder.offer(self.device_id, self._clock.now_ms(), self._deadband.lost(self._clock.mono_ms()))
+        self._offer(self._deadband.lost(self._clock.mono_ms(), self._clock.now_ms()))
         return self._clock.mono_ms() + retry_ms(self._failures, self._patience, self._chance)
+
+    def _offer(self, told: Sequence[Told]) -> None:
+        for each in told:
+            self._recorder.offer(self.device_id, each.at_ms, each.values)
 
     def _tell_state(self, state: BridgeState, detail: str) -> None:
         now_ms = self._clock.now_ms()

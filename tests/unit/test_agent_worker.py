@@ -7,6 +7,7 @@ import time
 import tty
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -90,11 +91,21 @@ class Shop:
         assert all(worker.join(WAIT_S) for worker in self.workers)
 
     def told(self) -> tuple[list[str], list[Value | None]]:
-        """Kinds of events, and values of the power metric."""
+        """Kinds of events, and what the temperature came to be."""
         self.recorder.flush()
         reports = [decode(Report, batch.payload) for batch in self.outbox.unacked()]
-        values = [value for report in reports for _, value in report.series.get("d", {}).get("temperature", ())]
-        return [event.kind for report in reports for event in report.events], values
+        kinds = [event.kind for report in reports for event in report.events]
+        return kinds, [value for value, _ in groupby(value for _, value in self.temperatures())]
+
+    def temperatures(self) -> list[tuple[int, Value | None]]:
+        """(time, value) of each that was reported."""
+        self.recorder.flush()
+        reports = [decode(Report, batch.payload) for batch in self.outbox.unacked()]
+        return [
+            (report.base_ms + dt_ms, value)
+            for report in reports
+            for dt_ms, value in report.series.get("d", {}).get("temperature", ())
+        ]
 
 
 @pytest.fixture
@@ -119,7 +130,9 @@ def test_worker_polls_and_reports_by_exception(shop: Shop) -> None:
     before = bridge.polled
     until(lambda: bridge.polled > before + 2)
     shop.stop()
-    assert shop.told() == ([], [30.0, 60.0])
+    times, values = zip(*shop.temperatures(), strict=True)
+    assert values == (30.0, 30.0, 60.0), "a step stays a step"
+    assert list(times) == sorted(set(times))
     assert (shop.state(), bridge.opened, bridge.closed) == (BridgeState.OPEN, 1, 1)
 
 

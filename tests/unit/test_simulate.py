@@ -88,13 +88,13 @@ def test_trouble_breaks_a_rule_of_its_level_and_is_of_the_metric_s_kind(slug: st
 
 def test_device_of_the_same_seed_reads_the_same() -> None:
     devices = [SimulatedDevice(DEVICES[0], seed, every_value=True, speed=1000.0) for seed in ("1", "1", "2")]
-    first, again, other = [[dict(device.poll(1_000_000 * n)) for n in range(1, 20)] for device in devices]
+    first, again, other = [[device.poll(1_000_000 * n, n) for n in range(1, 20)] for device in devices]
     assert first == again != other
 
 
 def test_lost_device_reads_nothing_and_says_so() -> None:
     device = SimulatedDevice(PlannedDevice("a", "A", "demo/robot-kit", "lost"), "1", every_value=False, speed=1.0)
-    assert device.poll(1_000_000) == {}
+    assert device.poll(1_000_000, 0) == []
     assert device.state is BridgeState.LOST
 
 

@@ -45,6 +45,20 @@ def test_jobs_of_one_file_are_told_apart_by_the_machines_word(shop: Workshop) ->
     assert shop.turn(second).state is S.RELEASED, "what the machine says is of the first one"
 
 
+def test_job_that_ended_like_the_one_before_while_nobody_looked_is_done(shop: Workshop) -> None:
+    first = shop.printing()
+    shop.say(printing=False, job_result="done")
+    assert shop.turn(first).state is S.DONE
+    second = shop.released()
+    shop.answer(second, C.DONE)
+
+    shop.say(job=shop.name(second), printing=False, job_result="done")
+
+    assert shop.turn(second).state is S.PRINTING
+    assert shop.turn(second).state is S.DONE
+    assert shop.kinds(second)[-2:] == ["started", "done"]
+
+
 @pytest.mark.parametrize(
     ("status", "detail", "told"), [(C.REFUSED, "no-lease", "no-lease"), (C.EXPIRED, "", "expired")]
 )
