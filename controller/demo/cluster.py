@@ -43,12 +43,13 @@ class DemoSchool:
 
 @dataclass(frozen=True, slots=True)
 class DemoPerson:
-    """Somebody who may sign in. Without a school: all of the cluster."""
+    """Somebody who may sign in. Without a school: all of the cluster. `certificates` are for machines that need one."""
 
     login: str
     name: str
     role: str
     school: str | None
+    certificates: tuple[str, ...] = ()
 
 
 def _row(
@@ -168,7 +169,8 @@ def agents() -> Iterator[SimulatedAgent]:
 TECHNICIAN = DemoPerson("bao", "Trần Quốc Bảo", "technician", None)
 PEOPLE = (
     TECHNICIAN,
-    DemoPerson("ha", "Lê Minh Hà", "teacher", HILL.slug),
+    DemoPerson("lan", "Đỗ Ngọc Lan", "coordinator", None),
+    DemoPerson("ha", "Lê Minh Hà", "teacher", HILL.slug, ("laser",)),
     DemoPerson("nam", "Phạm Hoài Nam", "teacher", WHARF.slug),
     DemoPerson("mai", "Vũ Thanh Mai", "teacher", BROOK.slug),
 )

@@ -11,12 +11,14 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
-from controller.config import is_loopback
+from controller.config import ControllerConfig, is_loopback
 from controller.database import make_engine, migrate, sqlite_url
 from controller.demo.children import Child, Command, end_with_parent, stop_all, watch
 from controller.demo.cluster import LAB_NAMES, LAB_ROOM, PEOPLE, SCHOOLS, THIS_MACHINE_ROOM, THIS_MACHINE_SCHOOL
 from controller.demo.errors import DemoError
+from controller.demo.furnish import furnish
 from controller.demo.lab import Lab, free_ports, lock_file
 from controller.demo.secrets import Secrets
 from controller.demo.seed import agent_files, seed
@@ -94,6 +96,7 @@ class Demo:
             migrate(engine)
             now_ms = time.time_ns() // 1_000_000
             made = seed(engine, now_ms, self._state / "demo" / "secrets.json", self._plan)
+            furnish(engine, lambda: now_ms, ZoneInfo(ControllerConfig().zone))
         finally:
             engine.dispose()
         agent_files(self._state / "agent", made, self.url, self._lab)

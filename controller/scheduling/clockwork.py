@@ -10,6 +10,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from sqlalchemy import Engine, Table, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from controller.scheduling.adoption import adopt
 from controller.scheduling.booking_errors import BookingError
 from controller.scheduling.booking_states import BookingState
 from controller.scheduling.bookings import Bookings
@@ -50,6 +51,8 @@ class Clockwork:
 
     def turn(self) -> None:
         """Do all that is due now. Raises SQLAlchemyError."""
+        with self._engine.begin() as connection:
+            adopt(connection)
         for booking_id in self._run_out():
             try:
                 self._bookings.end(booking_id, BookingState.EXPIRED)
