@@ -6,7 +6,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -93,10 +93,12 @@ class Running:
 
 
 @contextmanager
-def running(state: Path, jobs: JobsConfig | None = None) -> Iterator[Running]:
+def running(
+    state: Path, jobs: JobsConfig | None = None, *, now_ms: Callable[[], int] = wall_ms, database_url: str = ""
+) -> Iterator[Running]:
     """Serve on a free port until the block ends. Streams are ended as a signal would end them."""
-    config = settings(state)
-    app = create_app(config if jobs is None else replace(config, jobs=jobs))
+    config = replace(settings(state), database_url=database_url)
+    app = create_app(config if jobs is None else replace(config, jobs=jobs), now_ms)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=2))
     thread = threading.Thread(target=server.run, name="controller")
     thread.start()
