@@ -63,7 +63,7 @@ class Agent:
             files=JobFiles(state / FOLDER, config.job_source, config.job_room),
             recorder=self.recorder,
             clock=clock,
-            online=lambda: self.uplink.online,
+            online=lambda: self.uplink.in_touch,
         )
         self._watch = LeaseWatch(
             state,

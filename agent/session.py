@@ -19,6 +19,7 @@ from contract.topics import Address, Channel
 from contract.wire import decode
 
 _DISK_AGAIN_MS = 2_000
+_SILENT_BEATS = 3
 _log = logging.getLogger(__name__)
 
 
@@ -79,6 +80,8 @@ class Session:
         self.epoch = station.outbox.epoch
         self.flight = Flight(station.pace, station.chance)
         self.last_ack_ms = 0
+        self._answered_ms: int | None = None
+        """When the controller said something last, by the monotonic clock."""
         self._budget = Budget(station.pace.replay_per_s, now_ms)
         self._floor = station.outbox.last_id()
         """Batches up to this id are replayed, oldest first; later ones are live."""
@@ -90,6 +93,12 @@ class Session:
         self._inventory = 0
         self._status_due_ms = now_ms
         self._book = NO_BOOK
+
+    @property
+    def in_touch(self) -> bool:
+        """Whether the controller has answered one of the last statuses: the broker may be there without it."""
+        answered_ms, now_ms = self._answered_ms, self._station.clock.mono_ms()
+        return answered_ms is not None and now_ms - answered_ms < _SILENT_BEATS * self._pace.status_beat_ms
 
     def appended(self) -> None:
         """The outbox may have something fresh."""
@@ -204,6 +213,7 @@ class Session:
     def _take_ack(self, ack: Ack) -> None:
         self._station.clock.heard(ack.at_ms)
         self.last_ack_ms = self._station.clock.now_ms()
+        self._answered_ms = self._station.clock.mono_ms()
         result = self._outbox.take_ack(ack)
         self.flight.landed(ack.epoch, (*ack.committed, *((each.number, each.number) for each in ack.refused)))
         for refusal in result.refused:

@@ -68,8 +68,14 @@ class Uplink:
 
     @property
     def online(self) -> bool:
-        """Whether the broker has taken us in; whether the controller is there, `figures().last_ack_ms` says."""
+        """Whether the broker has taken us in."""
         return self._online
+
+    @property
+    def in_touch(self) -> bool:
+        """Whether the controller hears us and answers."""
+        session = self._session
+        return session is not None and session.in_touch
 
     def figures(self) -> UplinkFigures:
         session = self._session

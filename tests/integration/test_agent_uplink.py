@@ -191,6 +191,20 @@ def test_uplink_sends_again_what_is_not_acked_and_never_more_than_its_window(sce
     assert scene.controller.conflicts == []
 
 
+def test_uplink_knows_a_controller_that_answers_from_a_broker_alone(scene: Scene) -> None:
+    scene.append(1.0)
+    scene.controller.acking = False
+    uplink = scene.uplink()
+    until(lambda: scene.controller.statuses, "online")
+    assert uplink.online
+    assert not uplink.in_touch
+    scene.controller.acking = True
+    until(lambda: uplink.in_touch, "a status is answered")
+    scene.controller.acking = False
+    until(lambda: not uplink.in_touch, "silent for three beats")
+    assert uplink.online
+
+
 def test_uplink_gets_over_a_broker_that_is_killed(scene: Scene) -> None:
     uplink = scene.uplink()
     scene.append(*map(float, range(5)))

@@ -154,10 +154,7 @@ class Site:
         self.writer.stop(WAIT_S)
         self.engine.dispose()
 
-    # The link
-
-    def link(self, *, up: bool) -> None:
-        self.agent.uplink._set_online(online=up)
+    # The link, which is up while they exchange what they have to say
 
     def exchange(self) -> None:
         """All that the agent has to say, and all that the controller answers."""
@@ -260,7 +257,6 @@ def _site(tmp_path: Path) -> Iterator[Site]:
     with ExitStack() as stack:
         site = Site(tmp_path)
         stack.callback(site.close)
-        site.link(up=True)
         site.poll()
         site.exchange()
         yield site
@@ -276,7 +272,6 @@ def test_eight_hours_without_a_controller(site: Site, restarted: bool) -> None:
     site.agent._take_leases(site.book())
     site.exchange()
     site.minute(0)
-    site.link(up=False)
     if restarted:
         site.end_agent()
         site.boot = "second"
@@ -314,7 +309,6 @@ def test_eight_hours_without_a_controller(site: Site, restarted: bool) -> None:
     site.press_print()
     site.minute(480)
 
-    site.link(up=True)
     site.exchange()
     assert site.history("lease-ended", "use-without-lease", "own-command") == [
         ("lease-ended", "printer", f"finishing {first}"),
@@ -352,7 +346,6 @@ def test_book_that_is_not_the_controllers_newest_opens_nothing(site: Site) -> No
     newest = site.book()
     site.agent._take_leases(newest)
     site.exchange()
-    site.link(up=False)
 
     later = replace(newest, number=newest.number + 1, leases=old.leases)
     for bad in (
