@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from agent.errors import NoFile
+from agent.errors import NoFile, NoFileYet
 from contract.topics import Address
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Download:
         self._response = response
 
     def pieces(self) -> Iterator[bytes]:
-        """All `size` bytes as they come. Raises NoFile."""
+        """All `size` bytes as they come. Raises NoFileYet."""
         left = self.size
         while left:
             try:
@@ -54,7 +54,7 @@ class Download:
             except OSError as error:
                 piece, why = b"", f": {error}"
             if not piece:
-                raise NoFile(f"the server broke off, {left} bytes before the end{why}")
+                raise NoFileYet(f"the server broke off, {left} bytes before the end{why}")
             left -= len(piece)
             yield piece
 
@@ -64,7 +64,7 @@ def opened(source: Source, digest: str, largest: int, over: Callable[[], str]) -
     """Ask for a file of at most `largest` bytes.
 
     `over` tells why to end it, empty to go on; it is asked several times a second, and within as much it is ended.
-    Raises NoFile, here and from within.
+    Raises NoFile and NoFileYet, here and from within.
     """
     connection = connection_to(source)
     path = f"/api/v1/files/{digest}"
@@ -72,7 +72,8 @@ def opened(source: Source, digest: str, largest: int, over: Callable[[], str]) -
         try:
             connection.connect()
         except OSError as error:
-            raise NoFile(f"{source.url} cannot be reached: {error}") from None
+            leaf = NoFile if isinstance(error, ValueError) else NoFileYet  # a certificate that is not believed stays so
+            raise leaf(f"{source.url} cannot be reached: {error}") from None
         with _cut_off(connection.sock, over):
             response = _response(connection, source, path)
             yield Download(response, _size(response, largest))
@@ -124,11 +125,12 @@ def _response(connection: "HTTPConnection", source: Source, path: str) -> "HTTPR
         connection.request("GET", where, headers={"Authorization": authorization(source.address, source.key, path)})
         response = connection.getresponse()
     except OSError as error:
-        raise NoFile(f"{source.url} does not answer: {error}") from None
+        raise NoFileYet(f"{source.url} does not answer: {error}") from None
     except HTTPException as error:
         raise NoFile(f"{source.url} answers what no server of Fabfleet answers: {error!r}") from None
     if response.status != 200:
-        raise NoFile(_ANSWERS.get(response.status, f"the server answers {response.status} {response.reason}"))
+        leaf = NoFileYet if response.status in _AWAY else NoFile
+        raise leaf(_ANSWERS.get(response.status, f"the server answers {response.status} {response.reason}"))
     return response
 
 
@@ -138,6 +140,9 @@ _ANSWERS = {
     403: "the server does not let this agent have it (403)",
     404: "the server does not have it for this agent (404)",
 }
+
+_AWAY = frozenset({502, 503, 504})
+"""What a proxy before the controller answers while that is away."""
 
 
 def _size(response: "HTTPResponse", largest: int) -> int:

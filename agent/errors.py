@@ -27,3 +27,7 @@ class EnrolmentRefused(AgentError):
 
 class NoFile(AgentError):
     """The job file cannot be had; the message says why. Nothing was done: tell whoever asked."""
+
+
+class NoFileYet(NoFile):
+    """The server was not there, or broke off: ask it again, and tell whoever asked when that has lasted."""

@@ -16,12 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.download import Source, opened
-from agent.errors import NoFile
+from agent.errors import NoFile, NoFileYet
 from agent.files import sync_folder
 
 FOLDER = "files"
 LONGEST_S = 300.0
 """How long a file may take to come."""
+AWAY_S = 60.0
+"""How long a server that is away, or breaks off, is asked again: it may have been restarted."""
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 8.0
 _CHUNK = 65_536
 _LOOK_S = 0.2
 _PART = ".part"
@@ -43,12 +47,15 @@ class JobFiles:
     longest time goes first.
     """
 
-    def __init__(self, folder: Path, source: Source, room: Room, longest_s: float = LONGEST_S) -> None:
+    def __init__(
+        self, folder: Path, source: Source, room: Room, *, longest_s: float = LONGEST_S, away_s: float = AWAY_S
+    ) -> None:
         """Removes what a crash left half written."""
         self._folder = folder
         self._source = source
         self._room = room
         self._longest_s = longest_s
+        self._away_s = away_s
         self._changed = threading.Condition()
         self._coming: set[str] = set()
         self._in_use: dict[str, str] = {}
@@ -98,6 +105,20 @@ class JobFiles:
                 self._changed.notify_all()
 
     def _download(self, path: Path, over: Callable[[], str]) -> None:
+        """From its start each time: what was cut off was not checked. Raises NoFile."""
+        pause_s, until_s = _FIRST_PAUSE_S, 0.0
+        while True:
+            try:
+                return self._download_once(path, over)
+            except NoFileYet:
+                now_s = time.monotonic()
+                until_s = until_s or now_s + self._away_s
+                if now_s + pause_s >= until_s:
+                    raise
+            _wait(pause_s, over)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _download_once(self, path: Path, over: Callable[[], str]) -> None:
         with opened(self._source, path.name, self._room.largest, over) as download:
             self._make_room(download.size)
             store(self._folder, download.pieces(), path.name)
@@ -114,6 +135,15 @@ class JobFiles:
                         over -= stat.st_size
         if size and over > 0:
             raise NoFile(f"no room beside the files in use (files.budget_mb = {self._room.budget >> 20})")
+
+
+def _wait(pause_s: float, over: Callable[[], str]) -> None:
+    """Raises NoFile as soon as `over` says why."""
+    until_s = time.monotonic() + pause_s
+    while (left_s := until_s - time.monotonic()) > 0:
+        if why := over():
+            raise NoFile(why)
+        time.sleep(min(_LOOK_S, left_s))
 
 
 def bring(folder: Path, source: Path) -> str:

@@ -176,8 +176,10 @@ class FakeController:
 class JobServer:
     """Stands for the controller where job files are: answers what it was told to, at the pace it was told to."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.answers: dict[str, tuple[int, bytes, dict[str, str]]] = {}
+        self.cut_short = 0
+        """How many more answers break off half-way."""
         self.asked: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.meanwhile: Callable[[], None] = lambda: None
@@ -197,14 +199,15 @@ class JobServer:
                     if not (name == "Content-Length" and "Transfer-Encoding" in headers):
                         self.send_header(name, value)
                 self.end_headers()
-                fake._send(self.wfile, body)
+                fake._send(self.wfile, fake._cut(body))
 
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.port = int(self._server.server_address[1])
+        self.url = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def offer(self, content: bytes, at: str = "", byte_every_s: float = 0.0) -> str:
@@ -218,6 +221,12 @@ class JobServer:
         self._ending.set()
         self._server.shutdown()
         self._server.server_close()
+
+    def _cut(self, body: bytes) -> bytes:
+        if not self.cut_short:
+            return body
+        self.cut_short -= 1
+        return body[: len(body) // 2]
 
     def _send(self, out: BufferedIOBase, body: bytes) -> None:
         if not self._byte_every_s:

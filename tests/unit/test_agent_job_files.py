@@ -37,9 +37,10 @@ def server() -> Iterator[JobServer]:
 class Shelf:
     """A cache at a true server."""
 
-    def __init__(self, folder: Path, url: str, budget: int = 1000, largest: int = 600, longest_s: float = 60.0) -> None:
+    def __init__(self, folder: Path, url: str, longest_s: float = 60.0, away_s: float = 0.0) -> None:
         self.folder = folder
-        self.files = JobFiles(folder, Source(url, ADDRESS, KEY), Room(budget, largest), longest_s)
+        source = Source(url, ADDRESS, KEY)
+        self.files = JobFiles(folder, source, Room(budget=1000, largest=600), longest_s=longest_s, away_s=away_s)
 
     def kept(self) -> set[str]:
         return {path.name for path in self.folder.glob("*")}
@@ -147,6 +148,49 @@ def test_server_that_is_not_there_is_told_in_words(tmp_path: Path, url: str, sai
 def test_what_is_no_digest_touches_no_file(shelf: Shelf, digest: str) -> None:
     with pytest.raises(NoFile, match="no SHA-256"):
         shelf.files.fetch(digest, "printer")
+
+
+def test_file_is_fetched_although_the_server_breaks_off_now_and_then(tmp_path: Path, server: JobServer) -> None:
+    shelf = Shelf(tmp_path / "files", server.url, away_s=60.0)
+    digest = server.offer(b"x" * 500)
+    server.cut_short = 2
+    assert shelf.files.fetch(digest, "printer").read_bytes() == b"x" * 500
+    assert (len(server.asked), shelf.kept()) == (3, {digest})
+
+
+def test_file_is_fetched_from_a_server_that_was_restarted_meanwhile(tmp_path: Path, server: JobServer) -> None:
+    digest = server.offer(b"x" * 500, byte_every_s=3600.0)
+    shelf = Shelf(tmp_path / "files", server.url, away_s=60.0)
+    found: list[Path] = []
+    fetching = threading.Thread(target=lambda: found.append(shelf.files.fetch(digest, "printer")))
+    fetching.start()
+    until(lambda: server.asked)
+    server.stop()
+    again = JobServer(server.port)
+    try:
+        again.offer(b"x" * 500)
+        fetching.join(WAIT_S)
+    finally:
+        again.stop()
+    assert [path.read_bytes() for path in found] == [b"x" * 500]
+
+
+def test_server_that_stays_away_is_given_up_after_some_time(tmp_path: Path, server: JobServer) -> None:
+    shelf = Shelf(tmp_path / "files", server.url, away_s=2.0)
+    digest = server.offer(b"x" * 500)
+    server.cut_short = 99
+    with pytest.raises(NoFile, match="broke off, 250 bytes before the end"):
+        shelf.files.fetch(digest, "printer")
+    assert len(server.asked) > 1
+    assert shelf.kept() == set()
+
+
+def test_wait_for_a_server_that_is_away_ends_when_nobody_wants_the_file(tmp_path: Path, server: JobServer) -> None:
+    shelf = Shelf(tmp_path / "files", server.url, away_s=3600.0)
+    digest = server.offer(b"x" * 500)
+    server.cut_short = 99
+    with pytest.raises(NoFile, match="nobody wants it"):
+        shelf.files.fetch(digest, "printer", lambda: "nobody wants it" if len(server.asked) > 1 else "")
 
 
 def test_server_that_speaks_another_language_is_told(tmp_path: Path) -> None:
