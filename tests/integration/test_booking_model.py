@@ -26,14 +26,13 @@ pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("bookings")]
 
 SCHOOL, OTHER = "an-phu", "ben-trang"
 FIRST = 5_000_000
-"""The first tick of the times that are booked."""
-NOW_MS = (FIRST + 10) * TICK_MS
-CAPACITY = {"KITS": 5, "MAINS": 1500}
+"""The first tick of the times that are booked, and of the days that pass."""
+CAPACITY = {"KITS": 5, "MAINS": 1500, "SIDE": 900}
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A resource by its code. Ticks of set-up and clean-up; `watts` from the mains."""
+    """A resource by its code. Ticks of set-up and clean-up; `watts` from `circuit`."""
 
     class_name: str
     school: str = SCHOOL
@@ -41,6 +40,7 @@ class Unit:
     setup: int = 0
     clean_up: int = 0
     watts: int = 0
+    circuit: str = "MAINS"
 
 
 UNITS = {
@@ -48,9 +48,11 @@ UNITS = {
     "P2": Unit("printer", setup=2, clean_up=1),
     "SHARED": Unit("printer", OTHER, shared=True, clean_up=3),
     "THEIRS": Unit("printer", OTHER),
-    "O1": Unit("oven", watts=700),
-    "O2": Unit("oven", watts=700),
-    "O3": Unit("oven", watts=700),
+    "O1": Unit("oven", watts=900),
+    "O2": Unit("oven", clean_up=2, watts=600),
+    "O3": Unit("oven", watts=500, circuit="SIDE"),
+    "L1": Unit("laser", setup=1, watts=600),
+    "L2": Unit("laser", watts=500, circuit="SIDE"),
     "ROOM": Unit("room"),
 }
 
@@ -66,47 +68,57 @@ class Want:
 
 @dataclass(frozen=True)
 class Held:
-    """A booking as the model has it. `got` are (code, count), count 0 for a unit."""
+    """A booking as the model has it. `got` are (code, count), count 0 for a unit; had until the tick `ended`."""
 
     state: BookingState
     school: str
     wants: tuple[Want, ...]
     use: range
     got: tuple[tuple[str, int], ...] = ()
+    ended: int = 2 * FIRST
+
+    def spans(self) -> dict[str, range]:
+        """What it has, and for which ticks; nothing that is empty."""
+        found = {}
+        for code, _count in self.got:
+            unit = UNITS.get(code, Unit(""))
+            start, stop = self.use.start - unit.setup, min(self.use.stop + unit.clean_up, self.ended)
+            if start < stop:
+                found[code] = range(start, stop)
+        return found
 
     def claims(self) -> set[tuple[str, int]]:
         """(code, tick) of each unit."""
-        return {(code, tick) for code, count in self.got if not count for tick in self._ticks(code)}
+        return {(code, tick) for code, span in self.spans().items() if code in UNITS for tick in span}
 
     def loads(self) -> Counter[tuple[str, int]]:
-        """(code, tick) of pools and mains."""
-        found = Counter[tuple[str, int]]()
-        for code, count in self.got:
-            if count:
-                found.update({(code, tick): count for tick in self.use})
+        """(code, tick) of pools and circuits."""
+        found, counts = Counter[tuple[str, int]](), dict(self.got)
+        for code, span in self.spans().items():
+            if code not in UNITS:
+                found.update({(code, tick): counts[code] for tick in span})
             elif UNITS[code].watts:
-                found.update({("MAINS", tick): UNITS[code].watts for tick in self._ticks(code)})
+                found.update({(UNITS[code].circuit, tick): UNITS[code].watts for tick in span})
         return found
-
-    def _ticks(self, code: str) -> range:
-        return range(self.use.start - UNITS[code].setup, self.use.stop + UNITS[code].clean_up)
 
 
 class Model:
-    """Who holds what."""
+    """Who holds what, or held it."""
 
     def __init__(self) -> None:
         self.held: dict[str, Held] = {}
 
-    def standing(self, but: str = "") -> dict[str, Held]:
-        return {id_: held for id_, held in self.held.items() if held.state.holds and id_ != but}
+    def loads(self, but: str = "") -> Counter[tuple[str, int]]:
+        found = Counter[tuple[str, int]]()
+        for id_, held in self.held.items():
+            if id_ != but:
+                found.update(held.loads())
+        return found
 
     def ways(self, wanted: Held, but: str = "") -> Iterator[Held]:
         """Every way to serve it beside what is held."""
-        claimed = {each for held in self.standing(but).values() for each in held.claims()}
-        loads = Counter[tuple[str, int]]()
-        for held in self.standing(but).values():
-            loads.update(held.loads())
+        claimed = {each for id_, held in self.held.items() if id_ != but for each in held.claims()}
+        loads = self.loads(but)
         for way in product(*(_candidates(want, wanted.school) for want in wanted.wants)):
             got = tuple(each for part in way for each in part)
             served = replace(wanted, got=got)
@@ -130,15 +142,18 @@ def _candidates(want: Want, school: str) -> list[tuple[tuple[str, int], ...]]:
 spans = st.builds(
     lambda start, length: range(FIRST + start, FIRST + start + length), st.integers(0, 20), st.integers(1, 8)
 )
-named = st.sampled_from(["P1", "P2", "SHARED", "O1", "ROOM"]).map(lambda code: (Want(code),))
+named = st.sampled_from(["P1", "P2", "SHARED", "O1", "L1", "ROOM"]).map(lambda code: (Want(code),))
 bundles = st.tuples(
     st.integers(1, 3).map(lambda count: Want(class_name="printer", count=count)),
     st.sampled_from([None, Want("ROOM"), Want("P1")]),
     st.sampled_from([None, Want("KITS", count=2), Want("KITS", count=5)]),
 ).map(lambda parts: tuple(each for each in parts if each is not None))
-ovens = st.integers(1, 2).map(lambda count: (Want(class_name="oven", count=count),))
+hot = st.tuples(
+    st.integers(1, 2).map(lambda count: Want(class_name="oven", count=count)),
+    st.sampled_from([None, Want("L2"), Want(class_name="laser"), Want(class_name="laser", count=2)]),
+).map(lambda parts: tuple(each for each in parts if each is not None))
 kits = st.integers(1, 5).map(lambda count: (Want("KITS", count=count),))
-wishes = st.one_of(named, bundles, ovens, kits)
+wishes = st.one_of(named, bundles, hot, kits)
 schools = st.sampled_from([SCHOOL, SCHOOL, OTHER])
 
 
@@ -150,7 +165,8 @@ class BookingMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.bookings = Bookings(self.engine, lambda: NOW_MS)
+        self.now_ms = FIRST * TICK_MS
+        self.bookings = Bookings(self.engine, lambda: self.now_ms)
         self.model = Model()
         self.codes = {id_: code for code, id_ in self.ids.items()}
 
@@ -159,6 +175,10 @@ class BookingMachine(RuleBasedStateMachine):
         with self.engine.begin() as connection:
             for table in ("assignment", "booking", "claim", "load", "audit_line"):
                 connection.execute(text(f"DELETE FROM {table}"))
+
+    @rule(minutes=st.integers(1, 20))
+    def wait(self, minutes: int) -> None:
+        self.now_ms += 60_000 * minutes
 
     @rule(wants=wishes, use=spans, school=schools, asked=st.booleans())
     def book(self, wants: tuple[Want, ...], use: range, school: str, asked: bool) -> None:
@@ -206,24 +226,29 @@ class BookingMachine(RuleBasedStateMachine):
         else:
             assert may
             assert sorted(self._got(ended)) == sorted(before.got)
-            self.model.held[id_] = replace(before, state=state)
+            self.model.held[id_] = replace(before, state=state, ended=-(-self.now_ms // TICK_MS))
 
     @invariant()
     def holds_what_the_model_holds(self) -> None:
+        held = self.model.held
+        assert self._rows("SELECT id, state, start_ms, end_ms FROM booking") == {
+            (id_, each.state, each.use.start * TICK_MS, each.use.stop * TICK_MS) for id_, each in held.items()
+        }
+        assert self._rows("SELECT resource_id, booking_id, from_ms, until_ms FROM assignment") == {
+            (self.ids[code], id_, span.start * TICK_MS, span.stop * TICK_MS)
+            for id_, each in held.items()
+            for code, span in each.spans().items()
+        }
+        assert self._rows("SELECT resource_id, booking_id, tick FROM claim") == {
+            (self.ids[code], id_, tick) for id_, each in held.items() for code, tick in each.claims()
+        }
+        assert self._rows("SELECT resource_id, tick, used FROM load") == {
+            (self.ids[code], tick, used) for (code, tick), used in self.model.loads().items()
+        }
+
+    def _rows(self, query: str) -> set[tuple[object, ...]]:
         with self.engine.connect() as connection:
-            claims = connection.execute(text("SELECT resource_id, tick, booking_id FROM claim")).all()
-            loads = connection.execute(text("SELECT resource_id, tick, used FROM load")).all()
-            bookings = connection.execute(text("SELECT id, state, start_ms, end_ms FROM booking")).all()
-        standing, wanted_loads = self.model.standing(), Counter[tuple[str, int]]()
-        for held in standing.values():
-            wanted_loads.update(held.loads())
-        assert {(self.codes[resource], tick, id_) for resource, tick, id_ in claims} == {
-            (*claim, id_) for id_, held in standing.items() for claim in held.claims()
-        }
-        assert {(self.codes[resource], tick): used for resource, tick, used in loads} == wanted_loads
-        assert {id_: (state, range(start // TICK_MS, end // TICK_MS)) for id_, state, start, end in bookings} == {
-            id_: (held.state, held.use) for id_, held in self.model.held.items()
-        }
+            return {tuple(row) for row in connection.execute(text(query))}
 
     def _keep(self, booked: Booked, wanted: Held) -> None:
         """What was got must be one of the ways to serve it."""
@@ -240,9 +265,13 @@ def furnish(engine: Engine) -> dict[str, int]:
     with Session(engine) as db:
         db.add_all([School(id=SCHOOL, name="An Phú"), School(id=OTHER, name="Bến Trăng")])
         db.flush()
-        mains = Resource(school_id=SCHOOL, kind="circuit", name="m", code="MAINS", capacity=CAPACITY["MAINS"])
-        pool = Resource(school_id=SCHOOL, kind="pool", name="k", code="KITS", capacity=CAPACITY["KITS"])
-        db.add_all([mains, pool])
+        counted = {
+            code: Resource(
+                school_id=SCHOOL, kind="pool" if code == "KITS" else "circuit", name=code, code=code, capacity=capacity
+            )
+            for code, capacity in CAPACITY.items()
+        }
+        db.add_all(counted.values())
         db.flush()
         units = [
             Resource(
@@ -255,13 +284,13 @@ def furnish(engine: Engine) -> dict[str, int]:
                 setup_min=5 * unit.setup,
                 clean_up_min=5 * unit.clean_up,
                 watts=unit.watts,
-                circuit_id=mains.id if unit.watts else None,
+                circuit_id=counted[unit.circuit].id if unit.watts else None,
             )
             for code, unit in UNITS.items()
         ]
         db.add_all(units)
         db.commit()
-        return {each.code: each.id or 0 for each in (mains, pool, *units)}
+        return {each.code: each.id or 0 for each in (*counted.values(), *units)}
 
 
 def _forget_durability(connection: sqlite3.Connection, _record: object) -> None:
@@ -293,7 +322,7 @@ def on_sqlite(tmp_path: Path) -> Engine:
 
 
 def test_bookings_agree_with_a_model_that_tries_everything(tmp_path: Path) -> None:
-    run(on_sqlite(tmp_path), 15, 20)
+    run(on_sqlite(tmp_path), 100, 40)
 
 
 @pytest.mark.soak
@@ -301,7 +330,7 @@ def test_bookings_agree_with_a_model_that_tries_everything(tmp_path: Path) -> No
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_bookings_agree_with_the_model_in_many_histories(database: str, tmp_path: Path) -> None:
     if database == "sqlite":
-        run(on_sqlite(tmp_path), 400, 60)
+        run(on_sqlite(tmp_path), 1000, 60)
         return
     with postgres.server() as url:
-        run(make_engine(url), 100, 60)
+        run(make_engine(url), 200, 60)
