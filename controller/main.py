@@ -31,6 +31,8 @@ from controller.identity.signin import SignIn
 from controller.jobs.errors import JobError
 from controller.jobs.service import Jobs
 from controller.plant import Plant
+from controller.scheduling.attendance import Attendance
+from controller.scheduling.bookings import Bookings
 from controller.scheduling.clockwork import Clockwork
 from controller.scheduling.leases import LeaseDesk
 from controller.scheduling.office import Office
@@ -75,6 +77,7 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         commands=commands,
         jobs=jobs,
         office=office,
+        attendance=Attendance(engine, Bookings(engine, now_ms), now_ms, clockwork.wake),
         clockwork=clockwork,
         now_ms=now_ms,
     )

@@ -13,6 +13,7 @@ from controller.identity.limit import FailureLimit
 from controller.identity.signin import SignIn
 from controller.jobs.service import Jobs
 from controller.plant import Plant
+from controller.scheduling.attendance import Attendance
 from controller.scheduling.clockwork import Clockwork
 from controller.scheduling.office import Office
 from controller.web.live import Hub
@@ -38,5 +39,6 @@ class Services:
     commands: Commands
     jobs: Jobs
     office: Office
+    attendance: Attendance
     clockwork: Clockwork
     now_ms: Callable[[], int]

@@ -36,13 +36,13 @@ def read(
     with Session(connection) as db:
         touched = _touched(db, request.items, request.school_id)
         day = datetime.fromtimestamp(request.start_ms / 1000, zone).date()
-        adults = _adults(db, {request.holder, *request.supervisors})
+        people = adults(db, {request.holder, *request.supervisors})
         return Facts(
             now_ms=now_ms,
             year=year_on(db, request.school_id, day, zone),
             asker=Asker(who.id, who.role, who.scope.school_id),
-            holder=adults[request.holder],
-            supervisors=tuple(adults[each] for each in request.supervisors),
+            holder=people[request.holder],
+            supervisors=tuple(people[each] for each in request.supervisors),
             limits=limits(db, touched[0].school_id if touched else request.school_id),
             hours=_hours(db, touched, zone),
             health=_health(touched, health),
@@ -85,7 +85,8 @@ def _touched(db: Session, items: Sequence[Item], school_id: str) -> Sequence[Res
     return [*first, *db.exec(alike)]
 
 
-def _adults(db: Session, ids: Collection[str]) -> Mapping[str, Adult]:
+def adults(db: Session, ids: Collection[str]) -> Mapping[str, Adult]:
+    """These people with the certificates that they hold, by id."""
     held: dict[str, list[Certificate]] = {each: [] for each in ids}
     for each in db.exec(rows(HeldCertificate).where(col(HeldCertificate.user_id).in_(ids))):
         held[each.user_id].append(Certificate(each.name, each.until_ms))

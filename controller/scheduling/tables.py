@@ -277,3 +277,18 @@ class CalendarFeed(SQLModel, table=True):
     created_ms: int = Field(sa_type=BigInteger)
     read_ms: int | None = Field(default=None, sa_type=BigInteger)
     revoked_ms: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class BoardKey(SQLModel, table=True):
+    """That the board of a room may be read without an account, by whoever has its address; one a room.
+
+    `secret_hash` is the SHA-256 of what the address holds.
+    """
+
+    __tablename__ = "board_key"
+
+    room_id: int = Field(sa_column=Column(Integer, ForeignKey("room.id"), primary_key=True, autoincrement=False))
+    school_id: str = Field(foreign_key="school.id", index=True)
+    secret_hash: str = Field(unique=True, max_length=64)
+    by_id: str = Field(max_length=32)
+    made_ms: int = Field(sa_type=BigInteger)

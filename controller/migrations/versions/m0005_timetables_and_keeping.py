@@ -221,6 +221,19 @@ def _keeping() -> None:
     )
     op.create_index(op.f("ix_calendar_feed_school_id"), "calendar_feed", ["school_id"])
     op.create_index(op.f("ix_calendar_feed_user_id"), "calendar_feed", ["user_id"])
+    op.create_table(
+        "board_key",
+        sa.Column("room_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("school_id", sa.String(length=63), nullable=False),
+        sa.Column("secret_hash", sa.String(length=64), nullable=False),
+        sa.Column("by_id", sa.String(length=32), nullable=False),
+        sa.Column("made_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["room_id"], ["room.id"]),
+        sa.ForeignKeyConstraint(["school_id"], ["school.id"]),
+        sa.PrimaryKeyConstraint("room_id"),
+        sa.UniqueConstraint("secret_hash"),
+    )
+    op.create_index(op.f("ix_board_key_school_id"), "board_key", ["school_id"])
 
 
 def _columns() -> None:
@@ -238,6 +251,7 @@ def downgrade() -> None:
     op.drop_column("booking", "ended_ms")
     op.drop_column("booking", "checked_in_by")
     for table in (
+        "board_key",
         "calendar_feed",
         "notice",
         "use_span",
