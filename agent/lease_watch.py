@@ -20,8 +20,10 @@ from contract.wire import decode
 from device_profiles.profile import DeviceProfile, Enforces
 
 FILE = "uses.json"
+LOCK = "lock"
+"""The action that takes a machine's permit back, where leases are enforced by power."""
 BY = "lease-end"
-"""Who gives the commands that end a use."""
+"""Who gives the commands that end a use or a permit."""
 _FINISH = "finish"
 _DOING: Mapping[str, str] = {_FINISH: "finishing", "pause": "pausing", "stop": "stopping"}
 _log = logging.getLogger(__name__)
@@ -52,6 +54,11 @@ def judge(before: Use, now: Use) -> Notice | None:
     if before.leases:
         return None if _go_on(before.leases, now.leases) else Notice.LEASE_ENDED
     return None if before.in_use or now.leases else Notice.WITHOUT_LEASE
+
+
+def let_go(before: Use | None, now: Use) -> bool:
+    """Whether the machine is nobody's from now on: neither in use nor leased, and that is new or the first look."""
+    return now == Use() != before
 
 
 def needs_lease(profile: DeviceProfile) -> bool:
@@ -122,20 +129,26 @@ class LeaseWatch:
 
     def _look(self, device: str) -> None:
         leases = tuple(valid(self._leases(), device, self._clock.true_ms()))
-        before, now = self._uses.get(device, Use()), Use(self._answered[device], leases)
+        profile, before, now = self._profiles[device], self._uses.get(device), Use(self._answered[device], leases)
         self._uses[device] = now
+        if let_go(before, now) and profile.enforces is Enforces.POWER and LOCK in profile.actions:
+            self._order(device, LOCK)
+        before = before or Use()
         match judge(before, now):
             case Notice.LEASE_ENDED:
                 self._end(device, before.leases[-1])
-            case Notice.WITHOUT_LEASE if needs_lease(self._profiles[device]):
+            case Notice.WITHOUT_LEASE if needs_lease(profile):
                 self._say(Notice.WITHOUT_LEASE, device, "" if self._clock.certain else "clock-uncertain")
 
     def _end(self, device: str, ended: Lease) -> None:
         after = self._profiles[device].booking.after_lease
         self._say(Notice.LEASE_ENDED, device, f"{_DOING[after]} {ended.booking}".strip())
         if after != _FINISH:
-            expires_ms = self._clock.true_ms() + STOP_EXPIRY_MS
-            self._begin(Command(f"{OWN}{random_epoch()}", device, after, by=BY, expires_ms=expires_ms))
+            self._order(device, after)
+
+    def _order(self, device: str, action: str) -> None:
+        expires_ms = self._clock.true_ms() + STOP_EXPIRY_MS
+        self._begin(Command(f"{OWN}{random_epoch()}", device, action, by=BY, expires_ms=expires_ms))
 
     def _say(self, notice: Notice, device: str, detail: str) -> None:
         self._tell(Event(notice, max(0, self._clock.now_ms()), device, printable(detail)))

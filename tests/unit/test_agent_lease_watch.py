@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from agent.clock import Clock
-from agent.lease_watch import FILE, LeaseWatch, Notice, Use, judge, needs_lease
+from agent.lease_watch import FILE, LOCK, LeaseWatch, Notice, Use, judge, needs_lease
 from agent.roster import Roster, profile_entry
 from contract.messages import BridgeState, DeviceEntry
 from contract.model import Command, Event, Lease
-from device_profiles.profile import load
+from device_profiles.profile import load, slugs
 from tests.unit.workshop import NOW_MS, Workshop, book
 
 HOUR_MS = 3_600_000
@@ -61,11 +61,21 @@ def test_use_matters_where_an_action_is_guarded_or_the_power_is_given() -> None:
     assert not any(needs_lease(load(slug)) for slug in ("demo/projector", "demo/classroom-pc", "demo/air-sensor"))
 
 
+@pytest.mark.parametrize("slug", tuple(slugs()))
+def test_profile_has_the_action_that_ends_a_use_of_its_machine(slug: str) -> None:
+    profile = load(slug)
+    ending = {profile.booking.after_lease} - {"finish"} | ({LOCK} & profile.actions.keys())
+    assert all(name in profile.actions and not profile.actions[name].args for name in ending)
+
+
 class Watched:
     """A machine that says whether it is in use, in a life of its agent."""
 
-    def __init__(self, folder: Path, after_lease: str = "finish", now_ms: int = NOW_MS) -> None:
-        profile = load("demo/printer-3d")
+    def __init__(
+        self, folder: Path, after_lease: str = "finish", now_ms: int = NOW_MS, slug: str = "demo/printer-3d"
+    ) -> None:
+        profile = load(slug)
+        self.in_use = profile.in_use
         profile = replace(profile, booking=replace(profile.booking, after_lease=after_lease))
         self.now_ms = now_ms
         self.trusted = True
@@ -87,7 +97,7 @@ class Watched:
         )
 
     def says(self, *, printing: bool | None) -> None:
-        self.watch.answered("printer", {"printing": printing})
+        self.watch.answered("printer", {self.in_use: printing})
 
     def looks_at(self, now_ms: int) -> None:
         self.now_ms = now_ms
@@ -114,6 +124,27 @@ def test_end_of_a_lease_in_mid_use_is_told_and_acted_upon_once_at_its_edge(
     assert [each.action for each in watched.begun] == ([] if after == "finish" else [after])
     assert all(each.id.startswith("own-") and each.expires_ms > AN.until_ms for each in watched.begun)
     assert watched.watch.next_end_ms() is None
+
+
+def test_permit_is_taken_back_once_the_machine_is_neither_leased_nor_in_use(tmp_path: Path) -> None:
+    permit = Watched(tmp_path, slug="arduino/machine-permit")
+    permit.leases = [AN]
+    permit.says(printing=False)
+    permit.says(printing=True)
+    permit.looks_at(AN.until_ms)
+    assert (permit.events(), permit.begun) == ([("lease-ended", "finishing b-1")], [])
+    permit.says(printing=False)
+    permit.says(printing=False)
+    assert [each.action for each in permit.begun] == ["lock"]
+    permit.leases = [BINH]
+    permit.says(printing=False)
+    permit.leases = []
+    permit.watch.look()
+    assert [each.action for each in permit.begun] == ["lock", "lock"]
+
+    again = Watched(tmp_path, slug="arduino/machine-permit")
+    again.says(printing=False)
+    assert [each.action for each in again.begun] == ["lock"], "the lease may have ended while the agent was down"
 
 
 def test_lease_that_is_taken_back_ends(tmp_path: Path) -> None:
