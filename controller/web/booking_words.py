@@ -78,7 +78,7 @@ def when_words(span_ms: range, year: SchoolYear, words: Language) -> Markup:
     begins, ends = span_ms.start, span_ms.stop
     first, last = (_day_in(year, day_of(at, year.zone), words) for at in (begins, ends - 1))
     if first != last:
-        return _TO.format(_AND.format(_clock(begins, year.zone), first), _AND.format(_clock(ends, year.zone), last))
+        return _TO.format(_AND.format(clock(begins, year.zone), first), _AND.format(clock(ends, year.zone), last))
     slots, clock = year.within(begins, ends), clock_words(span_ms, year.zone)
     if not slots:
         return _AND.format(clock, first)
@@ -101,7 +101,7 @@ def period_words(slots: Sequence[Slot], words: Language) -> Markup:
 
 def clock_words(span_ms: range, zone: tzinfo) -> str:
     """09:15–10:50"""
-    return f"{_clock(span_ms.start, zone)}–{_clock(span_ms.stop, zone)}"
+    return f"{clock(span_ms.start, zone)}–{clock(span_ms.stop, zone)}"
 
 
 def day_words(day: date, words: Language, *, year: bool = False) -> Markup:
@@ -131,7 +131,8 @@ def _day_in(year: SchoolYear, day: date, words: Language) -> Markup:
     return day_words(day, words, year=outside)
 
 
-def _clock(at_ms: int, zone: tzinfo) -> str:
+def clock(at_ms: int, zone: tzinfo) -> str:
+    """09:15"""
     return f"{datetime.fromtimestamp(at_ms / 1000, zone):%H:%M}"
 
 
