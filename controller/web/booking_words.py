@@ -79,10 +79,10 @@ def when_words(span_ms: range, year: SchoolYear, words: Language) -> Markup:
     first, last = (_day_in(year, day_of(at, year.zone), words) for at in (begins, ends - 1))
     if first != last:
         return _TO.format(_AND.format(clock(begins, year.zone), first), _AND.format(clock(ends, year.zone), last))
-    slots, clock = year.within(begins, ends), clock_words(span_ms, year.zone)
+    slots, times = year.within(begins, ends), clock_words(span_ms, year.zone)
     if not slots:
-        return _AND.format(clock, first)
-    return Markup("{} ({}), {}").format(period_words(slots, words), clock, first)
+        return _AND.format(times, first)
+    return Markup("{} ({}), {}").format(period_words(slots, words), times, first)
 
 
 def period_words(slots: Sequence[Slot], words: Language) -> Markup:
