@@ -232,9 +232,9 @@ class Bookings:
         row = _standing(connection, booking_id)
         items = [Item(**{**each, "schools": tuple(each["schools"])}) for each in row.wanted]
         stock = read(connection, items, row.school_id, breadth).where(move.allowed)
-        held = _holds(connection, booking_id)
+        held = holds_of(connection, booking_id)
         claims.lock(connection, {*stock.ids, *(each.resource_id for each in held)})
-        row, held = _standing(connection, booking_id), _holds(connection, booking_id)
+        row, held = _standing(connection, booking_id), holds_of(connection, booking_id)
         claims.let_go(connection, booking_id, held)
         connection.execute(delete(_ASSIGNMENT).where(_ASSIGNMENT.c.booking_id == booking_id))
         use = ticks(move.span_ms.start, move.span_ms.stop)
@@ -245,7 +245,7 @@ class Bookings:
 
     def _end(self, connection: Connection, booking_id: str, state: BookingState, by: str) -> Booked:
         row = _standing(connection, booking_id)
-        held = _holds(connection, booking_id)
+        held = holds_of(connection, booking_id)
         claims.lock(connection, {each.resource_id for each in held})
         row = _standing(connection, booking_id)
         if state not in NEXT[BookingState(row.state)] or state.holds:
@@ -253,13 +253,13 @@ class Bookings:
         over = {"state": state, "sequence": row.sequence + 1, "ended_ms": self._now_ms()}
         row = self._change(connection, booking_id, over)
         ended = _booked(connection, row)
-        self._shorten(connection, booking_id, ticks(0, self._now_ms()).stop)
-        self._audit(connection, "booking-end", row, by)
+        shorten(connection, booking_id, ticks(0, self._now_ms()).stop)
+        self._audit(connection, "booking-end", row, by, state)
         return ended
 
     def _advance(self, connection: Connection, booking_id: str, state: BookingState, by: str) -> Booked:
         row = _standing(connection, booking_id)
-        claims.lock(connection, {each.resource_id for each in _holds(connection, booking_id)})
+        claims.lock(connection, {each.resource_id for each in holds_of(connection, booking_id)})
         row = _standing(connection, booking_id)
         if state not in NEXT[BookingState(row.state)] or not state.holds:
             raise TooLate(f"a booking that is {row.state} cannot become {state}")
@@ -271,15 +271,6 @@ class Bookings:
         changed = self._change(connection, booking_id, values)
         self._audit(connection, f"booking-{state}", changed, by)
         return _booked(connection, changed)
-
-    def _shorten(self, connection: Connection, booking_id: str, tick: int) -> None:
-        """From that tick on it has nothing any more; what is over stays its own, for the reports."""
-        held = _holds(connection, booking_id)
-        ahead = [replace(each, ticks=range(max(each.ticks.start, tick), each.ticks.stop)) for each in held]
-        claims.let_go(connection, booking_id, [each for each in ahead if each.ticks])
-        mine, at_ms = _ASSIGNMENT.c.booking_id == booking_id, tick * TICK_MS
-        connection.execute(delete(_ASSIGNMENT).where(mine, _ASSIGNMENT.c.from_ms >= at_ms))
-        connection.execute(update(_ASSIGNMENT).where(mine, _ASSIGNMENT.c.until_ms > at_ms).values(until_ms=at_ms))
 
     def _change(self, connection: Connection, booking_id: str, values: dict[str, object]) -> Row[Any]:
         """The booking as it is then."""
@@ -334,7 +325,17 @@ def _wanted_holds(units: Sequence[Unit], counted: Sequence[Counted], use: range)
         yield Hold(each.pool, use, each.count)
 
 
-def _holds(connection: Connection, booking_id: str) -> list[Hold]:
+def shorten(connection: Connection, booking_id: str, tick: int) -> None:
+    """From that tick on it has nothing any more; what is over stays its own, for the reports. After `claims.lock`."""
+    held = holds_of(connection, booking_id)
+    ahead = [replace(each, ticks=range(max(each.ticks.start, tick), each.ticks.stop)) for each in held]
+    claims.let_go(connection, booking_id, [each for each in ahead if each.ticks])
+    mine, at_ms = _ASSIGNMENT.c.booking_id == booking_id, tick * TICK_MS
+    connection.execute(delete(_ASSIGNMENT).where(mine, _ASSIGNMENT.c.from_ms >= at_ms))
+    connection.execute(update(_ASSIGNMENT).where(mine, _ASSIGNMENT.c.until_ms > at_ms).values(until_ms=at_ms))
+
+
+def holds_of(connection: Connection, booking_id: str) -> list[Hold]:
     """What a booking has, as it was taken: a unit's watts are those that its resource has now."""
     found = connection.execute(
         select(_ASSIGNMENT, _RESOURCE.c.watts, _RESOURCE.c.circuit_id)
