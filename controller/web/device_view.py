@@ -13,7 +13,7 @@ from controller.alerts.rules import DeviceState
 from controller.fleet.picture import AgentRow, DeviceRow, DeviceView, ValueView
 from controller.web.formats import SCALED, clock, date_time, local, shown
 from controller.web.i18n import Language
-from controller.web.typography import tidy
+from controller.web.typography import breakable, tidy
 from controller.web.views import crumbs, reason_text, words
 from device_profiles.profile import DeviceProfile
 
@@ -45,6 +45,11 @@ class ShownValue:
     quality: str
     quality_word: str
     meanings: Mapping[str, str]
+
+    @property
+    def pieces(self) -> Sequence[str]:
+        """The text, cut where a line may break."""
+        return breakable(self.text)
 
 
 @dataclass(frozen=True, slots=True)

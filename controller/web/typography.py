@@ -1,10 +1,11 @@
-"""Where a Vietnamese line must not break: a no-break space holds together what is read together.
+"""Where a long word may break, and where a Vietnamese line must not: a no-break space holds together what is read so.
 
 Rules of the glossary: number and unit, "tiết 3-4", "Thứ Tư 25/11", "phòng 206", "lớp 8A1", and the space before
 a middle dot, dash or slash. A `{place}` to be filled in later counts as a number.
 """
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 NBSP = "\u00a0"
@@ -40,6 +41,13 @@ _RULES = (
     (re.compile(r"(Hai|Ba|Tư|Năm|Sáu|Bảy|nhật) (?=\d{1,2}/\d)"), rf"\1{NBSP}"),
     (re.compile(r" (?=[·–/] )"), NBSP),
 )
+
+_INNER_BREAK = re.compile(r"(?<=[._/-])(?=[^\W\d_])")
+
+
+def breakable(word: str) -> Sequence[str]:
+    """The pieces between which a line may break, as in a file's name; never within a number."""
+    return _INNER_BREAK.split(word)
 
 
 @lru_cache(maxsize=16_384)

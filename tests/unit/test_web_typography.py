@@ -1,8 +1,8 @@
-"""Where Vietnamese lines must not break."""
+"""Where lines must not break, and where long words may."""
 
 import pytest
 
-from controller.web.typography import NBSP, tidy
+from controller.web.typography import NBSP, breakable, tidy
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,17 @@ def test_tidy_leaves_other_spaces(text: str) -> None:
 def test_tidy_changes_nothing_twice() -> None:
     once = tidy("tiết 3–4, Thứ Tư 25/11 · 12 phút")
     assert tidy(once) == once
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("StandardFirmata.ino", ["StandardFirmata.", "ino"]),
+        ("usb-serial/by_id", ["usb-", "serial/", "by_", "id"]),
+        ("Marlin 2.1.2", ["Marlin 2.1.2"]),
+        ("-1.000,5", ["-1.000,5"]),
+        ("", [""]),
+    ],
+)
+def test_long_word_may_break_after_a_stop_dash_or_slash_but_a_number_nowhere(text: str, pieces: list[str]) -> None:
+    assert breakable(text) == pieces

@@ -4,7 +4,12 @@ import { t } from "./words.js";
 
 const QUALITY = { good: () => "", stale: () => t("Stale value,"), bad: () => t("Not known,") };
 
-const LONG_TEXT = 10;
+const LONG_TEXT = 10, INNER_BREAK = /(?<=[._\/-])(?=\p{L})/u;
+
+/** `text` with a place to break after each stop, dash or slash in a word; never within a number. */
+function breakable(text) {
+  return text.split(INNER_BREAK).flatMap((piece, i) => i ? [document.createElement("wbr"), piece] : [piece]);
+}
 
 function putValue(box, [at, value, quality]) {
   const meanings = box.dataset.words ? JSON.parse(box.dataset.words) : {};
@@ -14,7 +19,7 @@ function putValue(box, [at, value, quality]) {
   if (small && unit) {
     place.firstChild.nodeValue = text + "\u00a0";
     if (small.textContent !== unit) small.textContent = unit;
-  } else place.textContent = unit ? text + "\u00a0" + unit : text;
+  } else place.replaceChildren(...breakable(unit ? text + "\u00a0" + unit : text));
   box.dataset.q = quality;
   const word = box.querySelector("[data-quality]"), time = box.querySelector("time");
   if (word) word.textContent = quality === "good" ? "" : QUALITY[quality]() + " ";
