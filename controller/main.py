@@ -13,6 +13,7 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.middleware.gzip import GZipMiddleware
 
+from controller.api import bookings as bookings_api
 from controller.api import commands as commands_api
 from controller.api import devices, enrol, files, health, quarantine, series, stream
 from controller.api import jobs as jobs_api
@@ -32,6 +33,7 @@ from controller.jobs.errors import JobError
 from controller.jobs.service import Jobs
 from controller.plant import Plant
 from controller.scheduling.attendance import Attendance
+from controller.scheduling.booking_errors import BookingError
 from controller.scheduling.bookings import Bookings
 from controller.scheduling.clockwork import Clockwork
 from controller.scheduling.leases import LeaseDesk
@@ -111,6 +113,7 @@ def assemble(services: Services) -> FastAPI:
     app.add_exception_handler(RequestValidationError, malformed)
     app.add_exception_handler(CommandError, commands_api.problem)
     app.add_exception_handler(JobError, jobs_api.problem)
+    app.add_exception_handler(BookingError, bookings_api.problem)
     tls = services.config.tls
     hosts = own_hosts((services.config.host, *services.config.hosts))
     app.add_middleware(Access, signin=services.signin, tls=tls)
@@ -133,7 +136,7 @@ def api(services: Services) -> APIRouter:
             422: {"model": Problem, "description": "The request is malformed"},
         },
     )
-    for part in (devices, commands_api, jobs_api, series, stream, quarantine):
+    for part in (devices, commands_api, jobs_api, bookings_api, series, stream, quarantine):
         guarded.include_router(part.router(services))
     routes = APIRouter()
     routes.include_router(guarded)

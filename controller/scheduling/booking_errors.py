@@ -42,3 +42,7 @@ class NothingOfThatKind(BookingError):
 
 class NotYours(BookingError):
     """Somebody else's booking: ask its holder, or who looks after the machine (403)."""
+
+
+class KeyUsed(BookingError):
+    """The asker's own key stands for another booking: choose a new one (422)."""

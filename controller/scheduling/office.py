@@ -1,9 +1,9 @@
 """The booking office: what pages and API ask for. It knows who asks, reads the facts, and has the desk book."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, tzinfo
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta, tzinfo
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine
 from sqlmodel import Session
@@ -13,9 +13,10 @@ from controller.fleet.live import LiveFleet
 from controller.identity.policy import Permission, Principal, may
 from controller.scheduling import facts, views
 from controller.scheduling.alternatives import Alternative
-from controller.scheduling.booking_errors import NoSuchBooking, NothingOfThatKind, NotYours
+from controller.scheduling.booking_errors import KeyUsed, NoSuchBooking, NothingOfThatKind, NotYours
 from controller.scheduling.booking_states import BookingState
 from controller.scheduling.bookings import Booked, Bookings, Request
+from controller.scheduling.choice import Choice
 from controller.scheduling.desk import Desk, Pick, Series
 from controller.scheduling.policy import OVERRULERS, Facts, Problem, standing
 from controller.scheduling.school_time import SchoolYear
@@ -61,6 +62,11 @@ class Look:
     request: bool
     taken_by: tuple[Occupant, ...]
     alternatives: tuple[Alternative, ...]
+
+
+def items_of(wanted: Iterable[Mapping[str, Any]]) -> tuple[Item, ...]:
+    """What a booking was made from, as its row has it."""
+    return tuple(Item(**{**each, "schools": tuple(each["schools"])}) for each in wanted)
 
 
 class Office:
@@ -138,17 +144,47 @@ class Office:
                 alternatives=wish.nearest(request.span_ms) if found or not free else (),
             )
 
+    def taken(self, resource_ids: Sequence[int], span_ms: range) -> Mapping[int, list[tuple[int, int, int]]]:
+        """As `views.taken`."""
+        with self._engine.connect() as connection:
+            return views.taken(connection, resource_ids, span_ms)
+
+    def openings(
+        self, who: Principal, asked: Asked, periods: int, span_ms: range, most: int
+    ) -> Sequence[tuple[range, Choice]]:
+        """The first times (ms) within a time at which all of it can be had for so many periods in a row.
+
+        Raises NothingOfThatKind.
+        """
+        first, last = (datetime.fromtimestamp(at / 1000, self.zone).date() for at in (span_ms.start, span_ms.stop - 1))
+        days = (first + timedelta(days=each) for each in range((last - first).days + 1))
+        with self._engine.connect() as connection:
+            request, known = self._prepare(connection, who, asked)
+        found = self._desk.openings(request, known, periods, days, most)
+        return [each for each in found if each[0].stop <= span_ms.stop]
+
+    def instead(self, asked: Asked, found: Alternative) -> Asked:
+        """What to book to have an alternative: its units, and of pools what was wanted."""
+        with self._engine.connect() as connection:
+            pools = views.pools(connection, [each.resource_id for each in asked.items if each.resource_id is not None])
+        units = tuple(Item(unit.id) for group in found.choice.units for unit in group)
+        counted = tuple(each for each in asked.items if each.resource_id in pools)
+        return replace(asked, items=units + counted, start_ms=found.start_ms, end_ms=found.end_ms)
+
     # booking
 
     def book(self, who: Principal, asked: Asked, *, key: str = "", reason: str = "") -> BookingView:
         """Have all of it or nothing, by the rules; with a `reason` some overrule what can be.
 
         `key` is the asker's own: the same one again is the same booking. Raises Refused and Taken, both with what would
-        do instead, NothingOfThatKind.
+        do instead, NothingOfThatKind, KeyUsed.
         """
         with self._engine.connect() as connection:
             request, known = self._prepare(connection, who, asked, key)
-        return self._done(who, self._desk.book(request, known, reason))
+        booked = self._desk.book(request, known, reason)
+        if key:
+            self._compare(booked, request)
+        return self._done(who, booked)
 
     def move(self, who: Principal, booking_id: str, start_ms: int, end_ms: int, *, reason: str = "") -> BookingView:
         """To another time, with what can be had there of what was asked for; as it is if it cannot.
@@ -194,6 +230,15 @@ class Office:
         self._changed()
         return made
 
+    def _compare(self, booked: Booked, request: Request) -> None:
+        """That what a key stands for is what was asked for now. Raises KeyUsed."""
+        with self._engine.connect() as connection:
+            row = views.stored(connection, booked.id)
+        moved = booked.sequence > 0
+        alike = row is not None and items_of(row.wanted) == request.items
+        if not alike or not (moved or (booked.start_ms, booked.end_ms) == (request.start_ms, request.end_ms)):
+            raise KeyUsed("this key was used for another booking")
+
     def _again(self, who: Principal, booking_id: str) -> tuple[Request, Facts]:
         view = self._own(who, booking_id)
         with self._engine.connect() as connection:
@@ -231,7 +276,7 @@ class Office:
         if row is None:
             raise NoSuchBooking(f"no booking {booking_id}")
         return Asked(
-            items=tuple(Item(**{**each, "schools": tuple(each["schools"])}) for each in row.wanted),
+            items=items_of(row.wanted),
             start_ms=start_ms,
             end_ms=end_ms,
             kind=row.kind,

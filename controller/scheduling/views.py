@@ -1,6 +1,6 @@
 """What pages, API and feeds show of things and bookings. Reads only."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -148,6 +148,33 @@ def find(connection: Connection, who: Principal | None, booking_id: str) -> Book
     view = found[0]
     near = view.mine or who.scope.covers(view.school_id) or any(who.scope.covers(had.school_id) for had in view.things)
     return view if near else None
+
+
+def taken(
+    connection: Connection, resource_ids: Collection[int], span_ms: range
+) -> Mapping[int, list[tuple[int, int, int]]]:
+    """When each of them is held within a time: (from_ms, until_ms, count), count 0 of a unit. By beginning."""
+    asked = (
+        select(_ASSIGNMENT.c.resource_id, _ASSIGNMENT.c.from_ms, _ASSIGNMENT.c.until_ms, _ASSIGNMENT.c.quantity)
+        .join(_BOOKING, _BOOKING.c.id == _ASSIGNMENT.c.booking_id)
+        .where(
+            _ASSIGNMENT.c.resource_id.in_(resource_ids),
+            _ASSIGNMENT.c.until_ms > span_ms.start,
+            _ASSIGNMENT.c.from_ms < span_ms.stop,
+            _BOOKING.c.state.in_(HOLDING),
+        )
+        .order_by(_ASSIGNMENT.c.from_ms)
+    )
+    found: dict[int, list[tuple[int, int, int]]] = {}
+    for resource_id, from_ms, until_ms, count in connection.execute(asked):
+        found.setdefault(resource_id, []).append((from_ms, until_ms, count))
+    return found
+
+
+def pools(connection: Connection, resource_ids: Collection[int]) -> frozenset[int]:
+    """Which of them are pools."""
+    asked = select(_RESOURCE.c.id).where(_RESOURCE.c.id.in_(resource_ids), _RESOURCE.c.kind == "pool")
+    return frozenset(connection.execute(asked).scalars())
 
 
 def stored(connection: Connection, booking_id: str) -> Row[Any] | None:
