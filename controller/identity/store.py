@@ -5,11 +5,12 @@ import secrets
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import CursorResult, delete, update
+from sqlalchemy import CursorResult, delete, or_, update
 from sqlmodel import Session, col, select
 
 from controller.identity.policy import Principal, Role
 from controller.identity.tables import ApiToken, AuditLine, EnrolToken, User, UserSession
+from controller.scope import Scope
 
 
 def new_id() -> str:
@@ -49,6 +50,14 @@ def user(db: Session, user_id: str) -> User | None:
 
 def users(db: Session) -> Sequence[User]:
     return db.exec(select(User).order_by(User.login)).all()
+
+
+def staff(db: Session, scope: Scope) -> Sequence[User]:
+    """Who may be named at a booking: the people of a school and those of the whole cluster. By name."""
+    found = select(User).where(col(User.disabled).is_(False)).order_by(User.name)
+    if scope.school_id is not None:
+        found = found.where(or_(col(User.school_id) == scope.school_id, col(User.school_id).is_(None)))
+    return db.exec(found).all()
 
 
 def names(db: Session, user_ids: Collection[str]) -> Mapping[str, str]:

@@ -54,6 +54,9 @@ class Asked:
 class Look:
     """What would become of it if it were asked for now. `problems` speak against it, `overridable` if the asker may
     overrule all of them with a reason. `free`: it can be had then. `request`: somebody would have to confirm it.
+
+    `used` are the periods of shared things that the school holds already in that week, `allowed` how many it may have
+    (None: any number).
     """
 
     problems: tuple[Problem, ...]
@@ -62,6 +65,8 @@ class Look:
     request: bool
     taken_by: tuple[Occupant, ...]
     alternatives: tuple[Alternative, ...]
+    used: int
+    allowed: int | None
 
 
 def items_of(wanted: Iterable[Mapping[str, Any]]) -> tuple[Item, ...]:
@@ -142,6 +147,8 @@ class Office:
                 request=request.hold_until_ms is not None,
                 taken_by=() if free else wish.taken_by(request.span_ms),
                 alternatives=wish.nearest(request.span_ms) if found or not free else (),
+                used=wish.used(request.start_ms),
+                allowed=known.limits.school_week,
             )
 
     def taken(self, resource_ids: Sequence[int], span_ms: range) -> Mapping[int, list[tuple[int, int, int]]]:

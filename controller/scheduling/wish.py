@@ -57,6 +57,7 @@ class Wish:
         self._facts = facts
         self._named = {item.resource_id for item in request.items if item.resource_id is not None}
         self._asked = self._reach(request.items)
+        self._known: dict[tuple[object, ...], tuple[Problem, ...]] = {}
         self._cases: dict[range, tuple[Proposal, Facts]] = {}
         self._weeks: dict[date, _Week] = {}
 
@@ -84,6 +85,10 @@ class Wish:
     def had_by(self, span_ms: range) -> Choice | None:
         """What would serve it at that time, as things are now; None if nothing, or the rules are against it."""
         return self._asked.choice(span_ms)
+
+    def used(self, at_ms: int) -> int:
+        """How many periods of shared things the school holds in the week of that time."""
+        return self._week_of(at_ms).by_school
 
     def taken_by(self, span_ms: range) -> tuple[Occupant, ...]:
         """Who has what it names, at that time."""
@@ -128,9 +133,18 @@ class Wish:
         return not problems(proposal, replace(facts, things=things))
 
     def _against(self, span_ms: range, rules: Sequence[Rule], thing: Thing) -> tuple[Problem, ...]:
-        """What speaks against one thing by itself."""
-        proposal, facts = self._case(span_ms)
-        return problems(proposal, replace(facts, things=(thing,)), rules)
+        """What speaks against one thing by itself. If nothing does, then nothing against those that are like it."""
+        alike = (
+            span_ms,
+            rules,
+            replace(thing, id=0),
+            id(self._facts.hours.get(thing.id)),
+            self._facts.health.get(thing.id),
+        )
+        if self._known.get(alike) != ():
+            proposal, facts = self._case(span_ms)
+            self._known[alike] = problems(proposal, replace(facts, things=(thing,)), rules)
+        return self._known[alike]
 
     def _case(self, span_ms: range) -> tuple[Proposal, Facts]:
         """The request at that time, with what is held in its week."""
