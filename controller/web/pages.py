@@ -14,7 +14,7 @@ from controller.fleet.picture import RoomRow
 from controller.identity.policy import Permission, Principal, home, may
 from controller.jobs.states import JobState
 from controller.services import Services
-from controller.web import device_pages, job_view, jobs_pages, views
+from controller.web import checkin_pages, device_pages, job_view, jobs_pages, views
 from controller.web.access import Asker, allowed, is_api
 from controller.web.frame import language_of, render, role_word
 from controller.web.i18n import Language
@@ -35,6 +35,7 @@ def router(services: Services) -> APIRouter:
     _add_fleet(routes, services)
     routes.include_router(jobs_pages.router(services))
     routes.include_router(device_pages.router(services))
+    routes.include_router(checkin_pages.router(services))
     return routes
 
 
