@@ -245,6 +245,7 @@ class Commands:
         command = self._command(who, wanted, view, action, now_ms)
         self._check_way(db, view, action)
         command.needs_book = self._book(db, who, wanted, action, now_ms)
+        self._check_lease(db, command, view)
         connection = db.connection()
         if action.name == STOP:
             store.cut_short(connection, view.id, now_ms)
@@ -310,6 +311,16 @@ class Commands:
             raise NotNow("taken", str(error)) from None
         except NoMachine as error:
             raise NotNow("revoked", str(error)) from None
+
+    def _check_lease(self, db: Session, command: StoredCommand, view: DeviceView) -> None:
+        """Ask what the agent will ask. Raises NotNow."""
+        if not command.needs_book:
+            return
+        db.flush()
+        asked = Command(command.id, view.slug, command.action, command.args, command.by_id, command.expires_ms)
+        why = self._leases.refusal(db, asked, view.id)
+        if why is not None:
+            raise NotNow(why, "there is no lease for it")
 
     def _device(self, who: Principal, device_id: int) -> tuple[DeviceView, DeviceProfile | None]:
         try:

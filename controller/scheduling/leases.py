@@ -2,22 +2,25 @@
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from contract.lease import HAZARD_SUPERVISED, sign
+from contract.lease import HAZARD_SUPERVISED, refusal, sign
 from contract.messages import LeaseBook
-from contract.model import Lease
+from contract.model import Command, Lease
 from contract.topics import Address
 from controller.fleet.live import profile_here
 from controller.identity.store import audit, new_id
-from controller.scheduling import store
+from controller.scheduling import booked, store, walk_ups
+from controller.scheduling.booked import LeaseState
+from controller.scheduling.leasing import changes
 from controller.scheduling.store import Behind, Machine
 from controller.scheduling.turns import LEEWAY_MS, WALK_UP, Begin, Blocked, Keep, Stretch, Turn, answer, holding
+from controller.scheduling.walk_ups import Place, Room
 from device_profiles.profile import DeviceProfile
 
 RESEND_MS: Final = 10_000
@@ -80,28 +83,33 @@ class LeaseDesk:
         self._profile = profile
         self._new_id = new_id
         self._sending = threading.Lock()
+        self._followed = False
         self._sent: dict[int, _Sent] = {}
 
     def walk_up(self, db: Session, wanted: WalkUp) -> int:
-        """Let `holder` use the device from now until `until_ms`; the number of the book that says so.
+        """Let `holder` use the device from now until `until_ms`, or until somebody else has it booked; the number of
+        the book that says so.
 
-        If the holder has the machine already, the lease is made longer if need be and never shorter. Raises Taken,
-        NoMachine.
+        If the holder has the machine already, the lease is made longer if need be and never shorter; one that was
+        booked stays as it is. A machine that can be booked is booked for that time. Raises Taken, NoMachine.
         """
         machine = store.locked(db, wanted.device_id)
         if machine is None or machine.revoked:
             raise NoMachine("this machine is not there any more")
         now_ms = self._now_ms()
+        place = walk_ups.locked(db.connection(), machine.device_id)
+        if place is not None:
+            self._follow(db, machine.agent_id)  # a booking may have been made at this moment
         asked = Turn(machine.device_id, wanted.holder, f"{WALK_UP}{self._new_id()}", now_ms, wanted.until_ms)
         match answer(store.turns(db, machine.device_id, now_ms - LEEWAY_MS), asked, now_ms):
             case Keep(turn):
                 return turn.book_number
             case Blocked(turn):
                 raise Taken(turn.until_ms)
-            case Stretch(turn):
-                return self._stretch(db, machine, turn, asked)
-            case Begin(from_ms):
-                return self._begin(db, machine, replace(asked, from_ms=from_ms))
+            case Stretch(turn, until_ms):
+                return self._stretch(db, machine, place, replace(turn, until_ms=until_ms))
+            case Begin(from_ms, until_ms):
+                return self._begin(db, machine, place, replace(asked, from_ms=from_ms, until_ms=until_ms))
 
     def end(self, db: Session, booking: str, by: str = "") -> bool:
         """Take a lease back before its time; `by` is the opaque id of who does. Whether there was one that stood."""
@@ -111,10 +119,40 @@ class LeaseDesk:
         now_ms = self._now_ms()
         if machine is None or found is None or found.revoked_ms is not None or found.until_ms <= now_ms:
             return False
+        if found.booking_id is not None and store.turn(found).walk_up:
+            walk_ups.end(db.connection(), found.booking_id, now_ms)
         found.revoked_ms = now_ms
         found.book_number = store.next_book(db, machine.agent_id)
         self._audit(db, "lease-end", machine, store.turn(found), by)
         return True
+
+    def follow_bookings(self) -> bool:
+        """Grant what bookings ask for and take back the rest, one transaction an agent; whether there was any change.
+
+        Raises SQLAlchemyError.
+        """
+        with self._engine.connect() as connection:
+            # at first all of them: profiles may have changed since this last ran
+            agents = booked.out_of_step(connection, self._now_ms()) if self._followed else booked.all_agents(connection)
+        changed = False
+        for agent_id in agents:
+            with Session(self._engine) as db:
+                store.lock(db, agent_id)
+                changed |= self._follow(db, agent_id)
+                db.commit()
+        self._followed = True
+        return changed
+
+    def lease_states(self, booking_id: str) -> Mapping[int, LeaseState]:
+        """Where the leases of a booking are, by device; a device that it never had a lease for is not in it."""
+        with self._engine.connect() as connection:
+            found = booked.lease_states(connection, (booking_id,), self._now_ms())
+        return {device_id: state for (_, device_id), state in found.items()}
+
+    def refusal(self, db: Session, command: Command, device_id: int) -> str | None:
+        """What the agent would say of the lease for a command, with a clock that is certain: see `contract.lease`."""
+        now_ms = self._now_ms()
+        return refusal(command, store.leases_of(db, device_id, now_ms), now_ms)
 
     def walk_ups(self, db: Session, device_id: int, holder: str) -> Sequence[str]:
         """The bookings of the holder's leases of the device that stand and were not booked beforehand.
@@ -152,19 +190,50 @@ class LeaseDesk:
         books = [(each.address, _book(each, leases.get(each.agent_id, ()), now_ms)) for each in due]
         return [(address, book) for address, book in books if book]
 
-    def _begin(self, db: Session, machine: Machine, turn: Turn) -> int:
-        profile = self._profile(machine.profile_slug)
-        hazard = profile.booking.hazard if profile else HAZARD_SUPERVISED  # what nobody knows may be dangerous
+    def _begin(self, db: Session, machine: Machine, place: Place | None, turn: Turn) -> int:
+        booking_id = None
+        if place is not None:
+            room = self._room(db, place, turn.until_ms)
+            booking_id = walk_ups.begin(db.connection(), place, turn.holder, self._now_ms(), room)
+            turn = replace(turn, until_ms=room.until_ms)
         begun = replace(turn, book_number=store.next_book(db, machine.agent_id))
-        store.begin(db, machine, begun, hazard)
+        store.begin(db, machine, begun, self._hazard(machine.profile_slug), booking_id)
         self._audit(db, "lease-begin", machine, begun)
         return begun.book_number
 
-    def _stretch(self, db: Session, machine: Machine, turn: Turn, asked: Turn) -> int:
-        stretched = replace(turn, until_ms=asked.until_ms, book_number=store.next_book(db, machine.agent_id))
+    def _stretch(self, db: Session, machine: Machine, place: Place | None, turn: Turn) -> int:
+        found = store.grant(db, turn.booking)
+        if place is not None and found is not None and found.booking_id is not None:
+            room = self._room(db, place, turn.until_ms, found.booking_id)
+            if room.until_ms <= found.until_ms:
+                return turn.book_number
+            walk_ups.stretch(db.connection(), place, found.booking_id, self._now_ms(), room)
+            turn = replace(turn, until_ms=room.until_ms)
+        stretched = replace(turn, book_number=store.next_book(db, machine.agent_id))
         store.stretch(db, stretched)
         self._audit(db, "lease-stretch", machine, stretched)
         return stretched.book_number
+
+    def _room(self, db: Session, place: Place, until_ms: int, mine: str | None = None) -> Room:
+        """Raises Taken."""
+        room = walk_ups.room(db.connection(), place, self._now_ms(), until_ms, mine)
+        if room.taken_ms is not None:
+            raise Taken(room.taken_ms)
+        return room
+
+    def _hazard(self, profile_slug: str) -> int:
+        profile = self._profile(profile_slug)
+        return profile.booking.hazard if profile else HAZARD_SUPERVISED  # what nobody knows may be dangerous
+
+    def _follow(self, db: Session, agent_id: int) -> bool:
+        """Have an agent's leases be what bookings ask for; whether they were not. Its row is locked."""
+        connection, now_ms = db.connection(), self._now_ms()
+        found = changes(
+            booked.needs(connection, agent_id, now_ms, self._hazard), booked.given(connection, agent_id, now_ms)
+        )
+        if found:
+            store.follow(db, agent_id, found, now_ms)
+        return bool(found)
 
     def _audit(self, db: Session, action: str, machine: Machine, turn: Turn, by: str | None = None) -> None:
         """`by` is None if it was the holder."""

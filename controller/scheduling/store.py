@@ -12,7 +12,10 @@ from contract.messages import Presence
 from contract.model import Lease
 from contract.topics import Address
 from controller.fleet.tables import Agent, Device
+from controller.identity.store import audit
 from controller.ingest.tables import Installation
+from controller.scheduling.booked import granted_before
+from controller.scheduling.leasing import Changes
 from controller.scheduling.tables import LeaseGrant
 from controller.scheduling.turns import Turn
 
@@ -70,6 +73,11 @@ def locked(db: Session, device_id: int) -> Machine | None:
     return Machine(device_id, device.agent_id, device.school_id, device.profile_slug, found.revoked)
 
 
+def lock(db: Session, agent_id: int) -> None:
+    """As `locked`, of all machines of an agent."""
+    db.execute(update(Agent).where(col(Agent.id) == agent_id).values(book_number=col(Agent.book_number)))
+
+
 def next_book(db: Session, agent_id: int) -> int:
     """The number of the agent's next lease book, which is now its newest."""
     number: int = db.execute(
@@ -90,8 +98,8 @@ def turn(grant: LeaseGrant) -> Turn:
     return Turn(grant.device_id, grant.holder, grant.booking, grant.from_ms, grant.until_ms, grant.book_number)
 
 
-def begin(db: Session, machine: Machine, begun: Turn, hazard: int) -> None:
-    """Add a grant."""
+def begin(db: Session, machine: Machine, begun: Turn, hazard: int, booking_id: str | None) -> None:
+    """Add a grant; `booking_id` is the booking that it is for, if there is one."""
     db.add(
         LeaseGrant(
             school_id=machine.school_id,
@@ -99,6 +107,7 @@ def begin(db: Session, machine: Machine, begun: Turn, hazard: int) -> None:
             device_id=machine.device_id,
             holder=begun.holder,
             booking=begun.booking,
+            booking_id=booking_id,
             from_ms=begun.from_ms,
             until_ms=begun.until_ms,
             hazard=hazard,
@@ -114,6 +123,54 @@ def stretch(db: Session, stretched: Turn) -> None:
         .where(col(LeaseGrant.booking) == stretched.booking)
         .values(until_ms=stretched.until_ms, book_number=stretched.book_number)
     )
+
+
+def follow(db: Session, agent_id: int, changes: Changes, now_ms: int) -> None:
+    """Write what has changed, all in the agent's next book, with a line each in the audit log."""
+    number = next_book(db, agent_id)
+    for name in changes.end:
+        _change(db, name, "lease-end", now_ms, revoked_ms=now_ms, book_number=number)
+    for each in changes.amend:
+        need = each.need
+        more = {"holder": need.holder, "hazard": need.hazard, "supervised": need.supervised}
+        _change(db, each.name, "lease-change", now_ms, book_number=number, **more)
+    for need in changes.begin:
+        device = db.get_one(Device, need.device_id)
+        found = LeaseGrant(
+            school_id=device.school_id,
+            agent_id=agent_id,
+            device_id=need.device_id,
+            holder=need.holder,
+            booking=f"{need.booking_id}-{need.device_id}-{granted_before(db.connection(), need.key) + 1}",
+            booking_id=need.booking_id,
+            from_ms=need.from_ms,
+            until_ms=need.until_ms,
+            hazard=need.hazard,
+            supervised=need.supervised,
+            book_number=number,
+        )
+        db.add(found)
+        db.flush()
+        _audit(db, "lease-begin", found, now_ms)
+
+
+def _change(db: Session, name: str, action: str, now_ms: int, **values: object) -> None:
+    db.execute(update(LeaseGrant).where(col(LeaseGrant.booking) == name).values(**values))
+    found = grant(db, name)
+    if found is not None:
+        _audit(db, action, found, now_ms)
+
+
+def _audit(db: Session, action: str, found: LeaseGrant, now_ms: int) -> None:
+    detail = f"device {found.device_id} until {found.until_ms} holder {found.holder}"
+    audit(db, now_ms, action, subject=found.booking, school_id=found.school_id, detail=detail)
+
+
+def leases_of(db: Session, device_id: int, now_ms: int) -> Sequence[Lease]:
+    """What stands of a machine and has not run out, as its agent is told."""
+    asked = _standing().where(LeaseGrant.device_id == device_id, LeaseGrant.until_ms > now_ms)
+    slug = db.get_one(Device, device_id).slug
+    return [_lease(each, slug) for each in db.exec(asked.execution_options(**_ANEW))]
 
 
 def turns(db: Session, device_id: int, after_ms: int) -> Sequence[Turn]:
@@ -170,9 +227,7 @@ def leases(db: Session, agent_ids: Collection[int], now_ms: int) -> Mapping[int,
     )
     found: dict[int, list[Lease]] = {}
     for each, slug in db.exec(asked):
-        found.setdefault(each.agent_id, []).append(
-            Lease(slug, each.holder, each.from_ms, each.until_ms, each.booking, each.hazard, each.supervised)
-        )
+        found.setdefault(each.agent_id, []).append(_lease(each, slug))
     return found
 
 
@@ -189,6 +244,10 @@ def overtake(db: Session, agent_id: int, held_number: int, now_ms: int) -> int:
         .values(book_number=number)
     )
     return number
+
+
+def _lease(grant: LeaseGrant, slug: str) -> Lease:
+    return Lease(slug, grant.holder, grant.from_ms, grant.until_ms, grant.booking, grant.hazard, grant.supervised)
 
 
 def _standing() -> SelectOfScalar[LeaseGrant]:

@@ -47,21 +47,23 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """The asker's turn is to be made longer."""
+    """The asker's turn, which nobody had booked, is to be made longer, up to `until_ms`."""
 
     turn: Turn
+    until_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """A new turn, dated from `from_ms`."""
+    """A new turn, dated from `from_ms`, up to `until_ms`."""
 
     from_ms: int
+    until_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """It would clash with this turn of somebody else: of all that it would clash with, the one that begins first."""
+    """Somebody else has the machine now, in this turn."""
 
     turn: Turn
 
@@ -70,20 +72,24 @@ Answer: TypeAlias = Keep | Stretch | Begin | Blocked
 
 
 def answer(turns: Sequence[Turn], asked: Turn, now_ms: int) -> Answer:
-    """Whether the holder of `asked` may have the machine from `now_ms` until `asked.until_ms`.
+    """Whether the holder of `asked` may have the machine from `now_ms`, and until when: up to `asked.until_ms` or to
+    the next turn of somebody else. What the holder has booked is had as it was booked.
 
     `turns` are those of the machine that end later than LEEWAY_MS ago.
     """
     mine = holding((each for each in turns if each.holder == asked.holder), now_ms)
-    if mine and mine.until_ms >= asked.until_ms:
+    if mine and not mine.walk_up:
         return Keep(mine)
-    in_the_way = [each for each in turns if each.clashes(asked)]
-    if in_the_way:
-        return Blocked(min(in_the_way, key=lambda each: each.from_ms))
+    others = [each for each in turns if each.holder != asked.holder]
+    there = holding(others, now_ms)
+    if there:
+        return Blocked(there)
+    ahead = (each.from_ms for each in others if each.from_ms > now_ms)
+    until_ms = min(asked.until_ms, *ahead, asked.until_ms)
     if mine:
-        return Stretch(mine)
-    before = (each.until_ms for each in turns if each.holder != asked.holder and each.until_ms <= now_ms)
-    return Begin(max(now_ms - LEEWAY_MS, *before, 0))
+        return Stretch(mine, until_ms) if until_ms > mine.until_ms else Keep(mine)
+    before = (each.until_ms for each in others if each.until_ms <= now_ms)
+    return Begin(max(now_ms - LEEWAY_MS, *before, 0), until_ms)
 
 
 def holding(turns: Iterable[Turn], at_ms: int) -> Turn | None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from controller.scheduling.turns import (
     LEEWAY_MS,
+    WALK_UP,
     Answer,
     Begin,
     Blocked,
@@ -31,27 +32,36 @@ def turn(holder: str, from_min: float, until_min: float, device_id: int = 1) -> 
     return Turn(device_id, holder, f"{holder}-{from_min}", NOW + int(from_min * MINUTE), until_ms)
 
 
+def walk_up(holder: str, from_min: float, until_min: float) -> Turn:
+    made = turn(holder, from_min, until_min)
+    return replace(made, booking=f"{WALK_UP}{made.booking}")
+
+
 ASKED = turn("an", 0, 15)
-OWN, OWN_LONG, OWN_OVER, OWN_NEXT = turn("an", -5, 5), turn("an", -5, 15), turn("an", -9, 0), turn("an", 10, 40)
+BOOKED = turn("an", -5, 5)
+OWN, OWN_LONG, OWN_OVER = walk_up("an", -5, 5), walk_up("an", -5, 15), walk_up("an", -9, 0)
+OWN_NEXT = turn("an", 10, 40)
 OTHER, OTHER_NEXT, OTHER_OVER = turn("bình", -5, 5), turn("bình", 14, 40), turn("bình", -5, -0.5)
 
 
 @pytest.mark.parametrize(
     ("turns", "expected"),
     [
-        ([], Begin(NOW - LEEWAY_MS)),
-        ([OWN], Stretch(OWN)),
+        ([], Begin(NOW - LEEWAY_MS, ASKED.until_ms)),
+        ([OWN], Stretch(OWN, ASKED.until_ms)),
         ([OWN_LONG], Keep(OWN_LONG)),
         ([OWN, OWN_LONG], Keep(OWN_LONG)),
-        ([OWN_OVER], Begin(NOW - LEEWAY_MS)),
-        ([OWN_NEXT], Begin(NOW - LEEWAY_MS)),
+        ([BOOKED], Keep(BOOKED)),
+        ([OWN_OVER], Begin(NOW - LEEWAY_MS, ASKED.until_ms)),
+        ([OWN_NEXT], Begin(NOW - LEEWAY_MS, ASKED.until_ms)),
         ([OTHER], Blocked(OTHER)),
-        ([OTHER_NEXT], Blocked(OTHER_NEXT)),
+        ([OTHER_NEXT], Begin(NOW - LEEWAY_MS, OTHER_NEXT.from_ms)),
         ([OTHER_NEXT, OTHER], Blocked(OTHER)),
-        ([OTHER_OVER], Begin(OTHER_OVER.until_ms)),
-        ([turn("bình", -5, 0)], Begin(NOW)),
-        ([turn("bình", 15, 20)], Begin(NOW - LEEWAY_MS)),
-        ([OWN, OTHER_NEXT], Blocked(OTHER_NEXT)),
+        ([OTHER_OVER], Begin(OTHER_OVER.until_ms, ASKED.until_ms)),
+        ([turn("bình", -5, 0)], Begin(NOW, ASKED.until_ms)),
+        ([turn("bình", 15, 20)], Begin(NOW - LEEWAY_MS, ASKED.until_ms)),
+        ([OWN, OTHER_NEXT], Stretch(OWN, OTHER_NEXT.from_ms)),
+        ([OWN, turn("bình", 5, 20)], Keep(OWN)),
         ([OWN_LONG, turn("bình", 15, 20)], Keep(OWN_LONG)),
     ],
 )
@@ -102,17 +112,20 @@ def test_walk_ups_of_several_people_never_clash_and_only_a_clash_turns_one_away(
             case Keep(mine):
                 assert mine.holder == holder
                 assert mine.covers(now_ms)
-                assert mine.until_ms >= wanted.until_ms
-            case Stretch(mine):
+                ahead = [each.from_ms for each in turns if each.holder != holder and each.from_ms >= now_ms]
+                assert not mine.walk_up or mine.until_ms >= min(wanted.until_ms, *ahead, wanted.until_ms)
+            case Stretch(mine, until_ms):
                 turns.remove(mine)
-                turns.append(replace(mine, until_ms=wanted.until_ms))
+                turns.append(replace(mine, until_ms=until_ms))
                 assert mine.holder == holder
-                assert mine.covers(now_ms)
-            case Begin(from_ms):
-                assert now_ms - LEEWAY_MS <= from_ms <= now_ms
-                turns.append(replace(wanted, from_ms=from_ms))
+                assert mine.walk_up
+                assert mine.until_ms < until_ms <= wanted.until_ms
+            case Begin(from_ms, until_ms):
+                assert now_ms - LEEWAY_MS <= from_ms <= now_ms < until_ms <= wanted.until_ms
+                turns.append(replace(wanted, from_ms=from_ms, until_ms=until_ms))
             case Blocked(other):
-                assert other.clashes(wanted)
+                assert other.holder != holder
+                assert other.covers(now_ms)
                 continue
         assert list(clashes(sorted(turns, key=lambda each: each.from_ms))) == []
         if ends_early:
