@@ -170,6 +170,12 @@ class Office:
         found = self._desk.openings(request, known, periods, days, most)
         return [each for each in found if each[0].stop <= span_ms.stop]
 
+    def asked(self, who: Principal, booking_id: str) -> Asked:
+        """What a booking that `who` may change was made from, at its time. Raises NoSuchBooking, NotYours."""
+        view = self._own(who, booking_id)
+        with self._engine.connect() as connection:
+            return self._as_asked(connection, booking_id, view.start_ms, view.end_ms)
+
     def instead(self, asked: Asked, found: Alternative) -> Asked:
         """What to book to have an alternative: its units, and of pools what was wanted."""
         with self._engine.connect() as connection:
@@ -247,9 +253,9 @@ class Office:
             raise KeyUsed("this key was used for another booking")
 
     def _again(self, who: Principal, booking_id: str) -> tuple[Request, Facts]:
-        view = self._own(who, booking_id)
+        asked = self.asked(who, booking_id)
         with self._engine.connect() as connection:
-            return self._prepare(connection, who, self._as_asked(connection, booking_id, view.start_ms, view.end_ms))
+            return self._prepare(connection, who, asked)
 
     def _prepare(self, connection: Connection, who: Principal, asked: Asked, key: str = "") -> tuple[Request, Facts]:
         """The request in full, and the facts for it. Raises NothingOfThatKind."""
