@@ -37,20 +37,22 @@ def read(
         touched = _touched(db, request.items, request.school_id)
         day = datetime.fromtimestamp(request.start_ms / 1000, zone).date()
         people = adults(db, {request.holder, *request.supervisors})
+        owners = {each.school_id for each in touched}
+        owner = request.school_id if not owners or request.school_id in owners else touched[0].school_id
         return Facts(
             now_ms=now_ms,
             year=year_on(db, request.school_id, day, zone),
             asker=Asker(who.id, who.role, who.scope.school_id),
             holder=people[request.holder],
             supervisors=tuple(people[each] for each in request.supervisors),
-            limits=limits(db, touched[0].school_id if touched else request.school_id),
+            limits=limits(db, owner),
             hours=_hours(db, touched, zone),
             health=_health(touched, health),
         )
 
 
 def limits(db: Session, school_id: str) -> Limits:
-    """Those of the school whose things they are; what nobody set is as `Limits` has it."""
+    """Those of a school for its things; what nobody set is as `Limits` has it."""
     row = stored_limits(db, school_id)
     set_here = {each.name: getattr(row, each.name) for each in fields(Limits)}
     return Limits(**{**set_here, "pupils_per_adult": tuple(row.pupils_per_adult)})
