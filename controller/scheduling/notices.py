@@ -1,22 +1,18 @@
-"""What somebody is to know of. The rows are written where it happens; here they are read, and put away."""
+"""Notices: word of what people should know, written in the transaction of what it tells of."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Engine, Row, Table, and_, or_, select, update
+from sqlmodel import Session, col, select
 
-from controller.identity.policy import Principal, Role
-from controller.scheduling.tables import Notice
-
-MOST: Final = 20
-"""So many are shown at a time, the newest."""
-_NOTICE: Table = Notice.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
-_FOR_STAFF: Final = frozenset({Role.TECHNICIAN, Role.ADMINISTRATOR})
+from controller.scheduling.tables import Assignment, Booking, Notice, Resource
 
 
 class Kind(StrEnum):
+    """What it is about. These names are kept."""
+
     MOVED = "booking-moved"
     REFUSED = "booking-refused"
     CONFIRMED = "booking-confirmed"
@@ -27,55 +23,48 @@ class Kind(StrEnum):
     PROBLEM = "problem"
 
 
-@dataclass(frozen=True, slots=True)
-class NoticeView:
-    """`subject` is the id of what it is about; `detail` may have what the words of its kind need."""
+USE_WITHOUT_BOOKING: Final = Kind.USE_WITHOUT_BOOKING
 
-    id: int
-    at_ms: int
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """As `tables.Notice`; without `user_id` for a school's technicians."""
+
     kind: str
     subject: str
-    detail: Mapping[str, Any]
+    school_id: str
+    user_id: str | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Notices:
-    """Safe to use from any thread and any process."""
-
-    def __init__(self, engine: Engine, now_ms: Callable[[], int]) -> None:
-        self._engine = engine
-        self._now_ms = now_ms
-
-    def unseen(self, who: Principal) -> Sequence[NoticeView]:
-        """Those for `who` that nobody has put away, the newest first."""
-        asked = select(_NOTICE).where(_for(who), _NOTICE.c.seen_ms.is_(None))
-        with self._engine.connect() as connection:
-            rows = connection.execute(asked.order_by(_NOTICE.c.at_ms.desc(), _NOTICE.c.id.desc()).limit(MOST))
-            return [_view(row) for row in rows]
-
-    def moved(self, who: Principal, booking_ids: Collection[str]) -> Mapping[str, NoticeView]:
-        """The last word about each of the bookings that was moved without its holder, seen or not."""
-        asked = select(_NOTICE).where(
-            _NOTICE.c.user_id == who.id, _NOTICE.c.kind == Kind.MOVED, _NOTICE.c.subject.in_(booking_ids)
+def post(db: Session, news: News, now_ms: int) -> None:
+    """The caller commits."""
+    db.add(
+        Notice(
+            school_id=news.school_id,
+            user_id=news.user_id,
+            at_ms=now_ms,
+            kind=news.kind,
+            subject=news.subject,
+            detail=dict(news.detail),
         )
-        with self._engine.connect() as connection:
-            return {row.subject: _view(row) for row in connection.execute(asked.order_by(_NOTICE.c.id))}
-
-    def put_away(self, who: Principal, notice_id: int) -> None:
-        """It was seen. What is not for `who` stays as it is."""
-        mine = and_(_for(who), _NOTICE.c.id == notice_id, _NOTICE.c.seen_ms.is_(None))
-        with self._engine.begin() as connection:
-            connection.execute(update(_NOTICE).where(mine).values(seen_ms=self._now_ms()))
+    )
+    db.flush()
 
 
-def _for(who: Principal) -> ColumnElement[bool]:
-    """Their own; and of a school's, for who looks after its machines."""
-    if who.role not in _FOR_STAFF:
-        return _NOTICE.c.user_id == who.id
-    theirs = _NOTICE.c.user_id.is_(None)
-    if who.scope.school_id is not None:
-        theirs = and_(theirs, _NOTICE.c.school_id == who.scope.school_id)
-    return or_(_NOTICE.c.user_id == who.id, theirs)
-
-
-def _view(row: Row[Any]) -> NoticeView:
-    return NoticeView(row.id, row.at_ms, row.kind, row.subject, row.detail)
+def post_to_holder(db: Session, kind: str, booking_id: str, now_ms: int) -> None:
+    """Tell whose booking it is, with its time and what it has. The caller commits."""
+    booking = db.get(Booking, booking_id)
+    if booking is None:
+        return
+    had = (
+        select(Resource.name)
+        .join(Assignment, col(Assignment.resource_id) == Resource.id)
+        .where(Assignment.booking_id == booking_id)
+        .order_by(Resource.name)
+    )
+    detail: dict[str, Any] = {"start_ms": booking.start_ms, "end_ms": booking.end_ms}
+    things = ", ".join(db.exec(had))
+    if things:
+        detail["thing"] = things
+    post(db, News(kind, booking_id, booking.school_id, booking.holder, detail), now_ms)
