@@ -109,7 +109,8 @@ def masks(held: Iterable[tuple[int, range]], first: int) -> dict[int, int]:
     found: dict[int, int] = {}
     for unit, ticks in held:
         if ticks.stop > first:
-            found[unit] = found.get(unit, 0) | mask(range(max(ticks.start, first), ticks.stop), first)
+            start = max(ticks.start - first, 0)
+            found[unit] = found.get(unit, 0) | ((1 << ticks.stop - first - start) - 1) << start
     return found
 
 

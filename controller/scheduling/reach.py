@@ -1,7 +1,7 @@
-"""What some items can be had by, at any time: read a day at a time, and no more units than it takes. Reads only."""
+"""What some items can be had by, at any time: read as it is asked for, and no more units than it takes. Reads only."""
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from typing import Final
 
 from sqlalchemy import Connection
@@ -13,7 +13,10 @@ from controller.scheduling.policy import Facts, Thing
 from controller.scheduling.school_time import instant, ticks
 from controller.scheduling.stock import BREADTHS, Item, Stock, TooNarrow, read
 
-_DAY: Final = timedelta(days=1)
+_LONGEST: Final = 8
+"""So many days are read at once at most. The first time it is one, and each time twice as many as the last: who wants
+one time needs no more, who looks through a month asks seldom.
+"""
 
 
 class Reach:
@@ -43,7 +46,7 @@ class Reach:
         self._obstacles = obstacles
         self._all: dict[int | None, Stock] = {}
         self._some: dict[int | None, Stock] = {}
-        self._taken: dict[tuple[int | None, date, date], Taken] = {}
+        self._taken: dict[int | None, list[tuple[range, Taken]]] = {breadth: [] for breadth in BREADTHS}
 
     def stocks(self) -> Iterator[Stock]:
         """All there is, allowed or not: of every breadth up to the first that is whole. Raises NothingOfThatKind."""
@@ -53,7 +56,7 @@ class Reach:
                 return
 
     def choice(self, span_ms: range) -> Choice | None:
-        """What would serve then (ms), as things were when that day was first asked for. Raises NothingOfThatKind."""
+        """What would serve then (ms), as things were when that day was first read. Raises NothingOfThatKind."""
         use = ticks(span_ms.start, span_ms.stop)
         for breadth in BREADTHS:
             stock = self._stock(breadth)
@@ -72,15 +75,28 @@ class Reach:
         return self._all[breadth]
 
     def _in_the_way(self, breadth: int | None, span_ms: range) -> Taken:
-        """On the days of that span."""
+        """At that time, and on some days around it."""
         zone = self._facts.year.zone
-        first, last = (datetime.fromtimestamp(at / 1000, zone).date() for at in (span_ms.start, span_ms.stop - 1))
-        if (breadth, first, last) not in self._taken:
-            stock = self._some[breadth]
-            days = ticks(instant(first, time(0), zone), instant(last + _DAY, time(0), zone))
-            window = stock.window(days)
-            taken = search.taken(self._connection, stock, window)
-            if self._obstacles:
-                taken = besides(taken, window, stock.units, stock.wanted.counted, self._facts)
-            self._taken[breadth, first, last] = taken
-        return self._taken[breadth, first, last]
+        first, last = (
+            datetime.fromtimestamp(at_ms / 1000, zone).toordinal() for at_ms in (span_ms.start, span_ms.stop - 1)
+        )
+        known = self._taken[breadth]
+        for days, taken in known:
+            if first in days and last in days:
+                return taken
+        length = min(2 ** len(known), _LONGEST)
+        start = first - first % length
+        days = range(start, max(start + length, last + 1))
+        taken = self._read(breadth, days)
+        known.append((days, taken))
+        return taken
+
+    def _read(self, breadth: int | None, days: range) -> Taken:
+        """What is in the way on those days, by their ordinals."""
+        stock, zone = self._some[breadth], self._facts.year.zone
+        first, end = (instant(date.fromordinal(day), time(0), zone) for day in (days.start, days.stop))
+        window = stock.window(ticks(first, end))
+        taken = search.taken(self._connection, stock, window)
+        if self._obstacles:
+            taken = besides(taken, window, stock.units, stock.wanted.counted, self._facts)
+        return taken

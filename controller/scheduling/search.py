@@ -78,7 +78,7 @@ def taken(connection: Connection, stock: Stock, window: range) -> Taken:
     units = {unit.id for unit in stock.units}
     held = _held(connection, units | stock.drawing.keys(), window)
     uses: dict[int, list[Use]] = {}
-    for unit_id, span in held:
+    for unit_id, span in held if stock.drawing else ():
         unit = stock.drawing.get(unit_id)
         if unit is not None and unit.circuit is not None:
             uses.setdefault(unit.circuit, []).append(Use(span, unit.watts))

@@ -1,10 +1,11 @@
 """What a request could be served by: the units, pools and circuits behind its items. Reads only."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, Table, or_, select
+from sqlalchemy import BindParameter, Connection, Row, Select, Table, and_, bindparam, or_, select
 
 from controller.scheduling.booking_errors import NothingOfThatKind
 from controller.scheduling.choice import Choice, Counted, Demand, Taken, Unit, Wanted, choose
@@ -13,6 +14,32 @@ from controller.scheduling.school_time import TICK_MS
 from controller.scheduling.tables import Resource
 
 _RESOURCE: Table = Resource.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
+_C = _RESOURCE.c
+_IDS: BindParameter[list[int]] = bindparam("ids", expanding=True)
+_SCHOOLS: BindParameter[list[str]] = bindparam("schools", expanding=True)
+_MINE = _C.school_id == bindparam("school_id")
+_KNOWN: Select[Any] = select(
+    _C.id,
+    _C.school_id,
+    _C.kind,
+    _C.class_name,
+    _C.capacity,
+    _C.setup_min,
+    _C.clean_up_min,
+    _C.watts,
+    _C.circuit_id,
+    _C.hazard,
+    _C.certificate,
+    _C.shared,
+).where(_C.retired.is_(False), _C.kind != "circuit")
+_NAMED = _KNOWN.where(_C.id == bindparam("id"))
+_ANY = _KNOWN.where(_C.class_name == bindparam("class_name"), _C.kind == "unit", or_(_C.shared, _MINE))
+_OFFERED = _ANY.order_by(~_MINE, _C.id).limit(bindparam("most"))
+_OFFERED_IN = _ANY.where(_C.school_id.in_(_SCHOOLS)).order_by(~_MINE, _C.id).limit(bindparam("most"))
+_ALL: Final = 2**31 - 1
+_CIRCUITS: Select[Any] = select(
+    _C.id, _C.kind, _C.capacity, _C.setup_min, _C.clean_up_min, _C.watts, _C.circuit_id
+).where(or_(_C.id.in_(_IDS), and_(_C.circuit_id.in_(_IDS), _C.watts > 0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +55,7 @@ class Item:
     schools: tuple[str, ...] = ()
 
 
-BREADTHS: Final = (32, 256, None)
+BREADTHS: Final = (32, 128, None)
 """So many units of a class are looked at, the nearest first; more only if these do not serve, None: all there are."""
 
 
@@ -36,8 +63,8 @@ BREADTHS: Final = (32, 256, None)
 class Stock:
     """The demands of a request, `capacity` of each pool and circuit that is touched, what `things` these are.
 
-    `drawing` are all units that hang on those circuits, whoever may book them. `whole` are the demands of which no
-    unit was left out.
+    `drawing` are all units, whoever may book them, on those circuits that cannot carry all of theirs at a time.
+    `whole` are the demands of which no unit was left out.
     """
 
     wanted: Wanted
@@ -101,8 +128,8 @@ def read(connection: Connection, items: Sequence[Item], school_id: str, breadth:
     capacity: dict[int, int] = {}
     things: dict[int, Thing] = {}
     for item in items:
-        most = None if breadth is None else max(breadth, 2 * item.count)
-        rows = connection.execute(_offered(item, school_id, most)).all()
+        most = _ALL if breadth is None else max(breadth, 2 * item.count)
+        rows = _offered(connection, item, school_id, most)
         things |= {row.id: _thing(row) for row in rows}
         if item.resource_id is not None and rows and rows[0].kind == "pool":
             counted.append(Counted(rows[0].id, item.count))
@@ -112,15 +139,14 @@ def read(connection: Connection, items: Sequence[Item], school_id: str, breadth:
         if len(units) < item.count:
             raise NothingOfThatKind(f"{item.count} are wanted, there are {len(units)}")
         demands.append(Demand(units, item.count))
-        if most is None or len(rows) < most:
+        if len(rows) < most:
             whole.append(demands[-1])
     circuits = {unit.circuit for demand in demands for unit in demand.units if unit.circuit is not None and unit.watts}
     drawing: dict[int, Unit] = {}
     if circuits:
-        found = connection.execute(select(_RESOURCE.c.id, _RESOURCE.c.capacity).where(_RESOURCE.c.id.in_(circuits)))
-        capacity |= {row.id: row.capacity for row in found}
-        on_them = select(_RESOURCE).where(_RESOURCE.c.circuit_id.in_(circuits), _RESOURCE.c.watts > 0)
-        drawing = {row.id: _unit(row) for row in connection.execute(on_them)}
+        rows = connection.execute(_CIRCUITS, {"ids": list(circuits)}).all()
+        capacity |= {row.id: row.capacity for row in rows if row.kind == "circuit"}
+        drawing = _drawing(rows, capacity)
     return Stock(Wanted(tuple(demands), tuple(counted)), tuple(whole), capacity, things, drawing)
 
 
@@ -138,21 +164,22 @@ def ticks_of(minutes: int) -> int:
     return -(-minutes * 60_000 // TICK_MS)
 
 
-def _offered(item: Item, school_id: str, most: int | None) -> Select[Any]:
-    wanted = select(_RESOURCE).where(_RESOURCE.c.retired.is_(False), _RESOURCE.c.kind != "circuit")
+def _offered(connection: Connection, item: Item, school_id: str, most: int) -> Sequence[Row[Any]]:
     if item.resource_id is not None:
-        return wanted.where(_RESOURCE.c.id == item.resource_id)
+        return connection.execute(_NAMED, {"id": item.resource_id}).all()
+    wanted = {"class_name": item.class_name, "school_id": school_id, "most": most}
     if item.schools:
-        wanted = wanted.where(_RESOURCE.c.school_id.in_(item.schools))
-    return (
-        wanted.where(
-            _RESOURCE.c.class_name == item.class_name,
-            _RESOURCE.c.kind == "unit",
-            or_(_RESOURCE.c.shared, _RESOURCE.c.school_id == school_id),
-        )
-        .order_by(_RESOURCE.c.school_id != school_id, _RESOURCE.c.id)
-        .limit(most)
-    )
+        return connection.execute(_OFFERED_IN, {**wanted, "schools": list(item.schools)}).all()
+    return connection.execute(_OFFERED, wanted).all()
+
+
+def _drawing(rows: Sequence[Row[Any]], capacity: Mapping[int, int]) -> dict[int, Unit]:
+    """All that hangs on those circuits that could be overloaded."""
+    units = [row for row in rows if row.kind == "unit"]
+    watts = Counter[int]()
+    for row in units:
+        watts[row.circuit_id] += row.watts
+    return {row.id: _unit(row) for row in units if watts[row.circuit_id] > capacity[row.circuit_id]}
 
 
 def _without(demands: Sequence[Demand], barred: Collection[int]) -> tuple[Demand, ...]:

@@ -134,13 +134,9 @@ class Wish:
 
     def _against(self, span_ms: range, rules: Sequence[Rule], thing: Thing) -> tuple[Problem, ...]:
         """What speaks against one thing by itself. If nothing does, then nothing against those that are like it."""
-        alike = (
-            span_ms,
-            rules,
-            replace(thing, id=0),
-            id(self._facts.hours.get(thing.id)),
-            self._facts.health.get(thing.id),
-        )
+        hours, health = self._facts.hours.get(thing.id), self._facts.health.get(thing.id)
+        kind = (thing.school_id, thing.shared, thing.hazard, thing.certificate)
+        alike = (span_ms, rules, kind, id(hours), health)
         if self._known.get(alike) != ():
             proposal, facts = self._case(span_ms)
             self._known[alike] = problems(proposal, replace(facts, things=(thing,)), rules)
