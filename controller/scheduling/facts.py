@@ -60,7 +60,10 @@ def limits(db: Session, school_id: str) -> Limits:
 
 def stored_limits(db: Session, school_id: str) -> BookingLimits:
     """The row, or one with what counts if nobody set anything."""
-    return db.get(BookingLimits, school_id) or BookingLimits(school_id=school_id)
+    usual = Limits()
+    return db.get(BookingLimits, school_id) or BookingLimits(
+        school_id=school_id, person_week=usual.person_week, school_week=usual.school_week
+    )
 
 
 def needs_approval(connection: Connection, items: Iterable[Item], school_id: str) -> bool:

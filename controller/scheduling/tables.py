@@ -190,7 +190,8 @@ class Closure(SQLModel, table=True):
 class BookingLimits(SQLModel, table=True):
     """What a school sets for its things: `controller.scheduling.policy.Limits`, and two that are about its keeping.
 
-    A booking that nobody checked in for `no_show_min` after it began is a no-show. A request holds what it wants for
+    The two quotas have no default here: None, that there is none, could not be stored beside one. A booking that nobody
+    checked in for `no_show_min` after it began is a no-show. A request holds what it wants for
     `request_h`, or until it would begin.
     """
 
@@ -201,8 +202,8 @@ class BookingLimits(SQLModel, table=True):
     furthest_days: int = 180
     shortest_min: int = 15
     longest_min: int = 300
-    person_week: int | None = 12
-    school_week: int | None = 40
+    person_week: int | None = None
+    school_week: int | None = None
     pupils_per_adult: list[int] = Field(sa_column=Column(JSON, nullable=False), default_factory=lambda: [45, 45, 20, 8])
     soon_h: int = 24
     no_show_min: int = 15
