@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import chain
 from typing import Final
 
-from controller.scheduling.school_time import TICK_MS, Holiday, SchoolTimeError, instant
+from controller.scheduling.school_time import TICK_MS, Flaw, Holiday, SchoolTimeError, instant
 
 _DAY: Final = timedelta(days=1)
 
@@ -21,8 +21,10 @@ class Open:
     closes: time
 
     def __post_init__(self) -> None:
-        if self.weekday not in range(7) or (self.closes != time(0) and self.opens >= self.closes):
-            raise SchoolTimeError("opening hours have weekdays 0 to 6 and end after they begin")
+        if self.weekday not in range(7):
+            raise SchoolTimeError("opening hours have weekdays 0 to 6", Flaw.WEEKDAY)
+        if self.closes != time(0) and self.opens >= self.closes:
+            raise SchoolTimeError("opening hours end after they begin", Flaw.HOURS_BACKWARDS)
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,14 @@ Bookings are stored as instants and shown as the reader's own periods. A wall-cl
 is taken for the first instant after the gap; of one that comes twice, the first is meant.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
-from typing import Final
+from typing import Final, TypeAlias
 
 TICK_MS: Final = 5 * 60_000
 """The grain of all bookings. Periods of 35 and 45 minutes are whole numbers of it."""
@@ -18,15 +19,48 @@ _WEEK: Final = timedelta(days=7)
 _DAY: Final = timedelta(days=1)
 
 
-class SchoolTimeError(ValueError):
-    """A calendar or bell schedule says what cannot be; the message says which."""
-
-
 class Half(StrEnum):
     """Periods are numbered from 1 in each half of the day."""
 
     MORNING = "morning"
     AFTERNOON = "afternoon"
+
+
+class Flaw(StrEnum):
+    """What cannot be. These names are kept."""
+
+    PERIOD_BACKWARDS = "period-backwards"
+    PERIOD_NUMBER = "period-number"
+    PERIOD_GRAIN = "period-grain"
+    PERIODS_OVERLAP = "periods-overlap"
+    PERIOD_TWICE = "period-twice"
+    BELLS_BACKWARDS = "bells-backwards"
+    BELLS_TIED = "bells-tied"
+    WEEKDAY = "weekday"
+    TERM_BACKWARDS = "term-backwards"
+    TERMS_OVERLAP = "terms-overlap"
+    HOLIDAY_BACKWARDS = "holiday-backwards"
+    MAKE_UP_TWICE = "make-up-twice"
+    NAME = "name"
+    NAME_TWICE = "name-twice"
+    HOURS_BACKWARDS = "hours-backwards"
+    ZONE = "zone"
+
+
+Place: TypeAlias = tuple[Half, int]
+"""Of a period in the day: its half and its number."""
+
+
+class SchoolTimeError(ValueError):
+    """A calendar or bell schedule says what cannot be: `flaw`, of the `names` (terms, bells) or the `periods`."""
+
+    def __init__(
+        self, message: str, flaw: Flaw, *, names: tuple[str, ...] = (), periods: tuple[Place, ...] = ()
+    ) -> None:
+        super().__init__(message)
+        self.flaw = flaw
+        self.names = names
+        self.periods = periods
 
 
 class Week(StrEnum):
@@ -45,11 +79,18 @@ class Period:
 
     def __post_init__(self) -> None:
         if self.begins >= self.ends:
-            raise SchoolTimeError(f"period {self.number} ({self.half}) ends before it begins")
+            raise self._wrong("ends before it begins", Flaw.PERIOD_BACKWARDS)
         if self.number < 1:
-            raise SchoolTimeError(f"period {self.number}: periods are numbered from 1")
+            raise self._wrong("is numbered from 1", Flaw.PERIOD_NUMBER)
         if any(each.second or each.microsecond or each.minute % 5 for each in (self.begins, self.ends)):
-            raise SchoolTimeError(f"period {self.number} ({self.half}): bells ring at full five minutes")
+            raise self._wrong("begins and ends at full five minutes", Flaw.PERIOD_GRAIN)
+
+    @property
+    def place(self) -> Place:
+        return self.half, self.number
+
+    def _wrong(self, how: str, flaw: Flaw) -> SchoolTimeError:
+        return SchoolTimeError(f"period {self.number} ({self.half}) {how}", flaw, periods=(self.place,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +103,19 @@ class Bells:
     periods: tuple[Period, ...]
 
     def __post_init__(self) -> None:
-        if self.first > self.last or not self.weekdays <= set(range(7)):
-            raise SchoolTimeError("a bell schedule has weekdays 0 to 6 and ends after it begins")
+        if not self.weekdays <= set(range(7)):
+            raise SchoolTimeError("a bell schedule has weekdays 0 to 6", Flaw.WEEKDAY)
+        if self.first > self.last:
+            raise SchoolTimeError("a bell schedule ends after it begins", Flaw.BELLS_BACKWARDS)
         ordered = sorted(self.periods)
         for before, after in pairwise(ordered):
             if after.begins < before.ends:
-                raise SchoolTimeError(f"periods {before.number} and {after.number} ({after.half}) overlap")
-        if len({(each.half, each.number) for each in ordered}) != len(ordered):
-            raise SchoolTimeError("a period's number comes twice in one half of the day")
+                places = (before.place, after.place)
+                message = f"periods {before.number} and {after.number} ({after.half}) overlap"
+                raise SchoolTimeError(message, Flaw.PERIODS_OVERLAP, periods=places)
+        for place, count in Counter(each.place for each in ordered).items():
+            if count > 1:
+                raise SchoolTimeError("a period's number comes twice", Flaw.PERIOD_TWICE, periods=(place,))
 
     def rings_on(self, day: date, weekday: int) -> bool:
         return weekday in self.weekdays and self.first <= day <= self.last
@@ -86,7 +132,7 @@ class Term:
 
     def __post_init__(self) -> None:
         if self.first > self.last:
-            raise SchoolTimeError(f"term {self.name} ends before it begins")
+            raise SchoolTimeError(f"term {self.name} ends before it begins", Flaw.TERM_BACKWARDS, names=(self.name,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +142,11 @@ class Holiday:
     name: str
     first: date
     last: date
+
+    def __post_init__(self) -> None:
+        if self.first > self.last:
+            message = f"holiday {self.name} ends before it begins"
+            raise SchoolTimeError(message, Flaw.HOLIDAY_BACKWARDS, names=(self.name,))
 
     def __contains__(self, day: date) -> bool:
         return self.first <= day <= self.last
@@ -107,6 +158,10 @@ class MakeUpDay:
 
     day: date
     as_weekday: int
+
+    def __post_init__(self) -> None:
+        if self.as_weekday not in range(7):
+            raise SchoolTimeError("weekdays are 0 to 6", Flaw.WEEKDAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +197,8 @@ class SchoolYear:
         ordered = sorted(self.terms, key=lambda term: term.first)
         for before, after in pairwise(ordered):
             if after.first <= before.last:
-                raise SchoolTimeError(f"terms {before.name} and {after.name} overlap")
+                names = (before.name, after.name)
+                raise SchoolTimeError(f"terms {before.name} and {after.name} overlap", Flaw.TERMS_OVERLAP, names=names)
 
     def term_of(self, day: date) -> Term | None:
         return next((term for term in self.terms if term.first <= day <= term.last), None)
@@ -243,7 +299,7 @@ def _after_gap(wall: datetime, zone: tzinfo) -> datetime:
     """The instant at which the clock jumped over `wall`, which does not exist."""
     before, after = (wall.replace(fold=fold).utcoffset() for fold in (0, 1))
     if before is None or after is None:
-        raise SchoolTimeError("the zone has no offsets")
+        raise SchoolTimeError("the zone has no offsets", Flaw.ZONE)
     low = (wall.replace(tzinfo=None) - max(before, after)).replace(tzinfo=UTC)
     high = (wall.replace(tzinfo=None) - min(before, after)).replace(tzinfo=UTC)
     first = low.astimezone(zone).utcoffset()
