@@ -14,14 +14,12 @@ from controller.scheduling import facts, views
 from controller.scheduling.booking_errors import NoSuchBooking, NotYours, Refused, TooLate
 from controller.scheduling.booking_states import BookingState
 from controller.scheduling.bookings import Bookings
+from controller.scheduling.notices import Kind
 from controller.scheduling.policy import HAZARD_SUPERVISED, MAINTENANCE, Code, Problem
 from controller.scheduling.sight import Moment, Use, at_hand, free_until, moment
 from controller.scheduling.tables import Notice, Supervisor
 from controller.scheduling.views import BookingView, ThingView
 
-SUBSTITUTE: Final = "substitute"
-PROBLEM: Final = "problem"
-"""Kinds of notices; the detail of both has `thing`, and `by` with the name of who it was, PROBLEM also `text`."""
 MOST_TEXT: Final = 300
 """Letters of a reported problem."""
 _AHEAD_MS: Final = 12 * 3_600_000
@@ -103,7 +101,7 @@ class Attendance:
                     school_id=booking.school_id,
                     user_id=booking.holder_id,
                     at_ms=self._now_ms(),
-                    kind=SUBSTITUTE,
+                    kind=Kind.SUBSTITUTE,
                     subject=booking.id,
                     detail={"by": who.name, "thing": sight.thing.name},
                 )
@@ -145,7 +143,7 @@ class Attendance:
             Notice(
                 school_id=thing.school_id,
                 at_ms=self._now_ms(),
-                kind=PROBLEM,
+                kind=Kind.PROBLEM,
                 subject=thing.code,
                 detail={"by": who.name, "thing": thing.name, "text": text.strip()[:MOST_TEXT]},
             ),

@@ -109,6 +109,11 @@ class Office:
         with self._engine.connect() as connection:
             return views.things(connection, who.scope)
 
+    def in_room(self, room_id: int) -> Sequence[ThingView]:
+        """All that stands in a room, whoever may book it: for its board and its sheet."""
+        with self._engine.connect() as connection:
+            return [each for each in views.things(connection, CLUSTER) if each.room_id == room_id]
+
     def of_things(self, who: Principal | None, resource_ids: Sequence[int], span_ms: range) -> Sequence[BookingView]:
         """As `views.of_things`; None is somebody who reads a public board."""
         with self._engine.connect() as connection:
@@ -263,9 +268,6 @@ class Office:
         if not school_id:
             raise NothingOfThatKind("say for which school it is")
         now_ms = self._now_ms()
-        approval = who.role not in OVERRULERS and facts.needs_approval(connection, asked.items, school_id)
-        with Session(connection) as db:
-            held_ms = facts.stored_limits(db, school_id).request_h * _HOUR_MS
         request = Request(
             school_id=school_id,
             holder=asked.holder or who.id,
@@ -277,11 +279,14 @@ class Office:
             title=asked.title,
             purpose=asked.purpose,
             head_count=asked.head_count,
-            hold_until_ms=min(asked.start_ms, now_ms + held_ms) if approval else None,
             key=f"{who.id}:{key}" if key else None,
             supervisors=asked.supervisors,
         )
-        return request, facts.read(connection, who, request, now_ms=now_ms, zone=self.zone, health=self._health)
+        known = facts.read(connection, who, request, now_ms=now_ms, zone=self.zone, health=self._health)
+        if known.approval and who.role not in OVERRULERS:
+            held_until_ms = min(asked.start_ms, now_ms + known.request_h * _HOUR_MS)
+            request = replace(request, hold_until_ms=held_until_ms)
+        return request, known.facts
 
     def _as_asked(self, connection: Connection, booking_id: str, start_ms: int, end_ms: int) -> Asked:
         """What a booking was made from, for another time. Raises NoSuchBooking."""

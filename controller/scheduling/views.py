@@ -307,10 +307,14 @@ def _view(row: Row[Any], had: tuple[Had, ...], supervisors: tuple[str, ...], who
 
 
 def _as_seen(view: BookingView, who: Principal | None) -> BookingView:
-    """Another school learns that something is taken, and by which school; nobody outside learns a name."""
-    if who is not None and (view.mine or who.scope.covers(view.school_id)):
+    """Another school learns that something is taken, and by which school; nobody outside learns a name.
+
+    A board has the class as well: whoever stands before it sees who comes in.
+    """
+    if who is None:
+        return replace(view, purpose="", holder="", holder_id="", head_count=0, supervisors=())
+    if view.mine or who.scope.covers(view.school_id):
         return view
-    manages = who is not None and may(who, Permission.MANAGE_BOOKINGS)
-    if manages and who is not None and any(who.scope.covers(had.school_id) for had in view.things):
+    if may(who, Permission.MANAGE_BOOKINGS) and any(who.scope.covers(had.school_id) for had in view.things):
         return view
     return replace(view, title="", purpose="", holder="", holder_id="", head_count=0, supervisors=())

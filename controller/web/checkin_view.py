@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
+from urllib.parse import urlencode
 
 from markupsafe import Markup
 
@@ -10,13 +11,14 @@ from controller.identity.policy import Principal
 from controller.scheduling.attendance import Free, Sight
 from controller.scheduling.booking_errors import BookingError, NotYours, Refused
 from controller.scheduling.policy import MAINTENANCE
-from controller.scheduling.school_time import SchoolYear
+from controller.scheduling.school_time import TICK_MS, SchoolYear
 from controller.scheduling.sight import Moment
 from controller.scheduling.views import BookingView
 from controller.web.booking_words import capital, clock, clock_words, day_of, day_words, period_words, problem_words
 from controller.web.formats import duration
 from controller.web.i18n import Language
 
+_LESSON_MS: Final = 45 * 60_000
 _STATUS: Final[Mapping[type[BookingError], int]] = {NotYours: 403, Refused: 422}
 
 
@@ -125,7 +127,7 @@ def checkin_page(sight: Sight, instead: Free | None, reading: Reading) -> Checki
         substitute=_substitute(sight, words) if sight.substitute else "",
         beside=("said" if sight.present else "ask") if sight.supervise else "",
         instead=_instead(instead, sight, reading) if instead else None,
-        book_href=f"/calendar?thing={sight.thing.id}",
+        book_href=_book_href(Free(sight.thing, sight.free_until_ms), reading),
         jobs_href=reading.jobs_href,
         waiting=reading.waiting,
         error=reading.error,
@@ -254,7 +256,16 @@ def _instead(free: Free, sight: Sight, reading: Reading) -> Instead:
             until=until,
         )
     button = words.t("Book {name} now", name=thing.name)
-    return Instead(str(text), str(button), f"/calendar?thing={thing.id}")
+    return Instead(str(text), str(button), _book_href(free, reading))
+
+
+def _book_href(free: Free, reading: Reading) -> str:
+    """The form to book, filled in for a lesson's length from the next five minutes on."""
+    start_ms = -(-reading.now_ms // TICK_MS) * TICK_MS
+    end_ms = min(start_ms + _LESSON_MS, free.until_ms or start_ms + _LESSON_MS)
+    day = day_of(start_ms, reading.year.zone).isoformat()
+    when = {"day": day, "begins": reading.at(start_ms), "ends": reading.at(end_ms)}
+    return "/calendar/new?" + urlencode({"item1": f"thing:{free.thing.id}", **when})
 
 
 def _card(booking: BookingView, reading: Reading) -> BookingCard:
