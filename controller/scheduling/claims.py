@@ -4,10 +4,11 @@ Everything here is done in the order of the keys and after `lock`, so that two t
 wait for each other and never deadlock.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Table, bindparam, delete, insert, select, text, update
+from sqlalchemy import BindParameter, Connection, Table, bindparam, delete, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from controller.scheduling.tables import Claim, Load, Resource
@@ -16,6 +17,8 @@ _CLAIM: Table = Claim.__table__  # type: ignore[attr-defined]  # SQLModel does n
 _LOAD: Table = Load.__table__  # type: ignore[attr-defined]
 _RESOURCE: Table = Resource.__table__  # type: ignore[attr-defined]
 
+_IDS: BindParameter[list[int]] = bindparam("ids", expanding=True)
+_LOCK = select(_RESOURCE.c.id).where(_RESOURCE.c.id.in_(_IDS)).order_by(_RESOURCE.c.id).with_for_update()
 _ADD = text(
     "INSERT INTO load (resource_id, tick, used, capacity) VALUES (:resource, :tick, :count, :capacity)"
     " ON CONFLICT (resource_id, tick) DO UPDATE SET used = load.used + excluded.used, capacity = excluded.capacity"
@@ -48,24 +51,24 @@ def begin(connection: Connection) -> None:
 
 def lock(connection: Connection, resource_ids: Collection[int]) -> None:
     """Until the transaction ends nobody else changes what these resources are booked for."""
-    wanted = select(_RESOURCE.c.id).where(_RESOURCE.c.id.in_(resource_ids)).order_by(_RESOURCE.c.id)
-    connection.execute(wanted.with_for_update()).all()  # SQLite has no such lock and needs none
+    if connection.dialect.name != "sqlite":  # it has no such lock and needs none
+        connection.execute(_LOCK, {"ids": list(resource_ids)}).all()
 
 
 def hold(connection: Connection, booking_id: str, holds: Iterable[Hold], capacity: Mapping[int, int]) -> None:
     """Take them all. Raises Occupied, and then the transaction can only be rolled back."""
-    ordered = sorted(holds, key=lambda each: each.resource_id)
-    claims = [
-        {"resource_id": each.resource_id, "tick": tick, "booking_id": booking_id}
-        for each in ordered
-        if not each.count
-        for tick in each.ticks
-    ]
+    claimed: list[tuple[int, int]] = []
+    drawn = Counter[tuple[int, int]]()
+    for each in holds:
+        keys = [(each.resource_id, tick) for tick in each.ticks]
+        if each.count:
+            drawn.update(dict.fromkeys(keys, each.count))
+        else:
+            claimed += keys
+    claims = [{"resource_id": each, "tick": tick, "booking_id": booking_id} for each, tick in sorted(claimed)]
     loads = [
-        {"resource": each.resource_id, "tick": tick, "count": each.count, "capacity": capacity[each.resource_id]}
-        for each in ordered
-        if each.count
-        for tick in each.ticks
+        {"resource": each, "tick": tick, "count": drawn[each, tick], "capacity": capacity[each]}
+        for each, tick in sorted(drawn)
     ]
     try:
         if claims:
