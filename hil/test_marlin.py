@@ -151,7 +151,7 @@ def test_lost_answers_are_asked_for_again(tmp_path: Path, write: Write) -> None:
     """The virtual printer leaves lines 105 and 110 without an answer, and asks for 100, 105 and 115 again."""
     errors = ["100:resend", "105:resend_with_timeout", "110:missing_lineno", "115:checksum_mismatch"]
     printer = SimulatedPrinter(tmp_path / "printer", {**QUICK, "simulated_errors": errors})
-    bridge = MarlinBridge(str(tmp_path / "printer"), {**load("creality/ender-3").options, **PROMPT})
+    bridge = MarlinBridge(str(tmp_path / "printer"), {**load("creality/ender-3").options, **PROMPT, "ok_s": 1.0})
     try:
         bridge.open()
         bridge.execute("print", released(write(moves(130))))

@@ -10,8 +10,8 @@ from hil.farends.octoprint_venv import interpreter
 RUNNER = ROOT / "hil" / "farends" / "virtual_printer.py"
 QUICK: Mapping[str, object] = {"simulated_errors": [], "throttle": 0.0, "sendBusy": True, "busyInterval": 1.0}
 
-PROMPT: Mapping[str, float] = {"report_s": 1, "ok_s": 1.0, "silence_s": 3.0, "open_s": 3.0, "confirm_s": 10.0}
-"""What its bridge is told: it answers at once, so nothing is waited for as long as with a real one."""
+PROMPT: Mapping[str, float] = {"report_s": 1, "ok_s": 3.0, "silence_s": 7.0, "open_s": 6.0, "confirm_s": 30.0}
+"""What its bridge is told: it answers at once, or after some seconds where the computer is busy."""
 
 
 class SimulatedPrinter:

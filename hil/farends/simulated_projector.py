@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from hil.farends.child import Child
 
 WARM_S = 0.3
-PROMPT: Mapping[str, float] = {"reply_s": 0.4, "confirm_s": 5.0}
-"""What its bridge is told: it answers at once."""
+PROMPT: Mapping[str, float] = {"reply_s": 2.0, "confirm_s": 20.0}
+"""What its bridge is told: it answers at once, or after a second or two where the computer is busy."""
 
 
 class SimulatedProjector:
