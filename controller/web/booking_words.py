@@ -67,6 +67,20 @@ def state_word(state: BookingState, words: Language) -> Markup:
     return STATES[state].say(words)
 
 
+_CLASSES: Final[Mapping[str, Say]] = {
+    "printer-3d": lambda words: words.t("3D printer"),
+    "laser": lambda words: words.t("laser cutter"),
+    "cnc": lambda words: words.t("CNC machine"),
+    "projector": lambda words: words.t("projector"),
+    "room": lambda words: words.t("room"),
+}
+
+
+def class_words(class_name: str, words: Language) -> str:
+    """What "any of five" is said of; a class that is not known here keeps its own name."""
+    return _CLASSES[class_name](words) if class_name in _CLASSES else class_name
+
+
 # time
 
 
@@ -97,6 +111,11 @@ def period_words(slots: Sequence[Slot], words: Language) -> Markup:
     if first == last:
         return words.t("period {n}", n=first.number)
     return words.t("periods {first}–{last}", first=first.number, last=last.number)
+
+
+def moment_words(at_ms: int, year: SchoolYear, words: Language) -> Markup:
+    """A time that comes: "10:05, Thứ Tư 25/11"."""
+    return _AND.format(clock(at_ms, year.zone), _day_in(year, day_of(at_ms, year.zone), words))
 
 
 def clock_words(span_ms: range, zone: tzinfo) -> str:

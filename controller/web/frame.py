@@ -73,7 +73,11 @@ def _entries(who: Principal, path: str, words: Language) -> tuple[Entry, ...]:
     found = []
     if may(who, Permission.VIEW_FLEET):
         found.append(Entry("/fleet", str(words.t("Devices")), icon="layout-grid", current=path == "/fleet"))
-    if who.role is Role.TEACHER:
+    if may(who, Permission.BOOK):
+        found.append(
+            Entry("/calendar", str(words.t("Reservations")), icon="calendar-event", current=path == "/calendar")
+        )
+    if who.role in (Role.TEACHER, Role.COORDINATOR):
         found.append(Entry("/my", str(words.t("My bookings")), icon="list-check", current=path == "/my"))
     return tuple(found)
 
