@@ -21,9 +21,10 @@ class BoardKeys:
         """The room's new key, which is told this once; the one before it leads nowhere from now on."""
         secret, now_ms = new_secret(), self._now_ms()
         with Session(self._engine) as db:
-            key = db.get(BoardKey, room_id) or BoardKey(room_id=room_id, school_id=school_id)
-            key.secret_hash, key.by_id, key.made_ms = digest(secret), who.id, now_ms
-            db.add(key)
+            made = BoardKey(
+                room_id=room_id, school_id=school_id, secret_hash=digest(secret), by_id=who.id, made_ms=now_ms
+            )
+            key = db.merge(made)
             self._audit(db, "board-key-make", who, key)
             db.commit()
         return secret

@@ -32,11 +32,15 @@ _FOR_AGENTS: Final = "/api/v1/files/"
 _WITHOUT_COOKIES: Final = frozenset({"/api/v1/enrol"})
 """Unsafe requests that take no account of cookies, and so need no form token."""
 _PUBLIC_FOLDER: Final = "/static/"
+FEEDS: Final = "/feeds/"
+"""Calendars. Who knows the address may read it."""
+OPEN_BOARDS: Final = "/board/open/"
+"""Boards at the doors of labs, likewise."""
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def is_public(path: str) -> bool:
-    return path in PUBLIC or path.startswith((_PUBLIC_FOLDER, _FOR_AGENTS))
+    return path in PUBLIC or path.startswith((_PUBLIC_FOLDER, _FOR_AGENTS, FEEDS, OPEN_BOARDS))
 
 
 def is_api(path: str) -> bool:

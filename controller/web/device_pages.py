@@ -10,7 +10,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from controller.commands.errors import CommandError
 from controller.commands.service import MAX_KEY, Wanted
 from controller.fleet import roster
-from controller.identity.policy import Permission, Principal
+from controller.identity.policy import Permission, Principal, may
+from controller.scheduling.views import ThingView
 from controller.services import Services
 from controller.web import job_view
 from controller.web.access import allowed
@@ -76,8 +77,16 @@ def _page(visit: Visit, why: Refused | None = None) -> Response:
         device=visit.device,
         prints=visit.prints,
         jobs=_jobs(visit) if visit.prints else (),
+        thing=_thing(visit),
+        manages=may(visit.who, Permission.MANAGE_BOOKINGS),
         script="device.js",
     )
+
+
+def _thing(visit: Visit) -> ThingView | None:
+    """What classes book when they book the device."""
+    things = visit.services.office.things(visit.who)
+    return next((each for each in things if each.device_id == visit.device_id), None)
 
 
 def _view(visit: Visit) -> DevicePage:
