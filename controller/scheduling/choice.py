@@ -104,13 +104,12 @@ def mask(ticks: range, first: int) -> int:
     return ((1 << len(ticks)) - 1) << (ticks.start - first)
 
 
-def masks(held: Iterable[tuple[int, range]], first: int) -> dict[int, int]:
-    """(unit, ticks) as bits by unit. What lies before `first` is left out."""
+def masks(held: Iterable[tuple[int, int, int]], first: int) -> dict[int, int]:
+    """(unit, first tick, last tick + 1) as bits by unit. What lies before `first` is left out."""
     found: dict[int, int] = {}
-    for unit, ticks in held:
-        if ticks.stop > first:
-            start = max(ticks.start - first, 0)
-            found[unit] = found.get(unit, 0) | ((1 << ticks.stop - first - start) - 1) << start
+    for unit, start, stop in held:
+        if stop > first:
+            found[unit] = found.get(unit, 0) | (1 << stop - first) - (1 << max(start - first, 0))
     return found
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, BindParameter, Connection, Table, and_, bindp
 from controller.fleet.tables import School
 from controller.scheduling.booking_states import BookingState
 from controller.scheduling.choice import Taken, Use, masks
-from controller.scheduling.school_time import TICK_MS, ticks
+from controller.scheduling.school_time import TICK_MS
 from controller.scheduling.series import Occupant
 from controller.scheduling.stock import Stock
 from controller.scheduling.tables import Assignment, Booking, Claim, Load, Resource
@@ -22,7 +22,11 @@ _SCHOOL: Table = School.__table__  # type: ignore[attr-defined]
 _HOLDING = [state for state in BookingState if state.holds]
 
 
-_COLUMNS = (_ASSIGNMENT.c.resource_id, _ASSIGNMENT.c.from_ms, _ASSIGNMENT.c.until_ms)
+_COLUMNS = (
+    _ASSIGNMENT.c.resource_id,
+    _ASSIGNMENT.c.from_ms // TICK_MS,
+    (_ASSIGNMENT.c.until_ms + (TICK_MS - 1)) // TICK_MS,
+)
 _IDS: BindParameter[list[int]] = bindparam("ids", expanding=True)
 _BEGINS, _ENDS = bindparam("begins_ms", type_=BigInteger), bindparam("ends_ms", type_=BigInteger)
 _HELD = union_all(
@@ -75,17 +79,16 @@ class Used:
 
 def taken(connection: Connection, stock: Stock, window: range) -> Taken:
     """What is held within `window` (ticks) of the units, pools and circuits of `stock`."""
-    units = {unit.id for unit in stock.units}
-    held = _held(connection, units | stock.drawing.keys(), window)
+    held = _held(connection, {unit.id for unit in stock.units} | stock.drawing.keys(), window)
     uses: dict[int, list[Use]] = {}
-    for unit_id, span in held if stock.drawing else ():
+    for unit_id, start, stop in held if stock.drawing else ():
         unit = stock.drawing.get(unit_id)
         if unit is not None and unit.circuit is not None:
-            uses.setdefault(unit.circuit, []).append(Use(span, unit.watts))
+            uses.setdefault(unit.circuit, []).append(Use(range(start, stop), unit.watts))
     pools = {each.pool for each in stock.wanted.counted}
     for pool, use in _drawn(connection, pools, window) if pools else ():
         uses.setdefault(pool, []).append(use)
-    return Taken(window.start, masks((each for each in held if each[0] in units), window.start), stock.capacity, uses)
+    return Taken(window.start, masks(held, window.start), stock.capacity, uses)
 
 
 def occupants(
@@ -117,16 +120,15 @@ def shared_uses(connection: Connection, school_id: str, holder: str, span_ms: ra
     return [Used(range(start_ms, end_ms), of_school, mine) for start_ms, end_ms, of_school, mine in found]
 
 
-def _held(connection: Connection, unit_ids: Collection[int], window: range) -> list[tuple[int, range]]:
-    """(unit, ticks) of all that is held within `window`."""
+def _held(connection: Connection, unit_ids: Collection[int], window: range) -> list[tuple[int, int, int]]:
+    """(unit, first tick, last tick + 1) of all that is held within `window`."""
     wanted = {
         "ids": list(unit_ids),
         "begins_ms": window.start * TICK_MS,
         "ends_ms": window.stop * TICK_MS,
         "last": window.stop - 1,
     }
-    found = connection.execute(_HELD, wanted).all()
-    return [(resource_id, ticks(from_ms, until_ms)) for resource_id, from_ms, until_ms in found]
+    return [tuple(row) for row in connection.execute(_HELD, wanted)]
 
 
 def _drawn(connection: Connection, pools: Collection[int], window: range) -> list[tuple[int, Use]]:

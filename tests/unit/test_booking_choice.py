@@ -14,7 +14,7 @@ ROOM = Unit(9)
 
 
 def test_any_unit_of_a_class_is_the_first_that_is_free() -> None:
-    taken = Taken(0, masks([(1, LESSON), (2, range(11))], 0))
+    taken = Taken(0, masks([(1, 10, 19), (2, 0, 11)], 0))
 
     found = choose(Wanted((Demand(PRINTERS),)), LESSON, taken)
 
@@ -25,10 +25,10 @@ def test_any_unit_of_a_class_is_the_first_that_is_free() -> None:
 def test_unit_is_taken_also_while_it_is_set_up_or_cleaned() -> None:
     wanted = Wanted((Demand(PRINTERS[:1]),))
 
-    assert choose(wanted, LESSON, Taken(0, masks([(1, range(9))], 0))) is None
-    assert choose(wanted, LESSON, Taken(0, masks([(1, range(8))], 0))) is not None
-    assert choose(wanted, LESSON, Taken(0, masks([(1, range(19, 30))], 0))) is None
-    assert choose(wanted, LESSON, Taken(0, masks([(1, range(20, 30))], 0))) is not None
+    assert choose(wanted, LESSON, Taken(0, masks([(1, 0, 9)], 0))) is None
+    assert choose(wanted, LESSON, Taken(0, masks([(1, 0, 8)], 0))) is not None
+    assert choose(wanted, LESSON, Taken(0, masks([(1, 19, 30)], 0))) is None
+    assert choose(wanted, LESSON, Taken(0, masks([(1, 20, 30)], 0))) is not None
 
 
 def test_bundle_is_all_or_nothing() -> None:
@@ -39,7 +39,7 @@ def test_bundle_is_all_or_nothing() -> None:
 
     assert found is not None
     assert found.units == (PRINTERS[:2], (ROOM,))
-    assert choose(wanted, LESSON, Taken(0, masks([(9, LESSON)], 0), {50: 30})) is None
+    assert choose(wanted, LESSON, Taken(0, masks([(9, 10, 19)], 0), {50: 30})) is None
     assert choose(wanted, LESSON, Taken(0, {}, {50: 30}, {50: [Use(range(18, 40), 1)]})) is None
 
 
@@ -68,7 +68,7 @@ def test_circuit_carries_no_more_than_it_may() -> None:
 
 
 def test_openings_are_the_times_at_which_it_can_be_had() -> None:
-    taken = Taken(0, masks([(9, range(12, 20))], 0))
+    taken = Taken(0, masks([(9, 12, 20)], 0))
 
     found = openings(Wanted((Demand((ROOM,)),)), (range(9), range(10, 19), range(20, 29)), taken)
 
@@ -114,7 +114,11 @@ def test_choice_is_found_whenever_there_is_one(
 ) -> None:
     uses = {circuit: [each for on, each in drawn if on == circuit] for circuit in CAPACITY}
 
-    found = choose(Wanted(tuple(demands)), use, Taken(0, masks(held, 0), CAPACITY, uses))
+    found = choose(
+        Wanted(tuple(demands)),
+        use,
+        Taken(0, masks(((unit, ticks.start, ticks.stop) for unit, ticks in held), 0), CAPACITY, uses),
+    )
 
     assert (found is not None) == any(is_carried(way, uses, use) for way in ways(demands, held, use))
     if found is not None:
