@@ -38,6 +38,7 @@ from controller.scheduling.bookings import Bookings
 from controller.scheduling.clockwork import Clockwork
 from controller.scheduling.leases import LeaseDesk
 from controller.scheduling.office import Office
+from controller.scheduling.usage import Usage
 from controller.services import Services
 from controller.web import pages, signin
 from controller.web.access import SESSION_COOKIE, Access
@@ -64,7 +65,7 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
     dispatcher = Dispatcher(engine, leases, now_ms, live.touch)
     commands = Commands(engine, live, leases, dispatcher, now_ms)
     jobs = Jobs(engine, live, commands, config.folder / "files", now_ms, room=config.jobs)
-    clockwork = Clockwork(engine, now_ms)
+    clockwork = Clockwork(engine, now_ms, leases=leases, usage=Usage(engine, now_ms), leases_changed=dispatcher.wake)
     office = Office(engine, live, ZoneInfo(config.zone), now_ms, clockwork.wake)
     plant = Plant(config, engine, live, dispatcher=dispatcher, jobs=jobs, clockwork=clockwork, now_ms=now_ms)
     services = Services(

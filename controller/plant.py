@@ -78,7 +78,7 @@ class Plant:
             migrate(self._engine)
             self._live.load()
             endpoint = self._start_broker()
-            observers = Observers((self._live, self._dispatcher, self._jobs))
+            observers = Observers((self._live, self._dispatcher, self._jobs, self._clockwork))
             self._ingest = Ingest(self._engine, endpoint, observers, self._now_ms)
             self._dispatcher.start(self._ingest.say)
             self._jobs.start()

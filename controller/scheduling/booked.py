@@ -1,6 +1,6 @@
 """What bookings ask of machines and what was granted for them, read from the tables. Reads only."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
@@ -55,6 +55,11 @@ def needs(connection: Connection, agent_id: int, now_ms: int, hazard: Hazard) ->
         )
         for row in rows
     ]
+
+
+def needs_everywhere(connection: Connection, now_ms: int) -> Iterable[Row[Any]]:
+    """As `needs`, of all agents, as rows: `booking_id`, `device_id`, `from_ms`, `until_ms` and more."""
+    return connection.execute(_needs(now_ms))
 
 
 def given(connection: Connection, agent_id: int, now_ms: int) -> Sequence[Given]:

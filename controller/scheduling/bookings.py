@@ -102,6 +102,14 @@ class _Move:
     by: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Say:
+    """What the audit log is told."""
+
+    by: str
+    why: str
+
+
 class Bookings:
     """Safe to use from any thread and any process."""
 
@@ -129,12 +137,13 @@ class Bookings:
         """
         return self._retried(lambda connection, _: self._end(connection, booking_id, state, by))
 
-    def advance(self, booking_id: str, state: BookingState, *, by: str = "") -> Booked:
+    def advance(self, booking_id: str, state: BookingState, *, by: str = "", why: str = "") -> Booked:
         """To a state that goes on holding what it has: confirmed, checked in. `by` is the opaque id of who does.
 
-        Raises NoSuchBooking, and TooLate if it cannot come to `state` from where it is.
+        `why` is for the audit log, if nobody did. Raises NoSuchBooking, and TooLate if it cannot come to `state` from
+        where it is.
         """
-        return self._retried(lambda connection, _: self._advance(connection, booking_id, state, by))
+        return self._retried(lambda connection, _: self._advance(connection, booking_id, state, _Say(by, why)))
 
     def find(self, booking_id: str) -> Booked | None:
         with self._engine.connect() as connection:
@@ -257,7 +266,7 @@ class Bookings:
         self._audit(connection, "booking-end", row, by, state)
         return ended
 
-    def _advance(self, connection: Connection, booking_id: str, state: BookingState, by: str) -> Booked:
+    def _advance(self, connection: Connection, booking_id: str, state: BookingState, say: _Say) -> Booked:
         row = _standing(connection, booking_id)
         claims.lock(connection, {each.resource_id for each in holds_of(connection, booking_id)})
         row = _standing(connection, booking_id)
@@ -265,11 +274,11 @@ class Bookings:
             raise TooLate(f"a booking that is {row.state} cannot become {state}")
         values: dict[str, object] = {"state": state, "hold_until_ms": None}
         if state is BookingState.CHECKED_IN:
-            values |= {"checked_in_ms": self._now_ms(), "checked_in_by": by}
+            values |= {"checked_in_ms": self._now_ms(), "checked_in_by": say.by}
         else:
             values["sequence"] = row.sequence + 1  # calendars show a check-in no differently
         changed = self._change(connection, booking_id, values)
-        self._audit(connection, f"booking-{state}", changed, by)
+        self._audit(connection, f"booking-{state}", changed, say.by, say.why)
         return _booked(connection, changed)
 
     def _change(self, connection: Connection, booking_id: str, values: dict[str, object]) -> Row[Any]:

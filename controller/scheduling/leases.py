@@ -238,7 +238,7 @@ class LeaseDesk:
     def _audit(self, db: Session, action: str, machine: Machine, turn: Turn, by: str | None = None) -> None:
         """`by` is None if it was the holder."""
         actor = turn.holder if by is None else by
-        detail = f"device {turn.device_id} until {turn.until_ms}"
+        detail = store.audit_detail(turn)
         audit(db, self._now_ms(), action, actor=actor, subject=turn.booking, school_id=machine.school_id, detail=detail)
 
     def _overtaking(self, db: Session, agent: Behind, now_ms: int) -> Behind:

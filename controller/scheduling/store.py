@@ -98,6 +98,11 @@ def turn(grant: LeaseGrant) -> Turn:
     return Turn(grant.device_id, grant.holder, grant.booking, grant.from_ms, grant.until_ms, grant.book_number)
 
 
+def audit_detail(turn: Turn) -> str:
+    """What a line of the audit log says of a lease: enough to know from the log alone who had which machine when."""
+    return f"device {turn.device_id} from {turn.from_ms} until {turn.until_ms} holder {turn.holder}"
+
+
 def begin(db: Session, machine: Machine, begun: Turn, hazard: int, booking_id: str | None) -> None:
     """Add a grant; `booking_id` is the booking that it is for, if there is one."""
     db.add(
@@ -162,7 +167,7 @@ def _change(db: Session, name: str, action: str, now_ms: int, **values: object) 
 
 
 def _audit(db: Session, action: str, found: LeaseGrant, now_ms: int) -> None:
-    detail = f"device {found.device_id} until {found.until_ms} holder {found.holder}"
+    detail = audit_detail(turn(found))
     audit(db, now_ms, action, subject=found.booking, school_id=found.school_id, detail=detail)
 
 

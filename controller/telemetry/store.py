@@ -36,6 +36,12 @@ def series_points(engine: Engine, series_id: int, from_ms: int, to_ms: int, poin
     return thinned(with_gaps(readings, _heartbeat_ms(profile, metric), declared), points)
 
 
+def readings(engine: Engine, series_id: int, from_ms: int, to_ms: int) -> list[Point]:
+    """All that came of a series between two times, both inclusive, in the order of time."""
+    with engine.connect() as connection:
+        return _readings(raw_cursor(connection), series_id, from_ms, to_ms)
+
+
 def _readings(cursor: sqlite3.Cursor, series_id: int, from_ms: int, to_ms: int) -> list[Point]:
     readings: list[Point] = []
     for day in existing_days(cursor):
