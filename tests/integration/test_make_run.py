@@ -195,10 +195,19 @@ def test_fresh_clone_runs_and_shows_this_machine_s_real_load_live(first_run: Mak
     first_run.await_ready(FIRST_START_S)
     with browsing(chromium) as page:
         sign_in(page, first_run.url, TECHNICIAN.login, first_run.password())
-        page.goto(f"{first_run.url}{this_machine(page).get_attribute('href')}")
+        page.goto(f"{first_run.url}/fleet")
+        expect(this_machine(page)).to_be_attached(timeout=60_000)
+        page.fill("#search", "may nay")
+        this_machine(page).click()
+        page.get_by_role("link", name="Mở trang thiết bị").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(THIS_MACHINE_NAME, timeout=30_000)
+        expect(page.locator("[data-metric=cpu]")).to_be_visible(timeout=60_000)
+        page.evaluate("window.sameDocument = true")
         with loaded():
             busy = wait_for_cpu(page, 90.0, 100.0, 45.0)
         wait_for_cpu(page, 0.0, busy - 10.0, 90.0)
+        assert page.evaluate("window.sameDocument") is True
+        assert page.evaluate("document.querySelector('[data-chart=cpu]').plot.data[1].length") >= 2
     assert first_run.interrupt() < STOP_S
     assert first_run.processes() == []
 
