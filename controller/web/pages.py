@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import logging
-from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
@@ -12,9 +11,19 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from controller.fleet.picture import RoomRow
 from controller.identity.policy import Permission, Principal, home, may
-from controller.jobs.states import JobState
 from controller.services import Services
-from controller.web import checkin_pages, device_pages, job_view, jobs_pages, views
+from controller.web import (
+    board_pages,
+    calendar_pages,
+    checkin_pages,
+    device_pages,
+    feed_pages,
+    jobs_pages,
+    label_pages,
+    my_pages,
+    views,
+    week_pages,
+)
 from controller.web.access import Asker, allowed, is_api
 from controller.web.frame import language_of, render, role_word
 from controller.web.i18n import Language
@@ -35,7 +44,13 @@ def router(services: Services) -> APIRouter:
     _add_fleet(routes, services)
     routes.include_router(jobs_pages.router(services))
     routes.include_router(device_pages.router(services))
+    routes.include_router(feed_pages.router(services))
+    routes.include_router(my_pages.router(services))
+    routes.include_router(calendar_pages.router(services))
     routes.include_router(checkin_pages.router(services))
+    routes.include_router(board_pages.router(services))
+    routes.include_router(week_pages.router(services))
+    routes.include_router(label_pages.router(services))
     return routes
 
 
@@ -50,12 +65,6 @@ def _add_doors(routes: APIRouter, services: Services) -> None:
             return RedirectResponse(local(next) or home(request.state.user), 303)
         view = signin_page(error, minutes, local(next), language_of(request))
         return _page(services, request, "signin.html", view=view)
-
-    @routes.get("/my")
-    def my(request: Request, who: DeviceViewer) -> Response:
-        words = language_of(request)
-        view = views.my_page(services.live, who.scope, words)
-        return _page(services, request, "my.html", view=view, **_open_jobs(services, who, words))
 
 
 def _add_fleet(routes: APIRouter, services: Services) -> None:
@@ -76,17 +85,8 @@ def _add_fleet(routes: APIRouter, services: Services) -> None:
         found = _room(services, who, room_id)
         fleet = may(who, Permission.VIEW_FLEET)
         view = views.room_page(live, who.scope, found, language_of(request), fleet=fleet)
-        return _page(services, request, "room.html", view=view, script="room.js")
-
-
-def _open_jobs(services: Services, who: Principal, words: Language) -> Mapping[str, object]:
-    """The print jobs of the reader's school, those that wait for a release first, and how many do."""
-    if not may(who, Permission.HANDLE_JOBS):
-        return {"jobs": (), "waiting": 0}
-    names = {device.id: device.name for device in services.live.devices(who.scope)}
-    found = sorted(services.jobs.open_jobs(who.scope), key=lambda job: job.state is not JobState.WAITING)
-    entries = tuple(job_view.entry(job, words, services.now_ms(), names.get(job.device_id, "")) for job in found)
-    return {"jobs": entries, "waiting": sum(job.state is JobState.WAITING for job in found)}
+        manages, bookable = may(who, Permission.MANAGE_BOOKINGS), bool(services.office.in_room(room_id))
+        return _page(services, request, "room.html", view=view, script="room.js", bookable=bookable, manages=manages)
 
 
 def _page(services: Services, request: Request, template: str, **values: object) -> Response:

@@ -1,0 +1,178 @@
+"""Notices as sentences. What a writer left out of a notice's detail, its booking tells if it can.
+
+Of bookings the detail may have: `thing`, and `start_ms` with `end_ms`, as it was; `to`, the machine that it has now;
+`reason`, which is `fault`, `offline` or `maintenance`; `by`, the name of who did it; `text`, that person's own words.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from markupsafe import Markup
+
+from controller.scheduling.noticeboard import NoticeView
+from controller.scheduling.notices import Kind
+from controller.scheduling.views import BookingView
+from controller.web.booking_reader import Reader
+from controller.web.booking_words import Say, capital, day_of, day_words
+from controller.web.formats import age
+from controller.web.i18n import Language
+from controller.web.typography import tidy
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeEntry:
+    """`move` is the id of a booking that may be moved elsewhere, empty if there is none."""
+
+    id: int
+    mood: str
+    icon: str
+    title: str
+    text: str
+    age: str
+    move: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the sentences are made of; what is not known is empty."""
+
+    thing: str
+    to: str
+    when: str
+    now: str
+    reason: str
+    by: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    title: Callable[[Language, _Told], Markup]
+    text: Callable[[Language, _Told], str]
+    mood: str
+    icon: str
+
+
+_FORMS: Final[Mapping[str, _Form]] = {
+    Kind.MOVED: _Form(
+        lambda words, told: words.t("{thing}: moved to {now}", thing=told.thing, now=told.to or told.now),
+        lambda words, told: told.reason or words.t("It was moved so that the lesson can be held."),
+        "in-use",
+        icon="info-circle",
+    ),
+    Kind.REFUSED: _Form(
+        lambda words, told: words.t("Sent back: {thing}, {when}", thing=told.thing, when=told.when),
+        lambda words, told: told.text or words.t("The request was not approved. You can ask for another time."),
+        "warning",
+        icon="arrow-back-up",
+    ),
+    Kind.CONFIRMED: _Form(
+        lambda words, told: words.t("Approved: {thing}, {when}", thing=told.thing, when=told.when),
+        lambda words, _: words.t("The machine is yours then."),
+        "ok",
+        icon="circle-check",
+    ),
+    Kind.EXPIRED: _Form(
+        lambda words, told: words.t("Not approved in time: {thing}, {when}", thing=told.thing, when=told.when),
+        lambda words, _: words.t("What the request held is free again. You can ask for another time."),
+        "warning",
+        icon="hourglass",
+    ),
+    Kind.NO_SHOW: _Form(
+        lambda words, told: words.t("No-show: {thing}, {when}", thing=told.thing, when=told.when),
+        lambda words, _: words.t("Nobody checked in, so the machine was given to others."),
+        "warning",
+        icon="clock",
+    ),
+    Kind.USE_WITHOUT_BOOKING: _Form(
+        lambda words, told: words.t("{thing} was used without a booking", thing=told.thing),
+        lambda words, _: words.t("A short booking beforehand keeps others from coming at the same time."),
+        "warning",
+        icon="alert-triangle",
+    ),
+    Kind.SUBSTITUTE: _Form(
+        lambda words, told: words.t(
+            "{by} covers the lesson: {thing}, {when}", by=told.by, thing=told.thing, when=told.when
+        ),
+        lambda words, _: words.t("The machine was checked in in your place."),
+        "in-use",
+        icon="info-circle",
+    ),
+    Kind.PROBLEM: _Form(
+        lambda words, told: words.t("{by} reports a problem: {thing}", by=told.by, thing=told.thing),
+        lambda _, told: told.text,
+        "warning",
+        icon="alert-triangle",
+    ),
+}
+_REASONS: Final[Mapping[str, tuple[Say, Say]]] = {
+    "fault": (lambda words: words.t("fault"), lambda words: words.t("The machine has a fault.")),
+    "offline": (
+        lambda words: words.t("no contact"),
+        lambda words: words.t("There is no contact with the machine."),
+    ),
+    "maintenance": (
+        lambda words: words.t("maintenance"),
+        lambda words: words.t("The machine is under maintenance then."),
+    ),
+}
+"""In brackets, and as a sentence."""
+_OF_MACHINES: Final = frozenset({Kind.PROBLEM, Kind.USE_WITHOUT_BOOKING})
+"""Their subject is no booking."""
+Find: TypeAlias = Callable[[str], BookingView | None]
+"""The booking of an id, as the reader may see it."""
+
+
+def entry(notice: NoticeView, find: Find, reader: Reader) -> NoticeEntry | None:
+    """None for a kind that has no words: it is of a newer release."""
+    form = _FORMS.get(notice.kind)
+    if form is None:
+        return None
+    booking = None if notice.kind in _OF_MACHINES else find(notice.subject)
+    told = _told(notice, booking, reader)
+    movable = notice.kind == Kind.MOVED and booking is not None and booking.mine and booking.state.holds
+    return NoticeEntry(
+        id=notice.id,
+        mood=form.mood,
+        icon=form.icon,
+        title=capital(form.title(reader.words, told)),
+        text=form.text(reader.words, told),
+        age=age(notice.at_ms, reader.now_ms, reader.words),
+        move=notice.subject if movable else "",
+    )
+
+
+def moved_words(notice: NoticeView, booking: BookingView, reader: Reader) -> Markup:
+    """For a booking's badge: from where it was moved, and why."""
+    words, detail = reader.words, notice.detail
+    reason = _REASONS.get(str(detail.get("reason")))
+    start_ms = int(detail.get("start_ms", booking.start_ms))
+    if start_ms != booking.start_ms:
+        zone = reader.year(start_ms, booking.school_id).zone
+        text = words.t("Moved from {day}", day=day_words(day_of(start_ms, zone), words))
+    elif "thing" in detail:
+        text = words.t("Moved from {thing}", thing=tidy(str(detail["thing"])))
+    else:
+        text = words.t("Moved")
+    return text if reason is None else Markup("{} ({})").format(text, reason[0](words))
+
+
+def _told(notice: NoticeView, booking: BookingView | None, reader: Reader) -> _Told:
+    words, detail = reader.words, notice.detail
+    school_id = booking.school_id if booking else ""
+    now = reader.when(booking) if booking else ""
+    names = ", ".join(tidy(each.name) for each in booking.things) if booking else ""
+    reason = _REASONS.get(str(detail.get("reason")))
+    when = now
+    if "start_ms" in detail and "end_ms" in detail:
+        when = reader.when_of(range(int(detail["start_ms"]), int(detail["end_ms"])), school_id)
+    return _Told(
+        thing=tidy(str(detail.get("thing", ""))) or names or str(words.t("a machine")),
+        to=tidy(str(detail.get("to", ""))),
+        when=when,
+        now=now,
+        reason="" if reason is None else str(reason[1](words)),
+        by=tidy(str(detail.get("by", ""))) or str(words.t("Somebody")),
+        text=tidy(str(detail.get("text", ""))),
+    )
