@@ -38,8 +38,10 @@ from controller.scheduling.bookings import Bookings
 from controller.scheduling.clockwork import Clockwork
 from controller.scheduling.leases import LeaseDesk
 from controller.scheduling.office import Office
+from controller.scheduling.stocktaking import Stocktaking
 from controller.scheduling.usage import Usage
 from controller.services import Services
+from controller.timetable.editing import Timetables
 from controller.web import pages, signin
 from controller.web.access import SESSION_COOKIE, Access
 from controller.web.live import Hub
@@ -82,6 +84,8 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         office=office,
         attendance=Attendance(engine, Bookings(engine, now_ms), now_ms, clockwork.wake),
         clockwork=clockwork,
+        timetables=Timetables(engine, ZoneInfo(config.zone), now_ms),
+        stocktaking=Stocktaking(engine, now_ms, clockwork.wake),
         now_ms=now_ms,
     )
     return assemble(services)

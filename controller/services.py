@@ -16,6 +16,8 @@ from controller.plant import Plant
 from controller.scheduling.attendance import Attendance
 from controller.scheduling.clockwork import Clockwork
 from controller.scheduling.office import Office
+from controller.scheduling.stocktaking import Stocktaking
+from controller.timetable.editing import Timetables
 from controller.web.live import Hub
 
 
@@ -41,4 +43,6 @@ class Services:
     office: Office
     attendance: Attendance
     clockwork: Clockwork
+    timetables: Timetables
+    stocktaking: Stocktaking
     now_ms: Callable[[], int]

@@ -52,9 +52,9 @@ class StocktakingError(Exception):
 class WrongEntry(StocktakingError):
     """It was not written: mend `field` (a name of the entry's), and try again (422).
 
-    `least` and `most` are what the field may be if it is OUT_OF_RANGE or TOO_LONG; `found` how much there is if it is
-    LOADED (`most` watts or pieces are loaded ahead) or OVERLOADED (`most` is what the circuit carries); `bookings` are
-    those ahead if it is STILL_BOOKED.
+    `least` and `most` are what the field may be if it is OUT_OF_RANGE or TOO_LONG. What is LOADED must be `least` for
+    the bookings ahead. On an OVERLOADED circuit of that `name`, which carries `most` watts, they would take `found`.
+    `bookings` are those ahead of what is STILL_BOOKED.
     """
 
     def __init__(
@@ -98,7 +98,8 @@ class WriteRoom:
 class WriteThing:
     """As `tables.Resource` has it. Its key is `code`, if that is not empty; an empty one gets a new code.
 
-    Room, circuit and device are of the same school. One that is retired is in use again.
+    Room, circuit and device are of the same school. One that is retired is in use again. `fresh`: there must be none
+    of that code yet.
     """
 
     school_id: str
@@ -118,6 +119,7 @@ class WriteThing:
     shared: bool = False
     approval: bool = False
     thing_id: int | None = None
+    fresh: bool = False
 
     def __post_init__(self) -> None:
         _text("name", self.name, 128)

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     USE_WITHOUT_BOOKING = "use-without-booking"
     SUBSTITUTE = "substitute"
     PROBLEM = "problem"
+    CALENDAR_CHANGED = "calendar-changed"
 
 
 USE_WITHOUT_BOOKING: Final = Kind.USE_WITHOUT_BOOKING

@@ -16,10 +16,10 @@ from sqlmodel import Session, select
 from controller.database import make_engine
 from controller.demo.bookables import holidays, periods, school_year, terms
 from controller.demo.cluster import HILL
-from controller.fleet.tables import Room
+from controller.fleet.tables import Room, School
 from controller.identity.admin import NewUser
 from controller.identity.policy import Principal, Role
-from controller.identity.store import principal, user_by_login
+from controller.identity.store import add_user, principal, user_by_login
 from controller.main import wall_ms
 from controller.scheduling.school_time import Half
 from controller.scheduling.stock import Item
@@ -62,6 +62,24 @@ def furnished(state: Path) -> Furnished:
     ):
         cluster.admin.add_user(NewUser(login, f"Person {login}", role, school), PASSWORD)
     return furnish(make_engine(settings(state).database))
+
+
+def populated(engine: Engine) -> Furnished:
+    """Fill an empty database, with people who cannot sign in: for what is tested without a controller."""
+    with Session(engine) as db:
+        for school in (HERE, THERE):
+            db.add(School(id=school, name=school))
+            db.flush()
+            db.add(Room(school_id=school, slug="fablab", name="FabLab"))
+        for login, role, school_id in (
+            ("ha", Role.TEACHER, HERE),
+            ("nam", Role.TEACHER, THERE),
+            ("lan", Role.COORDINATOR, None),
+        ):
+            person = f"Person {login}"
+            add_user(db, login=login, name=person, role=role, school_id=school_id, password_hash="", now_ms=0)
+        db.commit()
+    return furnish(engine)
 
 
 def furnish(engine: Engine) -> Furnished:
