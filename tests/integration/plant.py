@@ -28,12 +28,12 @@ from contract.topics import DOWN, Address, Channel
 from contract.wire import decode
 from controller.broker.access import BrokerUser, hash_password
 from controller.broker.embedded import EmbeddedBroker
-from controller.database import make_engine, migrate, sqlite_url
 from controller.fleet.tables import Agent, School
 from controller.ingest.link import BrokerAddress
 from controller.ingest.observer import Fresh, Told
 from controller.ingest.service import Ingest, wall_ms
 from controller.ingest.stats import IngestStats
+from tests.databases import fresh
 from tests.integration.mqtt import WAIT_S, Client, eventually
 
 EPOCH = "00000000000000aa"
@@ -168,8 +168,7 @@ class Plant:
 
     def __init__(self, folder: Path, clock: Clock) -> None:
         self.file = folder / "fabfleet.db"
-        self.engine: Engine = make_engine(sqlite_url(self.file))
-        migrate(self.engine)
+        self.engine: Engine = fresh(self.file)
         self.clock = clock
         self.heard = Heard()
         self.broker = EmbeddedBroker(folder / "broker", 0)

@@ -17,8 +17,8 @@ from controller.commands.dispatcher import Dispatcher
 from controller.commands.errors import NotNow
 from controller.commands.moves import AGAIN_MS, GRACE_MS, WORK_MS
 from controller.commands.service import EXPIRY_MS
-from controller.database import make_engine, migrate, sqlite_url
 from controller.scheduling.leases import LeaseDesk
+from tests.databases import fresh
 from tests.integration.mqtt import eventually
 from tests.integration.office import (
     ELSEWHERE,
@@ -44,8 +44,7 @@ def _clock() -> Clock:
 
 @pytest.fixture(name="office")
 def _office(tmp_path: Path, clock: Clock) -> Iterator[Office]:
-    engine = make_engine(sqlite_url(tmp_path / "fabfleet.db"))
-    migrate(engine)
+    engine = fresh(tmp_path / "fabfleet.db")
     fill(engine, clock())
     made = Office(engine, clock)
     yield made

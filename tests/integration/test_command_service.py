@@ -11,10 +11,10 @@ from sqlmodel import Session
 from contract.model import CommandStatus
 from controller.commands.errors import CommandError, NoSuchDevice, NotAllowed, NotNow, WrongCommand
 from controller.commands.service import EXPIRY_MS, JOB_EXPIRY_MS, MOST_UNANSWERED, Wanted
-from controller.database import make_engine, migrate, sqlite_url
 from controller.fleet.tables import Agent, Device
 from controller.identity.policy import Principal
 from controller.scope import CLUSTER, Scope
+from tests.databases import fresh
 from tests.integration.office import (
     ELSEWHERE,
     PC,
@@ -39,8 +39,7 @@ def _clock() -> Clock:
 
 @pytest.fixture(name="office")
 def _office(tmp_path: Path, clock: Clock) -> Iterator[Office]:
-    engine = make_engine(sqlite_url(tmp_path / "fabfleet.db"))
-    migrate(engine)
+    engine = fresh(tmp_path / "fabfleet.db")
     fill(engine, clock())
     made = Office(engine, clock)
     yield made

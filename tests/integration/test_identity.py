@@ -8,13 +8,13 @@ from argon2 import PasswordHasher
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from controller.database import make_engine, migrate, sqlite_url
 from controller.fleet.enrolment import Enrolment, NameTaken, Place, TokenRefused, broker_users, enrol
 from controller.identity import store
 from controller.identity.admin import Admin, AdminError, NewUser
 from controller.identity.password import Passwords, generate
 from controller.identity.policy import Role
 from controller.identity.signin import SESSION_MS, SHARED_SESSION_MS, TOUCH_MS, Refused, SignIn
+from tests.databases import fresh
 
 pytestmark = pytest.mark.integration
 QUICK = Passwords(PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
@@ -36,8 +36,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    made = make_engine(sqlite_url(tmp_path / "db"))
-    migrate(made)
+    made = fresh(tmp_path / "db")
     yield made
     made.dispose()
 

@@ -8,7 +8,6 @@ import pytest
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from controller.database import make_engine, migrate, sqlite_url
 from controller.fleet.tables import Agent, Device, School, Series
 from controller.ingest.tables import Batch, DeclaredGap, Ledger
 from controller.ingest.verify import verify
@@ -18,6 +17,7 @@ from controller.telemetry.days import DAY_MS, DayTables, existing_days
 from controller.telemetry.latest import LatestValues
 from controller.telemetry.raw import raw_cursor
 from controller.telemetry.store import series_points
+from tests.databases import fresh
 
 NOW = 20_000 * DAY_MS + DAY_MS // 3
 HEARTBEAT_MS = 300_000
@@ -25,8 +25,7 @@ HEARTBEAT_MS = 300_000
 
 @pytest.fixture(name="engine")
 def _engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = make_engine(sqlite_url(tmp_path / "fabfleet.db"))
-    migrate(engine)
+    engine = fresh(tmp_path / "fabfleet.db")
     with Session(engine) as session:
         session.add(School(id="alpha", name="Alpha"))
         session.commit()
