@@ -67,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
     breaking.add_argument("machine", nargs="?", help="printer or projector")
     breaking.add_argument("fault", nargs="?", help="what it has from now on; none: it is put right")
     commands.add_parser("simulate", help="Run simulated agents; see fabfleet simulate --help.", add_help=False)
-    add("verify", "Prove that nothing that was produced is missing.", _verify)
+    add("verify", "Prove that nothing that was produced is missing, and nothing booked or done twice.", _verify)
     add("migrate", "Bring the database up to date.", _migrate)
     add("backup", "Write the database into one file, also while the controller runs.", _backup).add_argument(
         "file", type=Path
@@ -162,12 +162,14 @@ def _demo_fault(options: argparse.Namespace, config: ControllerConfig) -> int:
 
 
 def _verify(_options: argparse.Namespace, config: ControllerConfig) -> int:
+    from controller.commands.verify import main as verify_commands
     from controller.database import make_engine
     from controller.ingest.verify import main as verify_ingest
-    from controller.scheduling.verify import main as verify_leases
+    from controller.main import wall_ms
+    from controller.scheduling.verify import main as verify_bookings
 
     engine = make_engine(config.database)
-    return max(verify_ingest(engine), verify_leases(engine))
+    return max(verify_ingest(engine), verify_bookings(engine, wall_ms), verify_commands(engine))
 
 
 # the database

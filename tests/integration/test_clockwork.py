@@ -1,5 +1,6 @@
 """What becomes of bookings as time passes: requests run out, no-shows are freed, what is used counts as come."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,11 +23,19 @@ pytestmark = pytest.mark.integration
 S = BookingState
 
 
+@pytest.fixture(scope="module", name="furnished")
+def _furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("furnished") / "fabfleet.db"
+    engine = make_engine(sqlite_url(file))
+    Lab(engine).furnish()
+    engine.dispose()
+    return file
+
+
 @pytest.fixture(name="lab")
-def _lab(tmp_path: Path) -> Iterator[Lab]:
-    engine = make_engine(sqlite_url(tmp_path / "fabfleet.db"))
+def _lab(furnished: Path, tmp_path: Path) -> Iterator[Lab]:
+    engine = make_engine(sqlite_url(Path(shutil.copy(furnished, tmp_path))))
     lab = Lab(engine)
-    lab.furnish()
     yield lab
     assert list(faults(engine, lab.clock())) == []
     engine.dispose()

@@ -1,5 +1,6 @@
 """When machines were at work: kept from what they say, whatever comes late; a use that nobody booked is told."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,11 +16,19 @@ from tests.integration.timekeeping import MINUTE, Lab
 pytestmark = pytest.mark.integration
 
 
+@pytest.fixture(scope="module", name="furnished")
+def _furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("furnished") / "fabfleet.db"
+    engine = make_engine(sqlite_url(file))
+    Lab(engine).furnish()
+    engine.dispose()
+    return file
+
+
 @pytest.fixture(name="lab")
-def _lab(tmp_path: Path) -> Iterator[Lab]:
-    engine = make_engine(sqlite_url(tmp_path / "fabfleet.db"))
+def _lab(furnished: Path, tmp_path: Path) -> Iterator[Lab]:
+    engine = make_engine(sqlite_url(Path(shutil.copy(furnished, tmp_path))))
     lab = Lab(engine)
-    lab.furnish()
     lab.turn()
     yield lab
     assert list(faults(engine, lab.clock())) == []
