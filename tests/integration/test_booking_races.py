@@ -6,12 +6,12 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from pathlib import Path
-from threading import Barrier, local
+from threading import Barrier
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -43,13 +43,11 @@ class Answer:
 
 
 class Crowd:
-    """Programs of as many teachers, each with a connection of its own that stays open."""
+    """Programs of as many teachers."""
 
     def __init__(self, url: str, tokens: Sequence[str]) -> None:
         self._host = urlsplit(url).netloc
         self._tokens = tokens
-        self._own = local()
-        self._connections: list[http.client.HTTPConnection] = []
         self._pool = ThreadPoolExecutor(len(tokens))
 
     def at_once(self, asks: Sequence[tuple[str, str, object]]) -> list[Answer]:
@@ -62,21 +60,17 @@ class Crowd:
 
     def close(self) -> None:
         self._pool.shutdown()
-        for each in self._connections:
-            each.close()
 
     def _ask(self, start: Barrier | None, token: str, asked: tuple[str, str, object]) -> Answer:
         method, path, body = asked
-        connection = getattr(self._own, "connection", None)
-        if connection is None:
-            connection = self._own.connection = http.client.HTTPConnection(self._host, timeout=120)
-            self._connections.append(connection)
         headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
-        if start is not None:
-            start.wait(60)
-        connection.request(method, f"/api/v1{path}", json.dumps(body), headers)
-        reply = connection.getresponse()
-        return Answer(reply.status, json.loads(reply.read()))
+        with closing(http.client.HTTPConnection(self._host, timeout=120)) as connection:
+            connection.connect()
+            if start is not None:
+                start.wait(60)
+            connection.request(method, f"/api/v1{path}", json.dumps(body), headers)
+            reply = connection.getresponse()
+            return Answer(reply.status, json.loads(reply.read()))
 
 
 @dataclass
@@ -147,8 +141,9 @@ def _teacher(engine: Engine, number: int) -> str:
 
 @pytest.fixture(scope="module")
 def rounds(soak: bool) -> Sequence[int]:
-    """How many take part in each round: in turns the one size and the other."""
-    return SIZES * (200 if soak else 10)
+    """How many take part in each round."""
+    few, many = SIZES
+    return [few, many] * 200 if soak else ([few] * 4 + [many]) * 4
 
 
 def _many(hall: Hall, rounds: Sequence[int], wanted: Callable[[range], dict[str, Any]]) -> Iterator[list[Answer]]:
