@@ -125,6 +125,12 @@ class Desk:
             planned = dates(facts.year, request.span_ms, until, alternate=alternate)
             return tuple(_judged(each, wish) for each in planned)
 
+    def plan_spans(self, request: Request, facts: Facts, spans_ms: Iterable[range]) -> tuple[Verdict, ...]:
+        """What would become of the request at each of these times (ms), without what would do instead."""
+        with self._engine.connect() as connection:
+            wish = Wish(connection, request, facts)
+            return tuple(_outcome(Verdict(facts.day(each.start), Outcome.OK, each), wish) for each in spans_ms)
+
     def book_series(self, request: Request, facts: Facts, picks: Sequence[Pick], key: str, reason: str = "") -> Series:
         """Book each date by itself. `key` is the asker's own, of at most 80 letters: again is the same series."""
         series_id = hashlib.sha256(f"{request.holder} {key}".encode()).hexdigest()[:16]
@@ -149,15 +155,22 @@ class Desk:
 
 
 def _judged(planned: Verdict, wish: Wish) -> Verdict:
-    """The calendar's word on a date, and where that is yes the rules' and the claims'."""
+    """The calendar's word on a date, and where that is yes the rules' and the claims', with what would do instead."""
+    found = _outcome(planned, wish)
+    if found is planned or found.span_ms is None:
+        return planned
+    return replace(found, alternatives=wish.nearest(found.span_ms))
+
+
+def _outcome(planned: Verdict, wish: Wish) -> Verdict:
     span = planned.span_ms
     if planned.outcome is not Outcome.OK or span is None:
         return planned
     problems = wish.problems(span)
     if problems:
-        return replace(planned, outcome=Outcome.NOT_ALLOWED, problems=problems, alternatives=wish.nearest(span))
+        return replace(planned, outcome=Outcome.NOT_ALLOWED, problems=problems)
     if wish.had_by(span) is None:
-        return replace(planned, outcome=Outcome.TAKEN, taken_by=wish.taken_by(span), alternatives=wish.nearest(span))
+        return replace(planned, outcome=Outcome.TAKEN, taken_by=wish.taken_by(span))
     return planned
 
 

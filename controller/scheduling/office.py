@@ -18,6 +18,7 @@ from controller.scheduling.booking_states import BookingState
 from controller.scheduling.bookings import Booked, Bookings, Request
 from controller.scheduling.choice import Choice
 from controller.scheduling.desk import Desk, Pick, Series
+from controller.scheduling.notices import Kind, News, post
 from controller.scheduling.policy import OVERRULERS, Facts, Problem, standing
 from controller.scheduling.school_time import SchoolYear
 from controller.scheduling.series import Occupant, Verdict
@@ -72,6 +73,20 @@ class Look:
 def items_of(wanted: Iterable[Mapping[str, Any]]) -> tuple[Item, ...]:
     """What a booking was made from, as its row has it."""
     return tuple(Item(**{**each, "schools": tuple(each["schools"])}) for each in wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What became of a booking, which was so before."""
+
+    kind: Kind
+    booking: BookingView
+
+    def news(self, who: Principal) -> News:
+        was = self.booking
+        things = ", ".join(each.name for each in was.things)
+        detail = {"start_ms": was.start_ms, "end_ms": was.end_ms, "thing": things, "by": who.name}
+        return News(self.kind, was.id, was.school_id, was.holder_id, detail)
 
 
 class Office:
@@ -209,28 +224,31 @@ class Office:
 
         Raises Refused and Taken, both with what would do instead, TooLate.
         """
-        self._own(who, booking_id)
+        before = self._own(who, booking_id)
         with self._engine.connect() as connection:
             asked = self._as_asked(connection, booking_id, start_ms, end_ms)
             request, known = self._prepare(connection, who, asked)
-        return self._done(who, self._desk.move(booking_id, request, known, reason))
+        moved = self._desk.move(booking_id, request, known, reason)
+        return self._done(who, moved, Word(Kind.MOVED, before))
 
     def cancel(self, who: Principal, booking_id: str) -> BookingView:
         """Raises TooLate if it is over."""
         view = self._own(who, booking_id)
         begun = view.state is BookingState.CHECKED_IN
         ended = self._bookings.end(booking_id, BookingState.DONE if begun else BookingState.CANCELLED, by=who.id)
-        return self._done(who, ended)
+        return self._done(who, ended, Word(Kind.CANCELLED, view))
 
     def confirm(self, who: Principal, booking_id: str) -> BookingView:
         """Say yes to a request. Raises TooLate."""
-        self._managed(who, booking_id)
-        return self._done(who, self._bookings.advance(booking_id, BookingState.CONFIRMED, by=who.id))
+        before = self._managed(who, booking_id)
+        confirmed = self._bookings.advance(booking_id, BookingState.CONFIRMED, by=who.id)
+        return self._done(who, confirmed, Word(Kind.CONFIRMED, before))
 
     def refuse(self, who: Principal, booking_id: str) -> BookingView:
         """Say no to a request. Raises TooLate."""
-        self._managed(who, booking_id)
-        return self._done(who, self._bookings.end(booking_id, BookingState.REFUSED, by=who.id))
+        before = self._managed(who, booking_id)
+        refused = self._bookings.end(booking_id, BookingState.REFUSED, by=who.id)
+        return self._done(who, refused, Word(Kind.REFUSED, before))
 
     # this slot again
 
@@ -244,6 +262,29 @@ class Office:
     def book_again(self, who: Principal, booking_id: str, picks: Sequence[Pick], *, key: str) -> Series:
         """Book each of the dates by itself; `key` is the asker's own: again is the same series."""
         request, known = self._again(who, booking_id)
+        made = self._desk.book_series(request, known, picks, f"{who.id}:{key}")
+        self._changed()
+        return made
+
+    # many dates at once
+
+    def plan_spans(self, who: Principal, asked: Asked, spans_ms: Sequence[range]) -> tuple[Verdict, ...]:
+        """What would become of it at each of these times (ms), all of one school year. Books nothing.
+
+        Raises NothingOfThatKind.
+        """
+        with self._engine.connect() as connection:
+            request, known = self._prepare(connection, who, asked)
+        return self._desk.plan_spans(request, known, spans_ms)
+
+    def book_spans(self, who: Principal, asked: Asked, spans_ms: Sequence[range], *, key: str) -> Series:
+        """Book it at each of these times (ms) by itself, as one series. `key` is the asker's own: again is the same.
+
+        Raises NothingOfThatKind.
+        """
+        with self._engine.connect() as connection:
+            request, known = self._prepare(connection, who, asked)
+        picks = [Pick(known.day(each.start), each) for each in spans_ms]
         made = self._desk.book_series(request, known, picks, f"{who.id}:{key}")
         self._changed()
         return made
@@ -324,7 +365,12 @@ class Office:
         except KeyError:
             return None
 
-    def _done(self, who: Principal, booked: Booked) -> BookingView:
+    def _done(self, who: Principal, booked: Booked, word: Word | None = None) -> BookingView:
+        """`word` is for the holder, if somebody else did it."""
+        if word is not None and word.booking.holder_id and not word.booking.mine:
+            with Session(self._engine) as db:
+                post(db, word.news(who), self._now_ms())
+                db.commit()
         self._changed()
         return self.find(who, booked.id)
 
