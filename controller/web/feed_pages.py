@@ -3,7 +3,7 @@
 import hashlib
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException, Path, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from controller.identity.policy import Permission, Principal, may
@@ -20,6 +20,7 @@ _LONGEST: Final = 64
 _AGAIN: Final = "private, no-cache"
 """A calendar may keep it, and asks each time whether it has changed."""
 
+FeedId = Annotated[int, Path(le=2**31 - 1)]
 Booker = Annotated[Principal, Depends(allowed(Permission.BOOK))]
 
 
@@ -68,7 +69,7 @@ def _add_page(routes: APIRouter, services: Services, feeds: Feeds) -> None:
     def make(request: Request, who: Booker, given: Form) -> Response:
         room = given.get("room", "")
         try:
-            secret = feeds.make(who, int(room) if room.isdecimal() else None)
+            secret = feeds.make(who, int(room[:9]) if room.isdecimal() else None)
         except NoSuchFeed:
             raise HTTPException(404, "no such room") from None
         except TooManyFeeds:
@@ -76,14 +77,14 @@ def _add_page(routes: APIRouter, services: Services, feeds: Feeds) -> None:
         return page(request, who, secret)
 
     @routes.post("/my/feeds/{feed_id}/renew")
-    def renew(request: Request, who: Booker, feed_id: int) -> Response:
+    def renew(request: Request, who: Booker, feed_id: FeedId) -> Response:
         try:
             return page(request, who, feeds.renew(who, feed_id))
         except NoSuchFeed:
             raise HTTPException(404, "no such feed") from None
 
     @routes.post("/my/feeds/{feed_id}/revoke")
-    def revoke(who: Booker, feed_id: int) -> Response:
+    def revoke(who: Booker, feed_id: FeedId) -> Response:
         try:
             feeds.revoke(who, feed_id)
         except NoSuchFeed:
