@@ -18,6 +18,7 @@ class Kind(StrEnum):
     CONFIRMED = "booking-confirmed"
     EXPIRED = "booking-expired"
     NO_SHOW = "no-show"
+    CANCELLED = "booking-cancelled"
     USE_WITHOUT_BOOKING = "use-without-booking"
     SUBSTITUTE = "substitute"
     PROBLEM = "problem"

@@ -3,20 +3,24 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlmodel import Session
 
 from controller.database import make_engine, sqlite_url
+from controller.fleet.live import LiveFleet
 from controller.main import wall_ms
 from controller.scheduling.booking_states import BookingState
 from controller.scheduling.clockwork import Clockwork
 from controller.scheduling.fates import UNHEARD_MS
+from controller.scheduling.office import Office
 from controller.scheduling.policy import MAINTENANCE
 from controller.scheduling.school_time import TICK_MS
 from controller.scheduling.tables import BookingLimits
 from controller.scheduling.verify_bookings import faults
 from tests.integration.mqtt import eventually
+from tests.integration.office import TEACHER, TECHNICIAN
 from tests.integration.timekeeping import HA, MINUTE, PRINTER_THING, ROOM_THING, Lab
 
 pytestmark = pytest.mark.integration
@@ -160,3 +164,15 @@ def test_clockwork_wakes_at_the_next_edge_by_itself(lab: Lab) -> None:
         eventually(lambda: lab.state(request) is S.EXPIRED, "it ran out at its time", 14.0)
     finally:
         clockwork.stop()
+
+
+def test_what_somebody_else_does_to_a_booking_is_told_to_its_holder(lab: Lab) -> None:
+    live = LiveFleet(lab.engine, lab.clock)
+    live.load()
+    office = Office(lab.engine, live, ZoneInfo("Asia/Ho_Chi_Minh"), lab.clock, lambda: None)
+    request = lab.book(begins=60, hold_until_ms=lab.clock() + 30 * MINUTE)
+    other = lab.book((ROOM_THING,), begins=60)
+    office.confirm(TECHNICIAN, request.id)
+    office.cancel(TECHNICIAN, request.id)
+    office.cancel(TEACHER, other.id)
+    assert lab.notices() == [("booking-confirmed", HA), ("booking-cancelled", HA)]
