@@ -99,6 +99,14 @@ _FORMS: Final[Mapping[str, _Form]] = {
         "in-use",
         icon="info-circle",
     ),
+    Kind.CALENDAR_CHANGED: _Form(
+        lambda words, told: words.t(
+            "The school calendar has changed: {thing}, {when}", thing=told.thing, when=told.when
+        ),
+        lambda words, _: words.t("The booking stays as it is. See whether the class still comes then."),
+        "warning",
+        icon="calendar-x",
+    ),
     Kind.PROBLEM: _Form(
         lambda words, told: words.t("{by} reports a problem: {thing}", by=told.by, thing=told.thing),
         lambda _, told: told.text,
