@@ -120,7 +120,7 @@ def shared_uses(connection: Connection, school_id: str, holder: str, span_ms: ra
     return [Used(range(start_ms, end_ms), of_school, mine) for start_ms, end_ms, of_school, mine in found]
 
 
-def _held(connection: Connection, unit_ids: Collection[int], window: range) -> list[tuple[int, int, int]]:
+def _held(connection: Connection, unit_ids: Collection[int], window: range) -> Sequence[tuple[int, int, int]]:
     """(unit, first tick, last tick + 1) of all that is held within `window`."""
     wanted = {
         "ids": list(unit_ids),
@@ -128,7 +128,7 @@ def _held(connection: Connection, unit_ids: Collection[int], window: range) -> l
         "ends_ms": window.stop * TICK_MS,
         "last": window.stop - 1,
     }
-    return [tuple(row) for row in connection.execute(_HELD, wanted)]
+    return connection.execute(_HELD, wanted).tuples().all()
 
 
 def _drawn(connection: Connection, pools: Collection[int], window: range) -> list[tuple[int, Use]]:
