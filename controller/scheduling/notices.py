@@ -1,9 +1,9 @@
 """Notices: word of what people should know, written in the transaction of what it tells of."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 
 from sqlmodel import Session, col, select
 
@@ -23,9 +23,6 @@ class Kind(StrEnum):
     SUBSTITUTE = "substitute"
     PROBLEM = "problem"
     CALENDAR_CHANGED = "calendar-changed"
-
-
-USE_WITHOUT_BOOKING: Final = Kind.USE_WITHOUT_BOOKING
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +52,23 @@ def post(db: Session, news: News, now_ms: int) -> None:
 
 
 def post_to_holder(db: Session, kind: str, booking_id: str, now_ms: int) -> None:
-    """Tell whose booking it is, with its time and what it has. The caller commits."""
+    """Tell whose booking it is, with its time and what it has or wanted. The caller commits."""
     booking = db.get(Booking, booking_id)
     if booking is None:
         return
-    had = (
-        select(Resource.name)
-        .join(Assignment, col(Assignment.resource_id) == Resource.id)
-        .where(Assignment.booking_id == booking_id)
-        .order_by(Resource.name)
-    )
     detail: dict[str, Any] = {"start_ms": booking.start_ms, "end_ms": booking.end_ms}
-    things = ", ".join(db.exec(had))
+    things = ", ".join(_things(db, booking))
     if things:
         detail["thing"] = things
     post(db, News(kind, booking_id, booking.school_id, booking.holder, detail), now_ms)
+
+
+def _things(db: Session, booking: Booking) -> Sequence[str]:
+    """What it has, by name; of one that has nothing any more what it named."""
+    had = (
+        select(Resource.name)
+        .join(Assignment, col(Assignment.resource_id) == Resource.id)
+        .where(Assignment.booking_id == booking.id)
+    )
+    named = select(Resource.name).where(col(Resource.id).in_([each.get("resource_id") for each in booking.wanted]))
+    return db.exec(had.order_by(Resource.name)).all() or db.exec(named.order_by(Resource.name)).all()

@@ -116,8 +116,14 @@ def _entry(booking: BookingView, moved: NoticeView | None, series: Sequence[Book
         badges=tuple(_badges(booking, moved, series, reader)),
         changeable=holding,
         begun=booking.state is BookingState.CHECKED_IN,
-        again=holding and booking.series_id is None and booking.kind != MAINTENANCE,
+        again=holding and _repeatable(booking),
     )
+
+
+def _repeatable(booking: BookingView) -> bool:
+    """Not what is one of several dates already, nor what nobody has said yes to."""
+    settled = booking.state is not BookingState.REQUESTED
+    return settled and booking.series_id is None and booking.kind != MAINTENANCE
 
 
 def _look(booking: BookingView, now_ms: int) -> str:

@@ -40,10 +40,13 @@ class _Told:
     thing: str
     to: str
     when: str
-    now: str
     reason: str
     by: str
     text: str
+
+
+def _by(words: Language, told: _Told) -> Markup | str:
+    return words.t("By {by}.", by=told.by) if told.by else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,8 @@ class _Form:
 
 _FORMS: Final[Mapping[str, _Form]] = {
     Kind.MOVED: _Form(
-        lambda words, told: words.t("{thing}: moved to {now}", thing=told.thing, now=told.to or told.now),
-        lambda words, told: told.reason or words.t("It was moved so that the lesson can be held."),
+        lambda words, told: words.t("{thing}: moved to {to}", thing=told.thing, to=told.to),
+        lambda words, told: told.reason or _by(words, told) or words.t("It was moved so that the lesson can be held."),
         "in-use",
         icon="info-circle",
     ),
@@ -93,11 +96,20 @@ _FORMS: Final[Mapping[str, _Form]] = {
     ),
     Kind.SUBSTITUTE: _Form(
         lambda words, told: words.t(
-            "{by} covers the lesson: {thing}, {when}", by=told.by, thing=told.thing, when=told.when
+            "{by} covers the lesson: {thing}, {when}",
+            by=told.by or words.t("Somebody"),
+            thing=told.thing,
+            when=told.when,
         ),
         lambda words, _: words.t("The machine was checked in in your place."),
         "in-use",
         icon="info-circle",
+    ),
+    Kind.CANCELLED: _Form(
+        lambda words, told: words.t("Cancelled: {thing}, {when}", thing=told.thing, when=told.when),
+        lambda words, told: _by(words, told) or words.t("What it held is free again. You can book another time."),
+        "warning",
+        icon="x",
     ),
     Kind.CALENDAR_CHANGED: _Form(
         lambda words, told: words.t(
@@ -108,7 +120,9 @@ _FORMS: Final[Mapping[str, _Form]] = {
         icon="calendar-x",
     ),
     Kind.PROBLEM: _Form(
-        lambda words, told: words.t("{by} reports a problem: {thing}", by=told.by, thing=told.thing),
+        lambda words, told: words.t(
+            "{by} reports a problem: {thing}", by=told.by or words.t("Somebody"), thing=told.thing
+        ),
         lambda _, told: told.text,
         "warning",
         icon="alert-triangle",
@@ -153,34 +167,43 @@ def entry(notice: NoticeView, find: Find, reader: Reader) -> NoticeEntry | None:
 
 def moved_words(notice: NoticeView, booking: BookingView, reader: Reader) -> Markup:
     """For a booking's badge: from where it was moved, and why."""
-    words, detail = reader.words, notice.detail
-    reason = _REASONS.get(str(detail.get("reason")))
-    start_ms = int(detail.get("start_ms", booking.start_ms))
-    if start_ms != booking.start_ms:
-        zone = reader.year(start_ms, booking.school_id).zone
-        text = words.t("Moved from {day}", day=day_words(day_of(start_ms, zone), words))
-    elif "thing" in detail:
-        text = words.t("Moved from {thing}", thing=tidy(str(detail["thing"])))
+    words, was = reader.words, _was(notice, booking)
+    reason = _REASONS.get(str(notice.detail.get("reason")))
+    days = [day_of(at_ms, reader.year(at_ms, booking.school_id).zone) for at_ms in (was.start, booking.start_ms)]
+    if days[0] != days[1]:
+        text = words.t("Moved from {day}", day=day_words(days[0], words))
+    elif was != booking.span_ms:
+        text = words.t("Moved from {day}", day=reader.when_of(was, booking.school_id))
+    elif "thing" in notice.detail:
+        text = words.t("Moved from {thing}", thing=tidy(str(notice.detail["thing"])))
     else:
         text = words.t("Moved")
     return text if reason is None else Markup("{} ({})").format(text, reason[0](words))
 
 
+def _was(notice: NoticeView, booking: BookingView) -> range:
+    """When it was, before."""
+    detail = notice.detail
+    return range(int(detail.get("start_ms", booking.start_ms)), int(detail.get("end_ms", booking.end_ms)))
+
+
 def _told(notice: NoticeView, booking: BookingView | None, reader: Reader) -> _Told:
     words, detail = reader.words, notice.detail
-    school_id = booking.school_id if booking else ""
-    now = reader.when(booking) if booking else ""
     names = ", ".join(tidy(each.name) for each in booking.things) if booking else ""
+    thing = tidy(str(detail.get("thing", ""))) or names or str(words.t("a machine"))
+    other = tidy(str(detail.get("to", ""))) or names
+    to, when = [other] if other != thing else [], ""
+    if booking is not None:
+        was = _was(notice, booking)
+        when = reader.when_of(was, booking.school_id)
+        if was != booking.span_ms or not to:
+            to.append(reader.when(booking))
     reason = _REASONS.get(str(detail.get("reason")))
-    when = now
-    if "start_ms" in detail and "end_ms" in detail:
-        when = reader.when_of(range(int(detail["start_ms"]), int(detail["end_ms"])), school_id)
     return _Told(
-        thing=tidy(str(detail.get("thing", ""))) or names or str(words.t("a machine")),
-        to=tidy(str(detail.get("to", ""))),
+        thing=thing,
+        to=", ".join(to),
         when=when,
-        now=now,
         reason="" if reason is None else str(reason[1](words)),
-        by=tidy(str(detail.get("by", ""))) or str(words.t("Somebody")),
+        by=tidy(str(detail.get("by", ""))),
         text=tidy(str(detail.get("text", ""))),
     )

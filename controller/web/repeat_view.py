@@ -17,6 +17,7 @@ from controller.web.booking_reader import Reader
 from controller.web.booking_words import (
     Look,
     Names,
+    alternative_words,
     date_words,
     day_of,
     day_words,
@@ -25,7 +26,7 @@ from controller.web.booking_words import (
     taken_words,
 )
 from controller.web.i18n import Language
-from controller.web.move_view import Found, offer
+from controller.web.move_view import Found
 from controller.web.my_view import things_of
 from controller.web.typography import tidy
 
@@ -206,8 +207,9 @@ def _row(verdict: Verdict, found: Found | None, names: Names, reader: Reader) ->
     if verdict.outcome is Outcome.OK and verdict.span_ms is not None:
         value, text = picks.written(verdict.span_ms), str(words.t("As it is"))
     elif found is not None:
-        instead = offer(found, names, reader)
-        value, text = instead.value, f"{instead.kind}: {instead.hint}, {instead.title[:1].lower()}{instead.title[1:]}"
+        span = range(found.alternative.start_ms, found.alternative.end_ms)
+        value = picks.written(span, found.items)
+        text = alternative_words(found.alternative, names, reader.year(span.start), words)
     elif verdict.outcome in (Outcome.TAKEN, Outcome.NOT_ALLOWED):
         text = str(words.t("Left out: nothing like it is free around that day"))
     return Row(
