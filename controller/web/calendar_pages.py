@@ -25,7 +25,7 @@ from controller.web import booking_words as say
 from controller.web.access import allowed
 from controller.web.booking_form import Draft, Ground, LookView, Option, Unclear, read_day
 from controller.web.calendar_picker import picker
-from controller.web.calendar_view import Reader, lanes, monday_of, week_page, week_span
+from controller.web.calendar_view import Reader, lanes, monday_of, next_school_day, week_page, week_span
 from controller.web.frame import language_of, render
 from controller.web.i18n import Language
 from controller.web.typography import tidy
@@ -73,7 +73,7 @@ def _add_form(routes: APIRouter, services: Services) -> None:
         desk = _Desk(services, request, who)
         given = booking_form.draft(dict(request.query_params))
         given = replace(given, key=given.key or secrets.token_hex(8), first=given.first or _FIRST_PERIOD)
-        given = replace(given, day=given.day or services.office.today().isoformat(), last=given.last or given.first)
+        given = replace(given, day=given.day or desk.next_day(given), last=given.last or given.first)
         return desk.form(given)
 
     @routes.post("/calendar/look")
@@ -201,6 +201,10 @@ class _Desk:
     def ground(self, given: Draft) -> Ground:
         day = read_day(given.day) or self.services.office.today()
         return Ground(self.services.office.year(self.school(given), day), self.things, self.words)
+
+    def next_day(self, given: Draft) -> str:
+        """The day with which an empty form begins."""
+        return str(next_school_day(self.ground(given).year, self.services.office.today()))
 
     def school(self, given: Draft) -> str:
         """For which school it is: the asker's, else that of the person it is for, else that of the first thing."""

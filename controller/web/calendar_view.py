@@ -22,6 +22,7 @@ from controller.web.typography import tidy
 MOST_LANES: Final = 4
 """So many things stand beside each other in a day; more would not be readable."""
 _DAY: Final = timedelta(days=1)
+_MONTH: Final = 31
 _BREAK_MIN: Final = 15
 """From so many minutes between two periods on it is a break."""
 
@@ -54,7 +55,8 @@ class Mark:
 class Cell:
     """`column` counts lanes from the left, `day` days. Without `href` nothing can be asked for there.
 
-    `word` is seen, `label` goes before it for the ear.
+    `word` says what it is, `label` where and when. What is `counted` says in its word how many are left; `own` is the
+    reader's booking among those who have some.
     """
 
     look: Look
@@ -67,6 +69,8 @@ class Cell:
     label: str = ""
     href: str = ""
     last: bool = False
+    counted: bool = False
+    own: Mark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ class Aside:
 
 @dataclass(frozen=True, slots=True)
 class WeekPage:
-    """`outside` are the bookings at times that no period covers."""
+    """`outside` are the bookings at times that no period covers; `closed` says why there are no periods at all."""
 
     school: str
     title: str
@@ -123,6 +127,7 @@ class WeekPage:
     rows: tuple[Row, ...]
     outside: tuple[Aside, ...]
     form: str
+    closed: str
 
 
 @dataclass(frozen=True)
@@ -160,6 +165,12 @@ def week_span(monday: date, year: SchoolYear) -> range:
     return range(instant(monday, time(0), year.zone), instant(monday + 7 * _DAY, time(0), year.zone))
 
 
+def next_school_day(year: SchoolYear, day: date) -> date:
+    """That day, or the next one with lessons; itself if there are none for a month."""
+    ahead = (day + number * _DAY for number in range(_MONTH))
+    return next((each for each in ahead if year.teaches(each)), day)
+
+
 def lanes(things: Sequence[ThingView], chosen: Sequence[int]) -> tuple[ThingView, ...]:
     """The things that are shown: those chosen, else the first ones there are."""
     by_id = {each.id: each for each in things}
@@ -186,8 +197,15 @@ def week_page(reader: Reader, bookings: Sequence[BookingView]) -> WeekPage:
         lanes=tuple(Lane(each.id, tidy(each.name)) for each in reader.lanes),
         rows=tuple(grid.rows()),
         outside=tuple(_outside(reader, bookings)),
-        form=f"/calendar/new?day={max(reader.day, today)}",
+        form=f"/calendar/new?day={next_school_day(reader.year, max(reader.day, today))}",
+        closed=_closed_word(monday, reader),
     )
+
+
+def _closed_word(day: date, reader: Reader) -> Markup:
+    """Why there are no lessons."""
+    holiday = reader.year.holiday_of(day)
+    return reader.words.t("Holiday: {name}", name=holiday.name) if holiday else reader.words.t("No lessons")
 
 
 def _week_title(count: int, kind: Week, words: Language) -> Markup:
@@ -231,11 +249,14 @@ def _mark(booking: BookingView, slots: Sequence[Slot], reader: Reader) -> Mark:
     words, look = reader.words, _look(booking)
     ours = booking.mine or booking.school_id == reader.school_id
     whole = not slots or (slots[0].start_ms, slots[-1].end_ms) == (booking.start_ms, booking.end_ms)
+    word, whose = str(_LOOKS[look](words)), (booking.holder if ours else "") or tidy(booking.school)
+    title = tidy(booking.title)
+    named = look is not Look.MAINTENANCE and title
     return Mark(
         look,
-        title=tidy(booking.title) if booking.title else str(_LOOKS[look](words)),
-        who=(booking.holder if ours else "") or tidy(booking.school),
-        word=str(_LOOKS[look](words)),
+        title=title if named else word,
+        who=whose if named or not title else title,
+        word=word,
         clock="" if whole else say.clock_words(booking.span_ms, reader.year.zone),
     )
 
@@ -367,8 +388,7 @@ class _Grid:
     def _closed(self, columns: Sequence[_Column], rows: int) -> Cell:
         """A day, or half of one, without lessons."""
         first = columns[0]
-        holiday = self._year.holiday_of(first.date)
-        word = self._words.t("Holiday: {name}", name=holiday.name) if holiday else _LOOKS[Look.CLOSED](self._words)
+        word = _closed_word(first.date, self._reader)
         return Cell(
             Look.CLOSED, first.index, first.day, rows, len(columns), word=word, label=self._day_label(first), last=True
         )
@@ -390,19 +410,23 @@ class _Grid:
     def _cell(self, column: _Column, places: Sequence[_Place], content: _Content) -> Cell:
         slots = [column.slots[place] for place in places if place in column.slots]
         bookings = [each for each in column.bookings if each.id in content.bookings]
-        look, word = content.look, str(_LOOKS[content.look](self._words))
-        if column.thing.kind == "pool" and slots and content.alone:
-            look, word = self._left(column, slots[0], look)
+        counted = column.thing.kind == "pool" and content.alone
+        marks = tuple(_mark(each, slots, self._reader) for each in bookings)
+        look, word = (
+            self._left(column, slots[0], content.look) if counted else (content.look, _LOOKS[content.look](self._words))
+        )
         return Cell(
             look,
             column.index,
             column.day,
             rows=len(places),
-            marks=tuple(_mark(each, slots, self._reader) for each in bookings) if look is not Look.PREPARING else (),
-            word=word,
+            marks=() if counted or look is Look.PREPARING else marks,
+            word=str(word),
             label=self._label(column, slots),
             href=self._href(column, places, bookings, slots),
             last=column.index % len(self._reader.lanes) == len(self._reader.lanes) - 1,
+            counted=counted,
+            own=next((mark for each, mark in zip(bookings, marks, strict=True) if each.mine), None),
         )
 
     def _left(self, column: _Column, slot: Slot, look: Look) -> tuple[Look, str]:
@@ -416,7 +440,7 @@ class _Grid:
         capacity = column.thing.capacity
         left = capacity - most(taken, ticks(slot.start_ms, slot.end_ms))
         counts = {"n": number(left, self._words.code), "all": number(capacity, self._words.code)}
-        text = str(self._words.t("{n} / {all} free", **counts))
+        text = str(self._words.t("{n}/{all} free", **counts))
         return (look if left or look is Look.PAST else Look.BOOKED), text
 
     def _label(self, column: _Column, slots: Sequence[Slot]) -> str:

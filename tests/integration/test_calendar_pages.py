@@ -190,8 +190,8 @@ def test_a_bundle_of_a_pool_any_of_a_class_and_a_room_is_one_booking(place: Plac
     found = place.controller.services.office.find(place.furnished.person("duc"), made[1])
     assert sorted(had.name for had in found.things) == ["3D-01", "Kit", "Lab"]
     html = week(browser, day, place.thing("Kit"))
-    assert "còn 18 / 30" in html
-    assert "còn 30 / 30" in html
+    assert "còn 18/30" in html
+    assert "còn 30/30" in html
 
 
 def test_a_dangerous_machine_needs_a_supervisor_and_waits_for_approval(place: Place) -> None:

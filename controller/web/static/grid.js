@@ -1,5 +1,5 @@
 // The grid of a week. Mouse drag, tap and tap, and keyboard share one range; touch never drags, so that the page scrolls.
-import { close, isOpen, open } from "./sheet.js";
+import { close, isOpen, open } from "./booking_sheet.js";
 import { t } from "./words.js";
 
 const cal = document.getElementById("cal"), say = document.getElementById("say"), made = document.getElementById("made");
@@ -53,9 +53,10 @@ function sayRange() {
   say.textContent = chosen.every(isFree) ? text : t("{periods}: not all of it is free", { periods: text });
 }
 
-function finish(focus) {
+async function finish(focus) {
   const { first, last } = range(), head = heads[from.column];
-  open({ day: head.dataset.day, first: rows[first].dataset.p, last: rows[last].dataset.p, item1: "thing:" + head.dataset.thing, lanes: cal.dataset.lanes }, focus);
+  await open({ day: head.dataset.day, first: rows[first].dataset.p, last: rows[last].dataset.p, item1: "thing:" + head.dataset.thing, lanes: cal.dataset.lanes }, focus);
+  if (pointer === "touch" && isOpen()) stopOf(at).scrollIntoView();  // the sheet lies over the lower part: the last period is tapped above it
 }
 
 function clear() {
