@@ -24,8 +24,9 @@ from controller.web import booking_form, booking_notes
 from controller.web import booking_words as say
 from controller.web.access import allowed
 from controller.web.booking_form import Draft, Ground, LookView, Option, Unclear, read_day
+from controller.web.calendar_grid import Reader
 from controller.web.calendar_picker import picker
-from controller.web.calendar_view import Reader, lanes, monday_of, next_school_day, week_page, week_span
+from controller.web.calendar_view import lanes, monday_of, next_school_day, week_page, week_span
 from controller.web.frame import language_of, render
 from controller.web.i18n import Language
 from controller.web.typography import tidy

@@ -6,7 +6,8 @@ from itertools import groupby
 
 from controller.scheduling.views import ThingView
 from controller.web import booking_words as say
-from controller.web.calendar_view import MOST_LANES, Reader
+from controller.web.calendar_grid import Reader
+from controller.web.calendar_view import MOST_LANES
 from controller.web.typography import tidy
 
 

@@ -13,7 +13,8 @@ from controller.scheduling.stock import Item
 from controller.scheduling.views import BookingView, Had, ThingView
 from controller.web import booking_form, calendar_picker
 from controller.web.booking_form import Draft, Ground, Line, Unclear
-from controller.web.calendar_view import Cell, Look, Reader, Row, WeekPage, lanes, week_page
+from controller.web.calendar_grid import Cell, Look, Reader, Row
+from controller.web.calendar_view import WeekPage, lanes, week_page
 from controller.web.i18n import language
 from controller.web.typography import NBSP
 from tests.unit.booking_facts import NOW_MS, OTHER, SCHOOL, TET, WEDNESDAY, YEAR, at, lesson
