@@ -84,6 +84,7 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         office=office,
         attendance=Attendance(engine, Bookings(engine, now_ms), now_ms, clockwork.wake),
         clockwork=clockwork,
+        leases=leases,
         timetables=Timetables(engine, ZoneInfo(config.zone), now_ms),
         stocktaking=Stocktaking(engine, now_ms, clockwork.wake),
         now_ms=now_ms,

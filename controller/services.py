@@ -15,6 +15,7 @@ from controller.jobs.service import Jobs
 from controller.plant import Plant
 from controller.scheduling.attendance import Attendance
 from controller.scheduling.clockwork import Clockwork
+from controller.scheduling.leases import LeaseDesk
 from controller.scheduling.office import Office
 from controller.scheduling.stocktaking import Stocktaking
 from controller.timetable.editing import Timetables
@@ -43,6 +44,7 @@ class Services:
     office: Office
     attendance: Attendance
     clockwork: Clockwork
+    leases: LeaseDesk
     timetables: Timetables
     stocktaking: Stocktaking
     now_ms: Callable[[], int]

@@ -18,6 +18,7 @@ from controller.web.access import allowed
 from controller.web.command_fields import WrongInput, fields_of, read_fields
 from controller.web.command_view import Asked, CommandCard, Scene, command_card, needs_dialog
 from controller.web.command_words import refusal
+from controller.web.device_bookings import today
 from controller.web.device_view import DevicePage, Known, Reader, device_page
 from controller.web.history import last_day
 from controller.web.signin import address
@@ -79,6 +80,7 @@ def _page(visit: Visit, why: Refused | None = None) -> Response:
         jobs=_jobs(visit) if visit.prints else (),
         thing=_thing(visit),
         manages=may(visit.who, Permission.MANAGE_BOOKINGS),
+        today=today(visit),
         script="device.js",
     )
 

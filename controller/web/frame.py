@@ -77,6 +77,9 @@ def _entries(who: Principal, path: str, words: Language) -> tuple[Entry, ...]:
         found.append(
             Entry("/calendar", str(words.t("Reservations")), icon="calendar-event", current=path == "/calendar")
         )
+    if may(who, Permission.MANAGE_BOOKINGS):
+        current = path.startswith("/reports/")
+        found.append(Entry("/reports/use", str(words.t("Reports")), icon="chart-bar", current=current))
     if who.role in (Role.TEACHER, Role.COORDINATOR):
         found.append(Entry("/my", str(words.t("My bookings")), icon="list-check", current=path == "/my"))
     return tuple(found)

@@ -21,6 +21,7 @@ from controller.web import (
     jobs_pages,
     label_pages,
     my_pages,
+    report_pages,
     views,
     week_pages,
 )
@@ -51,6 +52,7 @@ def router(services: Services) -> APIRouter:
     routes.include_router(board_pages.router(services))
     routes.include_router(week_pages.router(services))
     routes.include_router(label_pages.router(services))
+    routes.include_router(report_pages.router(services))
     return routes
 
 
