@@ -128,7 +128,7 @@ def _held(connection: Connection, unit_ids: Collection[int], window: range) -> S
         "ends_ms": window.stop * TICK_MS,
         "last": window.stop - 1,
     }
-    return [(unit, first, last) for unit, first, last in connection.execute(_HELD, wanted)]
+    return [(unit, first, last) for unit, first, last in connection.execute(_HELD, wanted).all()]
 
 
 def _drawn(connection: Connection, pools: Collection[int], window: range) -> list[tuple[int, Use]]:
