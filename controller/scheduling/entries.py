@@ -93,6 +93,9 @@ class WriteRoom:
     slug: str = ""
     room_id: int | None = None
 
+    def __post_init__(self) -> None:
+        _text("name", self.name, 64)
+
 
 @dataclass(frozen=True, slots=True)
 class WriteThing:

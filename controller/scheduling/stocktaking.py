@@ -1,7 +1,7 @@
 """Saying what can be booked, where, by which hours and limits, and who is certified for it."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from typing import TypeVar
 
@@ -13,8 +13,9 @@ from controller.folding import fold
 from controller.identity.policy import Principal
 from controller.identity.store import audit
 from controller.identity.tables import User
-from controller.scheduling import ahead, claims, wiring
+from controller.scheduling import ahead, claims, inventory, wiring
 from controller.scheduling.adoption import new_code
+from controller.scheduling.ahead import Ahead
 from controller.scheduling.entries import (
     Entry,
     Fault,
@@ -31,6 +32,7 @@ from controller.scheduling.entries import (
     WriteThing,
     WrongEntry,
 )
+from controller.scheduling.inventory import Holders, Inventory
 from controller.scheduling.tables import (
     Assignment,
     BookingLimits,
@@ -57,6 +59,32 @@ class Stocktaking:
         self._engine = engine
         self._now_ms = now_ms
         self._changed = changed
+
+    def inventory(self, who: Principal, school_id: str) -> Inventory:
+        """All that a school has, as it could be written again."""
+        with Session(self._engine) as db:
+            _Clerk(db, who, self._now_ms()).reach(school_id)
+            return inventory.read(db, school_id)
+
+    def holders(self, who: Principal) -> Holders:
+        """The people of the asker's scope and the certificates that they hold."""
+        with Session(self._engine) as db:
+            return inventory.holders(db, who.scope)
+
+    def ahead(self, who: Principal, thing_id: int) -> Sequence[Ahead]:
+        """The bookings of a thing that are not over yet. By start."""
+        with Session(self._engine) as db:
+            _Clerk(db, who, self._now_ms()).thing(thing_id)
+            return ahead.of_things(db.connection(), [thing_id], self._now_ms())
+
+    def school_of(self, who: Principal, thing_id: int) -> str:
+        """Whose a thing is."""
+        with Session(self._engine) as db:
+            return _Clerk(db, who, self._now_ms()).thing(thing_id).school_id
+
+    def school_of_room(self, who: Principal, room_id: int) -> str:
+        with Session(self._engine) as db:
+            return _Clerk(db, who, self._now_ms()).room(room_id).school_id
 
     def change(self, who: Principal, entries: Iterable[Entry]) -> list[int]:
         """`apply` in a transaction of its own, in which it is also all or nothing."""
@@ -110,7 +138,7 @@ class _Clerk:
     # rooms and their hours
 
     def _room(self, entry: WriteRoom) -> int:
-        self._school(entry.school_id)
+        self.reach(entry.school_id)
         slug = entry.slug or _NOT_A_SLUG.sub("-", fold(entry.name))[:_MOST_SLUG].strip("-") or "phong"
         if entry.room_id is not None:
             room = self._mine(Room, entry.room_id)
@@ -140,7 +168,7 @@ class _Clerk:
         return entry.room_id
 
     def _closure(self, entry: WriteClosure) -> int:
-        self._school(entry.school_id)
+        self.reach(entry.school_id)
         self._same_school(Room, entry.room_id, entry.school_id, "room_id")
         asked = select(Closure).where(
             Closure.school_id == entry.school_id, Closure.room_id == entry.room_id, Closure.first == entry.first
@@ -151,11 +179,13 @@ class _Clerk:
             row = self._db.exec(asked).first() or Closure(
                 school_id=entry.school_id, name="", first=entry.first, last=entry.last
             )
+        if row.school_id != entry.school_id:
+            raise NoSuchEntry(f"no closure {entry.closure_id}")
         row.name, row.room_id, row.first, row.last = entry.name, entry.room_id, entry.first, entry.last
         return self._put("closure-write", row, f"{entry.name} {entry.first} {entry.last}")
 
     def _limits(self, entry: WriteLimits) -> int:
-        self._school(entry.school_id)
+        self.reach(entry.school_id)
         row = self._db.get(BookingLimits, entry.school_id) or BookingLimits(school_id=entry.school_id)
         told = {**asdict(entry.limits), "no_show_min": entry.no_show_min, "request_h": entry.request_h}
         row.sqlmodel_update({**told, "pupils_per_adult": list(entry.limits.pupils_per_adult)})
@@ -166,7 +196,7 @@ class _Clerk:
     # things
 
     def _thing(self, entry: WriteThing) -> int:
-        self._school(entry.school_id)
+        self.reach(entry.school_id)
         stored = self._stored(entry)
         self._check(entry, stored)
         values = asdict(entry)
@@ -258,10 +288,16 @@ class _Clerk:
 
     # what all of them need
 
-    def _school(self, school_id: str) -> None:
+    def reach(self, school_id: str) -> None:
         """Raises NoSuchEntry."""
         if not self._who.scope.covers(school_id) or self._db.get(School, school_id) is None:
             raise NoSuchEntry(f"no school {school_id}")
+
+    def thing(self, thing_id: int) -> Resource:
+        return self._mine(Resource, thing_id)
+
+    def room(self, room_id: int) -> Room:
+        return self._mine(Room, room_id)
 
     def _mine(self, table: type[_Row], row_id: int) -> _Row:
         """A row of a school within the asker's scope. Raises NoSuchEntry."""

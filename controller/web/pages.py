@@ -13,6 +13,7 @@ from controller.fleet.picture import RoomRow
 from controller.identity.policy import Permission, Principal, home, may
 from controller.services import Services
 from controller.web import (
+    admin_pages,
     board_pages,
     calendar_pages,
     checkin_pages,
@@ -50,6 +51,7 @@ def router(services: Services) -> APIRouter:
     routes.include_router(calendar_pages.router(services))
     routes.include_router(checkin_pages.router(services))
     routes.include_router(board_pages.router(services))
+    routes.include_router(admin_pages.router(services))
     routes.include_router(week_pages.router(services))
     routes.include_router(label_pages.router(services))
     routes.include_router(report_pages.router(services))

@@ -18,7 +18,7 @@ from controller.web.frame import language_of, render
 from controller.web.i18n import Language
 from device_profiles.profile import Action, DeviceProfile
 
-MOST_FIELDS: Final = 40
+MOST_FIELDS: Final = 80
 _STATUS: Final[Mapping[type[Exception], int]] = {
     NoSuchDevice: 404,
     NotAllowed: 403,
