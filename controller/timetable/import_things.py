@@ -174,7 +174,7 @@ def fault(line: Line, error: WrongEntry) -> Fault:
     """Why the entry of a line is not written, by its row and column."""
     name = Field(error.field) if error.field in set(Field) else None
     text = line.texts.get(name, _text(line, name)) if name else error.name
-    return Fault(line.row, name, text, error.fault, error.least, error.most)
+    return Fault(line.row, name, text, error.fault, error.least, error.most, cause=error)
 
 
 def _text(line: Line, name: Field) -> str:

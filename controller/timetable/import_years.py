@@ -92,8 +92,8 @@ def _year(kind: Kind, given: Sequence[Line], before: YearPlan, drop: Collection[
         except SchoolTimeError as error:
             blamed = [each for each in left if _blamed(each, error)] or left
             if not blamed:
-                return Diff(compare((), stored, ()), (*faults, Fault(0, None, "", error.flaw))), before
-            faults += [each.fault(_FIELDS.get(error.flaw), error.flaw) for each in blamed]
+                return Diff(compare((), stored, ()), (*faults, Fault(0, None, "", error.flaw, cause=error))), before
+            faults += [replace(each.fault(_FIELDS.get(error.flaw), error.flaw), cause=error) for each in blamed]
             left = [each for each in left if each not in blamed]
 
 

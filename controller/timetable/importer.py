@@ -41,7 +41,7 @@ from controller.timetable.sheets import Sheet
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A table for a school. `drop` are the keys of lines that are stored, not in it, and to go."""
+    """A table for a school. `drop` are the marks of lines that are stored, not in it, and to go."""
 
     school_id: str
     kind: Kind

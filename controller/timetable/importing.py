@@ -1,18 +1,20 @@
 """What a table would change: its rows against what is stored, and what of them cannot be. Pure.
 
 Both sides are `Line`s. An empty cell, and a column that is not there, leave what is stored as it is; what is stored
-and not in the file is kept, unless somebody drops it by its key.
+and not in the file is kept, unless somebody drops it by its mark.
 """
 
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from dataclasses import field as attribute
 from enum import StrEnum
 from typing import Final, TypeAlias
 
 from controller.scheduling.entries import Fault as Refusal
-from controller.scheduling.school_time import Flaw
+from controller.scheduling.entries import WrongEntry
+from controller.scheduling.school_time import Flaw, SchoolTimeError
 from controller.timetable.cells import BadCell, Meant, Wrong
 from controller.timetable.layouts import Column, Field, Layout
 from controller.timetable.sheets import Row, Sheet
@@ -43,7 +45,8 @@ Why: TypeAlias = Wrong | Clash | Flaw | Refusal
 class Fault:
     """Why row `row` (0: the file as a whole) is not taken. `text` is what stands in the cell of `field`.
 
-    `least` and `most` are as in `BadCell`; `other` is the row that it clashes with, `near` what may be meant.
+    `least` and `most` are as in `BadCell`; `other` is the row that it clashes with, `near` what may be meant. `cause`
+    is what was raised if it was a calendar or a stocktaking that would not have it.
     """
 
     row: int
@@ -54,6 +57,7 @@ class Fault:
     most: int = 0
     other: int = 0
     near: str = ""
+    cause: SchoolTimeError | WrongEntry | None = attribute(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +67,15 @@ class Line:
     key: str
     values: Mapping[Field, Meant]
     row: int = 0
-    texts: Mapping[Field, str] = field(default_factory=dict)
+    texts: Mapping[Field, str] = attribute(default_factory=dict)
 
     def __getitem__(self, name: Field) -> Meant | None:
         return self.values.get(name)
+
+    @property
+    def mark(self) -> str:
+        """The key in short, fit for an address."""
+        return hashlib.sha256(self.key.encode()).hexdigest()[:12]
 
     def fault(self, name: Field | None, why: Why, *, other: int = 0, near: str = "") -> Fault:
         return Fault(self.row, name, self.texts.get(name, "") if name else "", why, other=other, near=near)
@@ -195,7 +204,7 @@ def compare(given: Sequence[Line], stored: Sequence[Line], drop: Collection[str]
     before = {each.key: each for each in stored}
     named = {each.key for each in given}
     beside = [
-        Change(0, Act.REMOVED if each.key in drop else Act.KEPT, each) for each in stored if each.key not in named
+        Change(0, Act.REMOVED if each.mark in drop else Act.KEPT, each) for each in stored if each.key not in named
     ]
     return (*(_change(each, before.get(each.key)) for each in given), *beside)
 

@@ -11,11 +11,12 @@ from starlette.datastructures import Headers
 from starlette.requests import Request as AnyRequest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from controller.api.uploads import BadForm, FormReader
 from controller.identity import store
 from controller.identity.policy import Permission, Principal, may
 from controller.identity.signin import SignIn
 from controller.web import csrf
-from controller.web.security import refuse
+from controller.web.security import SHEETS, refuse
 
 SESSION_COOKIE: Final = "fabfleet_session"
 GUEST_COOKIE: Final = "fabfleet_guest"
@@ -129,12 +130,28 @@ async def _form_is_ours(request: AnyRequest, receive: Receive) -> tuple[Receive,
         return receive, False
     token = request.headers.get(csrf.HEADER, "")
     message: Message = {"type": "http.request", "body": b"", "more_body": False}
-    if not token and request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+    kind = request.headers.get("content-type", "")
+    table = request.url.path == SHEETS and kind.startswith("multipart/form-data")
+    if not token and (table or kind.startswith("application/x-www-form-urlencoded")):
         message = await receive()  # the gate has made it whole, and bounded it
-        fields = parse_qsl(message.get("body", b"").decode("utf-8", "replace"), max_num_fields=100)
-        token = dict(fields).get(csrf.FIELD, "")
+        body = message.get("body", b"")
+        token = _token_beside_file(body, kind) if table else _token(body)
         receive = _again(message, receive)
     return receive, csrf.valid(token, request.state.secret)
+
+
+def _token(body: bytes) -> str:
+    fields = parse_qsl(body.decode("utf-8", "replace"), max_num_fields=100)
+    return dict(fields).get(csrf.FIELD, "")
+
+
+def _token_beside_file(body: bytes, kind: str) -> str:
+    try:
+        reader = FormReader(kind)
+        reader.feed(body)
+    except BadForm:
+        return ""
+    return reader.fields.get(csrf.FIELD, "")
 
 
 def _again(first: Message, receive: Receive) -> Receive:

@@ -40,6 +40,9 @@ STATIC_CACHE = "public, max-age=3600"
 VERSIONED_CACHE = "public, max-age=31536000, immutable"
 MAX_BODY = 64 * 1024
 """Bytes of the largest request body, files aside."""
+SHEETS = "/import"
+MAX_SHEET = 2_100_000
+"""Bytes of the largest body that comes there: a table in a plain form, which is held as a whole like any other form."""
 UPLOAD = re.compile(r"/api/v1/devices/\d{1,18}/jobs")
 """Where files are sent to. Such a body is never held as a whole: it comes to the route in pieces, as they arrive."""
 
@@ -131,7 +134,8 @@ class Gate:
         if scope["method"] == "POST" and UPLOAD.fullmatch(scope["path"]):
             await self._app(scope, self._metered(receive), send)
             return
-        body = await self._body(receive)
+        table = scope["method"] == "POST" and scope["path"] == SHEETS
+        body = await self._body(receive, MAX_SHEET if table else self._max_body)
         if body is None:
             await refuse(send, 413, "The request is too large.")
             return
@@ -151,7 +155,7 @@ class Gate:
 
         return metered
 
-    async def _body(self, receive: Receive) -> bytes | None:
+    async def _body(self, receive: Receive, most: int) -> bytes | None:
         """The whole body; None as soon as it is too large."""
         parts: list[bytes] = []
         size = 0
@@ -161,7 +165,7 @@ class Gate:
                 return b"".join(parts)
             parts.append(message.get("body", b""))
             size += len(parts[-1])
-            if size > self._max_body:
+            if size > most:
                 return None
             if not message.get("more_body", False):
                 return b"".join(parts)

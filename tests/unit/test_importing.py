@@ -130,7 +130,7 @@ def test_what_is_not_in_the_file_is_kept_unless_it_is_dropped() -> None:
     kept = bells(f"{BELL};1;07:15;08:00")
     assert acts(kept.diff) == [(2, Act.SAME), (0, Act.KEPT)]
     assert not kept.plans, "the same file again changes nothing"
-    dropped = bells(f"{BELL};1;07:15;08:00", drop=[kept.diff.changes[1].line.key])
+    dropped = bells(f"{BELL};1;07:15;08:00", drop=[kept.diff.changes[1].line.mark])
     assert acts(dropped.diff) == [(2, Act.SAME), (0, Act.REMOVED)]
     assert len(dropped.plans[0].bells[0].bells.periods) == 1
     assert dropped.diff.digest != kept.diff.digest
