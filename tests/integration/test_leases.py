@@ -17,11 +17,19 @@ from agent.errors import NotRunning
 from contract.messages import LeaseBook
 from contract.wire import decode
 from controller.backup import backup, restore
+from controller.commands import verify as verify_commands
 from controller.database import make_engine
 from controller.fleet.tables import Agent, Device
+from controller.identity.store import user_by_login
 from controller.main import wall_ms
+from controller.scheduling import verify_bookings
+from controller.scheduling.booked import LeaseState
+from controller.scheduling.booking_states import BookingState
+from controller.scheduling.bookings import Booked, Bookings, Request
 from controller.scheduling.leases import LeaseDesk, WalkUp
-from controller.scheduling.tables import LeaseGrant
+from controller.scheduling.school_time import TICK_MS
+from controller.scheduling.stock import Item
+from controller.scheduling.tables import LeaseGrant, Resource
 from tests.integration.mqtt import eventually
 from tests.integration.running import seed, settings
 from tests.kill.stage import free_port
@@ -121,6 +129,23 @@ class Site:
             db.commit()
             return db.exec(select(LeaseGrant.booking).where(LeaseGrant.book_number == number)).one()
 
+    def booked(self, login: str) -> Booked:
+        """For an hour, from these five minutes on."""
+        with Session(self.engine) as db:
+            device_id = db.exec(select(Device.id).where(Device.slug == "printer")).one()
+            thing = Resource(school_id=SCHOOL, kind="unit", name="3D-01", code="AAAA22", device_id=device_id)
+            db.add(thing)
+            person = user_by_login(db, login)
+            assert person is not None
+            holder = person.id
+            db.commit()
+            items = (Item(thing.id),)
+        start_ms = wall_ms() // TICK_MS * TICK_MS
+        return Bookings(self.engine, wall_ms).book(Request(SCHOOL, holder, holder, items, start_ms, start_ms + HOUR_MS))
+
+    def await_state(self, booked: Booked, state: LeaseState) -> None:
+        eventually(lambda: list(self.desk.lease_states(booked.id).values()) == [state], f"its lease is {state}", WAIT_S)
+
     def end(self, booking: str) -> None:
         with Session(self.engine) as db:
             assert self.desk.end(db, booking)
@@ -163,6 +188,24 @@ def test_lease_reaches_the_agents_disk_opens_a_guarded_action_and_closes_it_when
     site.await_acknowledged(booking)
     assert site.book().leases == ()
     assert site.do() == "refused no-lease"
+
+
+def test_booking_opens_the_machine_until_it_is_cancelled_and_the_page_knows_when_that_counts(site: Site) -> None:
+    assert site.do() == "refused no-lease"
+    booked = site.booked("ha")
+    site.await_state(booked, LeaseState.ACKNOWLEDGED)
+    (lease,) = site.book().leases
+    assert (lease.booking, lease.from_ms, lease.until_ms) == (f"{booked.id}-1-1", booked.start_ms, booked.end_ms)
+    site.kill(site.controller)
+    assert site.do() == "done", "the network is down"
+    site.start_controller()
+
+    Bookings(site.engine, wall_ms).end(booked.id, BookingState.CANCELLED)
+    site.await_state(booked, LeaseState.REVOKED)
+    assert site.book().leases == ()
+    assert site.do() == "refused no-lease"
+    assert list(verify_bookings.faults(site.engine, wall_ms())) == []
+    assert list(verify_commands.faults(site.engine)) == []
 
 
 def test_lease_holds_at_the_machine_without_the_controller_and_after_a_power_cut(site: Site) -> None:
