@@ -102,7 +102,7 @@ def _entry(each: FeedView, now_ms: int, words: Language) -> FeedEntry:
 
 
 def _address(url: str) -> Address:
-    drawn = segno.make(url, error="m").svg_inline(scale=4, border=2, dark="#16202b", light="#fff")
+    drawn = segno.make(url, error="m").svg_inline(omitsize=True, border=2, dark="#16202b", light="#fff")
     return Address(url, "webcal://" + url.partition("://")[2], Markup(drawn))  # noqa: S704 - of our own address
 
 
