@@ -90,13 +90,15 @@ def when_words(span_ms: range, year: SchoolYear, words: Language) -> Markup:
     Without periods where it touches none: "18:00–19:30, Thứ Tư 25/11".
     """
     begins, ends = span_ms.start, span_ms.stop
-    first, last = (_day_in(year, day_of(at, year.zone), words) for at in (begins, ends - 1))
+    first, last = (day_of(at, year.zone) for at in (begins, ends - 1))
+    day, times = _day_in(year, first, words), clock_words(span_ms, year.zone)
     if first != last:
-        return _TO.format(_AND.format(clock(begins, year.zone), first), _AND.format(clock(ends, year.zone), last))
-    slots, times = year.within(begins, ends), clock_words(span_ms, year.zone)
+        until = _AND.format(clock(ends, year.zone), _day_in(year, last, words))
+        return _TO.format(_AND.format(clock(begins, year.zone), day), until)
+    slots = year.within(begins, ends)
     if not slots:
-        return _AND.format(times, first)
-    return Markup("{} ({}), {}").format(period_words(slots, words), times, first)
+        return _AND.format(times, day)
+    return Markup("{} ({}), {}").format(period_words(slots, words), times, day)
 
 
 def period_words(slots: Sequence[Slot], words: Language) -> Markup:

@@ -203,6 +203,7 @@ class Grid:
         self._reader = reader
         self._year = reader.year
         self._words = reader.words
+        self._said: dict[range, Markup] = {}
         self.days = self._shown(bookings)
         slots = [
             {_Place(each.period.half, each.period.number): each for each in self._year.slots(day)} for day in self.days
@@ -325,8 +326,10 @@ class Grid:
         """Where and when a cell is, for the ear."""
         if not slots:
             return self._day_label(column)
-        when = say.when_words(range(slots[0].start_ms, slots[-1].end_ms), self._year, self._words)
-        return Markup("{}, {}").format(column.thing.name, when)
+        span = range(slots[0].start_ms, slots[-1].end_ms)
+        if span not in self._said:  # things beside each other are free in the same periods
+            self._said[span] = say.when_words(span, self._year, self._words)
+        return Markup("{}, {}").format(column.thing.name, self._said[span])
 
     def _day_label(self, column: _Column) -> Markup:
         return say.day_words(column.date, self._words)
