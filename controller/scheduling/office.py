@@ -266,6 +266,29 @@ class Office:
         self._changed()
         return made
 
+    # many dates at once
+
+    def plan_spans(self, who: Principal, asked: Asked, spans_ms: Sequence[range]) -> tuple[Verdict, ...]:
+        """What would become of it at each of these times (ms), all of one school year. Books nothing.
+
+        Raises NothingOfThatKind.
+        """
+        with self._engine.connect() as connection:
+            request, known = self._prepare(connection, who, asked)
+        return self._desk.plan_spans(request, known, spans_ms)
+
+    def book_spans(self, who: Principal, asked: Asked, spans_ms: Sequence[range], *, key: str) -> Series:
+        """Book it at each of these times (ms) by itself, as one series. `key` is the asker's own: again is the same.
+
+        Raises NothingOfThatKind.
+        """
+        with self._engine.connect() as connection:
+            request, known = self._prepare(connection, who, asked)
+        picks = [Pick(known.day(each.start), each) for each in spans_ms]
+        made = self._desk.book_series(request, known, picks, f"{who.id}:{key}")
+        self._changed()
+        return made
+
     def _compare(self, booked: Booked, request: Request) -> None:
         """That what a key stands for is what was asked for now. Raises KeyUsed."""
         with self._engine.connect() as connection:

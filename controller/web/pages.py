@@ -19,6 +19,7 @@ from controller.web import (
     checkin_pages,
     device_pages,
     feed_pages,
+    import_pages,
     jobs_pages,
     label_pages,
     my_pages,
@@ -47,6 +48,7 @@ def router(services: Services) -> APIRouter:
     routes.include_router(jobs_pages.router(services))
     routes.include_router(device_pages.router(services))
     routes.include_router(feed_pages.router(services))
+    routes.include_router(import_pages.router(services))
     routes.include_router(my_pages.router(services))
     routes.include_router(calendar_pages.router(services))
     routes.include_router(checkin_pages.router(services))
