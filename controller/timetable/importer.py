@@ -284,9 +284,11 @@ class _Shelf:
             self._db.flush()
 
     def _wired(self, entry: WriteThing, room: str, circuit: str) -> WriteThing:
+        """With the ids of its room and circuit, which are there by now."""
         by_key = {room_key(name): number for name, number in self._rooms.items()}
-        circuits = {each.name: each.id for each in self._things() if each.kind == ThingKind.CIRCUIT}
-        return replace(entry, room_id=by_key.get(room_key(room)), circuit_id=circuits.get(circuit))
+        wires = [each for each in self._things() if each.kind == ThingKind.CIRCUIT] if circuit else []
+        circuit_id = next((each.id for each in wires if each.name == circuit), None)
+        return replace(entry, room_id=by_key.get(room_key(room)), circuit_id=circuit_id)
 
     def _stored(self) -> list[StoredThing]:
         rooms = {number: name for name, number in self._rooms.items()}

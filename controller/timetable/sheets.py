@@ -20,7 +20,7 @@ from openpyxl import Workbook, load_workbook
 from openpyxl.utils.exceptions import InvalidFileException
 
 MOST_BYTES: Final = 2_000_000
-MOST_ROWS: Final = 3_000
+MOST_ROWS: Final = 1_000
 MOST_COLUMNS: Final = 60
 LONGEST_CELL: Final = 500
 """Letters."""
