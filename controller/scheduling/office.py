@@ -374,5 +374,10 @@ class Office:
         self._changed()
         return self.find(who, booked.id)
 
+    def opens_on(self, school_id: str) -> date:
+        """The day on which its calendars open: today, or the next one with lessons."""
+        today = self.today()
+        return self.year(school_id, today).next_taught(today)
+
     def today(self) -> date:
         return datetime.fromtimestamp(self._now_ms() / 1000, self.zone).date()

@@ -17,6 +17,7 @@ TICK_MS: Final = 5 * 60_000
 """The grain of all bookings. Periods of 35 and 45 minutes are whole numbers of it."""
 _WEEK: Final = timedelta(days=7)
 _DAY: Final = timedelta(days=1)
+_MONTH: Final = 31
 
 
 class Half(StrEnum):
@@ -211,6 +212,11 @@ class SchoolYear:
 
     def teaches(self, day: date) -> bool:
         return bool(self._periods(day))
+
+    def next_taught(self, day: date) -> date:
+        """That day, or the next one with lessons; itself if there are none for a month."""
+        ahead = (day + number * _DAY for number in range(_MONTH))
+        return next((each for each in ahead if self.teaches(each)), day)
 
     def slots(self, day: date) -> tuple[Slot, ...]:
         """The periods of a day in their order; none if the school does not teach."""

@@ -176,7 +176,8 @@ def _whose(booking: BookingView, known: Known, words: Language) -> str:
         return str(words.t("Maintenance"))
     school = known.shorts.get(booking.school_id, booking.school)
     told = " · ".join(filter(None, (str(capital(Markup.escape(class_words(booking.title, words)))), school)))
-    return f"{told} ({words.t('pending')})" if booking.state is BookingState.REQUESTED else told
+    pending = words.t("pending")
+    return f"{told} ({pending})" if booking.state is BookingState.REQUESTED else told
 
 
 def _next(held: Sequence[_Held], known: Known, words: Language) -> tuple[str, str]:

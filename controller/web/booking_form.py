@@ -16,7 +16,6 @@ from controller.scheduling.stock import Item
 from controller.scheduling.views import ThingView
 from controller.web import booking_words as say
 from controller.web import picks
-from controller.web.calendar_view import next_school_day
 from controller.web.i18n import Language
 from controller.web.typography import tidy
 
@@ -284,7 +283,7 @@ def form(given: Draft, ground: Ground, people: Sequence[Option], *, manages: boo
         given=given,
         lines=(*given.lines, *(Line() for _ in range(MOST_ITEMS)))[:MOST_ITEMS],
         supervisors=(*given.supervisors, *([""] * MOST_SUPERVISORS))[:MOST_SUPERVISORS],
-        periods=period_options(ground.year.slots(next_school_day(ground.year, day)) if day else (), ground),
+        periods=period_options(ground.year.slots(ground.year.next_taught(day)) if day else (), ground),
         offers=tuple(offers(ground)),
         people=tuple(people),
         manages=manages,

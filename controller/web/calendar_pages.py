@@ -26,7 +26,7 @@ from controller.web.access import allowed
 from controller.web.booking_form import Draft, Ground, LookView, Option, Unclear, read_day
 from controller.web.calendar_grid import Reader
 from controller.web.calendar_picker import picker
-from controller.web.calendar_view import lanes, monday_of, next_school_day, week_page, week_span
+from controller.web.calendar_view import lanes, monday_of, week_page, week_span
 from controller.web.frame import language_of, render
 from controller.web.i18n import Language
 from controller.web.typography import tidy
@@ -158,9 +158,9 @@ class _Desk:
         shown = lanes(self.things, chosen)
         if not shown:
             return None
-        today = self.services.office.today()
-        monday = monday_of(week or day or today)
         school_id = self.who.school_id or shown[0].school_id
+        first = self.services.office.opens_on(school_id)
+        monday = monday_of(week or day or first)
         within = day is not None and monday_of(day) == monday
         return Reader(
             year=self.services.office.year(school_id, monday),
@@ -169,7 +169,7 @@ class _Desk:
             school_id=school_id,
             school=self._school_name(school_id),
             monday=monday,
-            day=day if within and day else max(monday, today) if monday_of(today) == monday else monday,
+            day=day if within and day else first if monday_of(first) == monday else monday,
             lanes=shown,
         )
 
@@ -205,7 +205,7 @@ class _Desk:
 
     def next_day(self, given: Draft) -> str:
         """The day with which an empty form begins."""
-        return str(next_school_day(self.ground(given).year, self.services.office.today()))
+        return str(self.ground(given).year.next_taught(self.services.office.today()))
 
     def school(self, given: Draft) -> str:
         """For which school it is: the asker's, else that of the person it is for, else that of the first thing."""

@@ -17,7 +17,6 @@ from controller.web.typography import tidy
 MOST_LANES: Final = 4
 """So many things stand beside each other in a day; more would not be readable."""
 _DAY: Final = timedelta(days=1)
-_MONTH: Final = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +72,6 @@ def week_span(monday: date, year: SchoolYear) -> range:
     return range(instant(monday, time(0), year.zone), instant(monday + 7 * _DAY, time(0), year.zone))
 
 
-def next_school_day(year: SchoolYear, day: date) -> date:
-    """That day, or the next one with lessons; itself if there are none for a month."""
-    ahead = (day + number * _DAY for number in range(_MONTH))
-    return next((each for each in ahead if year.teaches(each)), day)
-
-
 def lanes(things: Sequence[ThingView], chosen: Sequence[int]) -> tuple[ThingView, ...]:
     """The things that are shown: those chosen, else the first ones there are."""
     by_id = {each.id: each for each in things}
@@ -93,19 +86,19 @@ def week_page(reader: Reader, bookings: Sequence[BookingView]) -> WeekPage:
     week = year.week_of(monday)
     last = grid.days[-1]
     span = f"{say.date_words(monday, words)} – {say.date_words(last, words, year=True)}"
-    ahead, behind, today = monday + 7 * _DAY, monday - 7 * _DAY, reader.today
+    ahead, behind, first = monday + 7 * _DAY, monday - 7 * _DAY, year.next_taught(reader.today)
     return WeekPage(
         school=tidy(reader.school),
         title=_week_title(week.number, week.kind, words) if week else words.t("No lessons this week"),
         span=tidy(span),
         previous=reader.address(behind),
-        this=reader.address(monday_of(today), today),
+        this=reader.address(monday_of(first), first),
         next=reader.address(ahead),
         days=tuple(_day(each, reader) for each in grid.days),
         lanes=tuple(Lane(each.id, tidy(each.name)) for each in reader.lanes),
         rows=tuple(grid.rows()),
         outside=tuple(_outside(reader, bookings)),
-        form=f"/calendar/new?day={next_school_day(reader.year, max(reader.day, today))}",
+        form=f"/calendar/new?day={year.next_taught(max(reader.day, reader.today))}",
         closed=closed_word(monday, reader),
     )
 

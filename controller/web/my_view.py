@@ -88,9 +88,9 @@ def _day_title(day: date, today: date, words: Language) -> str:
 
 
 def _week(shown: Iterable[BookingView], reader: Reader) -> str:
-    """Of the calendar week that it is: its number among the teaching weeks, its days, and how many bookings."""
+    """Of the week that it is, or from its last lesson on the next: its number, its days, and how many bookings."""
     words, year = reader.words, reader.year(reader.now_ms)
-    today = day_of(reader.now_ms, year.zone)
+    today = year.next_taught(day_of(reader.now_ms, year.zone))
     monday = today - timedelta(days=today.weekday())
     saturday = monday + timedelta(days=5)
     days = f"{date_words(monday, words)}{NBSP}– {date_words(saturday, words, year=True)}"

@@ -20,7 +20,7 @@ def router(services: Services) -> APIRouter:
     @routes.get("/rooms/{room_id}/week")
     def week(request: Request, who: Viewer, room_id: int, date: str = "") -> Response:
         room, office = room_of(services, who, room_id), services.office
-        monday, things = _monday(date, office.today()), office.in_room(room.id)
+        monday, things = _monday(date, office.opens_on(room.school_id)), office.in_room(room.id)
         span = range(*(instant(day, time(), office.zone) for day in (monday, monday + timedelta(days=7))))
         known = Known(
             room=room,
@@ -38,10 +38,10 @@ def router(services: Services) -> APIRouter:
     return routes
 
 
-def _monday(text: str, today: date) -> date:
-    """Of the week of that day, of this one without."""
+def _monday(text: str, first: date) -> date:
+    """Of the week of that day; without, of the one that comes first."""
     try:
-        day = datetime.strptime(text, "%Y-%m-%d").date() if text else today  # noqa: DTZ007 - a date has no zone
+        day = datetime.strptime(text, "%Y-%m-%d").date() if text else first  # noqa: DTZ007 - a date has no zone
         return day - timedelta(days=day.weekday())
     except (ValueError, OverflowError):
         raise HTTPException(404, "no such day") from None
