@@ -198,7 +198,9 @@ class _Teller:
                 yield f"{column_words(each.field, self.kind, words)}: {old} → {new}"
         elif change.act is Act.ADDED:
             rest = [each for each in change.line.values if each not in _HEADS[self.kind]]
-            yield ", ".join(f"{column_words(each, self.kind, words)} {self._said(change.line, each)}" for each in rest)
+            yield " · ".join(
+                f"{column_words(each, self.kind, words)}: {self._said(change.line, each)}" for each in rest
+            )
 
     def _said(self, line: Line, field: Field) -> str:
         return meant_words(field, line[field], self.words)

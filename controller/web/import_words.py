@@ -148,21 +148,15 @@ def meant_words(field: Field, value: Meant | None, words: Language) -> str:
         case Weekdays():
             return ", ".join(str(SHORT_WEEKDAYS[each](words)) for each in value.days)
         case Lesson():
-            return lesson_words(value, words)
+            return _lesson_words(value, words)
         case _:
             return str(value or "–")
 
 
-def lesson_words(lesson: Lesson, words: Language) -> str:
-    """As `booking_words.period_words`."""
-    one = lesson.first == lesson.last
-    if lesson.half is Half.AFTERNOON:
-        if one:
-            return str(words.t("afternoon period {n}", n=lesson.first))
-        return str(words.t("afternoon periods {first}–{last}", first=lesson.first, last=lesson.last))
-    if one:
-        return str(words.t("period {n}", n=lesson.first))
-    return str(words.t("periods {first}–{last}", first=lesson.first, last=lesson.last))
+def _lesson_words(lesson: Lesson, words: Language) -> str:
+    """In a column of periods: `3–4, morning`."""
+    numbers = f"{lesson.first}–{lesson.last}" if lesson.last > lesson.first else str(lesson.first)
+    return f"{numbers}, {_WORDS[lesson.half](words)}"
 
 
 def _near(sentence: Markup, near: str, words: Language) -> Markup:
