@@ -50,7 +50,7 @@ class Filled:
         if not text:
             return empty
         if not (text.isascii() and text.isdigit() and int(text) <= LARGEST):
-            self.problems[name] = str(self.words.t("Write a whole number."))
+            self.problems[name] = self.words.t("Write a whole number.")
             return empty
         return int(text)
 
@@ -62,12 +62,12 @@ class Filled:
         try:
             return date.fromisoformat(self.text(name))
         except ValueError:
-            self.problems[name] = str(self.words.t("Write a date."))
+            self.problems[name] = self.words.t("Write a date.")
             return date.min
 
     def clock(self, name: str) -> time:
         try:
             return time.fromisoformat(self.text(name))
         except ValueError:
-            self.problems[name] = str(self.words.t("Write a time."))
+            self.problems[name] = self.words.t("Write a time.")
             return time.min

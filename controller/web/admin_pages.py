@@ -140,17 +140,15 @@ def _certificates_page(
         return Field(name, label, given.get(name, ""), kind, hint, problem, options, most=63, required=required)
 
     people = (Option(user_id, name) for user_id, name in found.people)
-    hint = str(words.t("Left empty: it does not run out. Else the last day on which it counts."))
+    hint = words.t("Left empty: it does not run out. Else the last day on which it counts.")
     return planning.render(
         "admin_certificates.html",
         status=422 if problems else 200,
         held=[(each, _until(each, planning)) for each in found.held],
         fields=(
-            one("user_id", str(words.t("Who")), "select", *people),
-            one(
-                "name", str(words.t("Certificate")), "text", hint=str(words.t("By the name that the machine asks for."))
-            ),
-            one("until", str(words.t("Until")), "date", hint=hint, required=False),
+            one("user_id", words.t("Who"), "select", *people),
+            one("name", words.t("Certificate"), "text", hint=words.t("By the name that the machine asks for.")),
+            one("until", words.t("Until"), "date", hint=hint, required=False),
         ),
         problems=problems,
     )
@@ -159,6 +157,6 @@ def _certificates_page(
 def _until(held: Holding, planning: Planning) -> str:
     until_ms = held.certificate.until_ms
     if until_ms is None:
-        return str(planning.words.t("does not run out"))
+        return planning.words.t("does not run out")
     last = datetime.fromtimestamp((until_ms - 1) / 1000, planning.services.office.zone).date()
-    return str(planning.words.t("until {day}", day=date_words(last, planning.words, year=True)))
+    return planning.words.t("until {day}", day=date_words(last, planning.words, year=True))

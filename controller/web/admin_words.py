@@ -94,7 +94,7 @@ _FAULTS: Final[Mapping[Fault, _SayFault]] = {
 
 
 def flaw_words(wrong: SchoolTimeError, words: Language) -> str:
-    return str(_FLAWS[wrong.flaw](words, wrong))
+    return _FLAWS[wrong.flaw](words, wrong)
 
 
 def flaw_field(wrong: SchoolTimeError) -> str:
@@ -105,7 +105,7 @@ def flaw_field(wrong: SchoolTimeError) -> str:
 
 
 def fault_words(wrong: WrongEntry, words: Language) -> str:
-    return str(_FAULTS[wrong.fault](words, wrong))
+    return _FAULTS[wrong.fault](words, wrong)
 
 
 def period_field(place: Place) -> str:

@@ -99,7 +99,7 @@ class Planning:
             ("/admin/certificates", words.t("Certificates")),
             ("/import", words.t("Import data")),
         )
-        return tuple(Tab(href + query, str(text), path.startswith(href)) for href, text in pages)
+        return tuple(Tab(href + query, text, path.startswith(href)) for href, text in pages)
 
 
 def see(href: str) -> Response:

@@ -7,6 +7,7 @@ from typing import Final
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
+from markupsafe import Markup
 
 from controller.scheduling.booking_errors import BookingError, Refused, Taken
 from controller.scheduling.entries import (
@@ -266,7 +267,7 @@ class Stock:
         values = thing_view.thing_values(thing)
         begins, ends = (_moment(given.get(name, ""), planning) for name in ("from", "until"))
         if begins is None or ends is None or begins >= ends:
-            why = str(words.t("Write when it begins and when it ends, later than that, at full five minutes."))
+            why = words.t("Write when it begins and when it ends, later than that, at full five minutes.")
             return self.thing_page(school_id, thing_id, values, {"maintenance": why}, given)
         asked = Asked(
             items=(Item(thing_id, count=thing.capacity),),
@@ -286,9 +287,9 @@ class Stock:
         words = self.planning.words
         if isinstance(error, Refused):
             names = {thing.thing_id or 0: thing.name}
-            return " ".join(str(problem_words(each, names, words)) for each in error.problems)
+            return Markup(" ").join(problem_words(each, names, words) for each in error.problems)
         if isinstance(error, Taken):
-            return str(taken_words((), words))
+            return taken_words((), words)
         return str(error)
 
 

@@ -86,7 +86,7 @@ def rooms(inventory: Inventory, words: Language) -> tuple[RoomEntry, ...]:
         for room in inventory.rooms
     ]
     loose = entries([each for each in inventory.things if each.room_id is None], words)
-    return (*found, *([RoomEntry("", str(words.t("In no room")), "", loose)] if loose else []))
+    return (*found, *([RoomEntry("", words.t("In no room"), "", loose)] if loose else []))
 
 
 def entries(things: Sequence[WriteThing], words: Language) -> tuple[ThingEntry, ...]:
@@ -102,7 +102,7 @@ def closures(inventory: Inventory, words: Language) -> tuple[ClosureEntry, ...]:
         ClosureEntry(
             each.closure_id or 0,
             each.name,
-            names[each.room_id] if each.room_id else str(words.t("The whole school")),
+            names[each.room_id] if each.room_id else words.t("The whole school"),
             _dates(each, words),
         )
         for each in inventory.closures
@@ -112,7 +112,7 @@ def closures(inventory: Inventory, words: Language) -> tuple[ClosureEntry, ...]:
 def hours_words(hours: WriteHours | None, words: Language) -> str:
     """Mon 07:00–11:30, 13:00–17:00; Tue …"""
     if hours is None or not hours.weekly:
-        return str(words.t("always open"))
+        return words.t("always open")
     days: dict[int, list[str]] = {}
     for each in sorted(hours.weekly, key=lambda each: (each.weekday, each.opens)):
         closes = "24:00" if each.closes == time(0) else f"{each.closes:%H:%M}"
@@ -139,15 +139,15 @@ def thing_fields(
 
     def one(name: str, label: Markup, kind: str = "text", *options: Option, hint: str = "", most: int = 63) -> Field:
         return Field(
-            name, str(label), values.get(name, ""), kind, str(hint), problems.get(name, ""), options,
+            name, label, values.get(name, ""), kind, hint, problems.get(name, ""), options,
             most=most, required=name == "name",
         )  # fmt: skip
 
-    none = Option("", str(words.t("none")))
+    none = Option("", words.t("none"))
     circuits = [each for each in inventory.things if each.kind is Kind.CIRCUIT]
     return (
         one("name", words.t("Name"), most=128),
-        one("kind", words.t("Kind"), "select", *(Option(each, str(kind_words(each, words))) for each in Kind)),
+        one("kind", words.t("Kind"), "select", *(Option(each, kind_words(each, words)) for each in Kind)),
         one("class_name", words.t("Class"), hint=words.t("What “any of them” means, such as printer-3d, laser, room.")),
         one(
             "room_id",
@@ -183,7 +183,7 @@ def thing_fields(
             "hazard",
             words.t("Hazard level"),
             "select",
-            *(Option(str(at), str(hazard_words(at, words))) for at in range(MOST_HAZARD + 1)),
+            *(Option(str(at), hazard_words(at, words)) for at in range(MOST_HAZARD + 1)),
         ),
         one("certificate", words.t("Certificate needed"), hint=words.t("Left empty: none.")),
         one("shared", words.t("Other schools may book it too"), "checkbox"),
@@ -194,7 +194,7 @@ def thing_fields(
 def day_hours(values: Mapping[str, str], words: Language) -> tuple[DayHours, ...]:
     return tuple(
         DayHours(
-            str(say(words)),
+            say(words),
             tuple(
                 (name, values.get(f"{name}-opens", ""), values.get(f"{name}-closes", ""))
                 for name in (opening_field(day, at) for at in range(openings(values)))
@@ -234,7 +234,7 @@ def limit_values(entry: WriteLimits) -> Mapping[str, str]:
 
 def limit_fields(values: Mapping[str, str], problems: Mapping[str, str], words: Language) -> tuple[Field, ...]:
     def one(name: str, label: Markup, hint: str = "") -> Field:
-        return Field(name, str(label), values.get(name, ""), "number", str(hint), problems.get(name, ""))
+        return Field(name, label, values.get(name, ""), "number", hint, problems.get(name, ""))
 
     return (
         one("notice_days", words.t("School days ahead that it must be booked")),
@@ -271,18 +271,18 @@ def _devices(inventory: Inventory, values: Mapping[str, str]) -> tuple[Option, .
 
 def _about(thing: WriteThing, words: Language) -> str:
     if thing.kind is Kind.CIRCUIT:
-        return str(words.t("circuit of {n} W", n=number(thing.capacity, words.code)))
+        return words.t("circuit of {n} W", n=number(thing.capacity, words.code))
     if thing.kind is Kind.POOL:
-        return str(words.t("{n} of them", n=number(thing.capacity, words.code)))
+        return words.t("{n} of them", n=number(thing.capacity, words.code))
     return thing.class_name
 
 
 def _badges(thing: WriteThing, words: Language) -> tuple[str, ...]:
     found = [f"H{thing.hazard}"] if thing.hazard else []
     if thing.shared:
-        found.append(str(words.t("shared")))
+        found.append(words.t("shared"))
     if thing.approval:
-        found.append(str(words.t("on approval")))
+        found.append(words.t("on approval"))
     return tuple(found)
 
 

@@ -65,7 +65,7 @@ def _add_years(routes: APIRouter, services: Services) -> None:
         planning = Planning(services, request, who)
         school, name = given.get("school", ""), given.get("name", "").strip()
         if any(each.plan.name == name for each in services.timetables.years(who, planning.school(school).id)):
-            return _years_page(planning, school, name, str(planning.words.t("“{name}” is there already.", name=name)))
+            return _years_page(planning, school, name, planning.words.t("“{name}” is there already.", name=name))
         try:
             services.timetables.change(who, [WriteYear(YearPlan(planning.school(school).id, name))])
         except SchoolTimeError as wrong:
@@ -174,9 +174,9 @@ class Editing:
         try:
             return self.does(WriteYear(plan, self.year.id, self.given.get("was", "")), title, self.href)
         except YearNameTaken:
-            return again({"name": str(words.t("“{name}” is there already.", name=plan.name))})
+            return again({"name": words.t("“{name}” is there already.", name=plan.name)})
         except ChangedMeanwhile:
-            return again({"": str(words.t("Somebody has changed this school year meanwhile. Look at it again."))})
+            return again({"": words.t("Somebody has changed this school year meanwhile. Look at it again.")})
 
     def does(self, change: YearChange, title: Markup, then: str) -> Response:
         """Do it; what it means for bookings is told first. Raises YearNameTaken, ChangedMeanwhile."""
@@ -196,7 +196,7 @@ class Editing:
         except SchoolTimeError as wrong:
             return self.page({form: flaw_words(wrong, words)}, name=self.year.plan.name)
         if any(each.plan.name == plan.name for each in timetables.years(who, plan.school_id)):
-            return self.page({form: str(words.t("“{name}” is there already.", name=plan.name))})
+            return self.page({form: words.t("“{name}” is there already.", name=plan.name)})
         timetables.change(who, [WriteYear(plan)])
         made = next(each for each in timetables.years(who, plan.school_id) if each.plan.name == plan.name)
         return see(f"/admin/time/{made.id}?copied=yes")
@@ -293,7 +293,7 @@ def _made_up(filled: Filled) -> MakeUpDay:
 def _bells(filled: Filled) -> NamedBells:
     weekdays = frozenset(each for each in range(7) if filled.has(f"weekday-{each}"))
     if not weekdays:
-        filled.problems["weekdays"] = str(filled.words.t("Choose a weekday."))
+        filled.problems["weekdays"] = filled.words.t("Choose a weekday.")
     places = ((half, at) for half in Half for at in range(1, time_view.most_periods(filled.given, half) + 1))
     periods = tuple(
         Period(filled.clock(f"{name}-begins"), filled.clock(f"{name}-ends"), half, at)

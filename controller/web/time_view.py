@@ -82,12 +82,12 @@ def year_entries(years: Sequence[StoredYear], words: Language) -> tuple[YearEntr
 
 def tables(year: StoredYear, words: Language) -> tuple[Table, ...]:
     plan, to = year.plan, f"/admin/time/{year.id}"
-    first, last = str(words.t("First day")), str(words.t("Last day"))
+    first, last = words.t("First day"), words.t("Last day")
     return (
         Table(
             Part.TERMS,
-            str(words.t("Terms")),
-            (str(words.t("Name")), first, last, str(words.t("Opens with"))),
+            words.t("Terms"),
+            (words.t("Name"), first, last, words.t("Opens with")),
             tuple(
                 Row(
                     f"{to}/terms/{at}",
@@ -96,42 +96,42 @@ def tables(year: StoredYear, words: Language) -> tuple[Table, ...]:
                 )
                 for at, each in enumerate(plan.terms)
             ),
-            str(words.t("Add a term")),
-            str(words.t("No term yet: nothing is taught.")),
+            words.t("Add a term"),
+            words.t("No term yet: nothing is taught."),
         ),
         Table(
             Part.BELLS,
-            str(words.t("Bell schedules")),
-            (str(words.t("Name")), str(words.t("Weekdays")), first, last, str(words.t("Periods"))),
+            words.t("Bell schedules"),
+            (words.t("Name"), words.t("Weekdays"), first, last, words.t("Periods")),
             tuple(Row(f"{to}/bells/{at}", each.name, _bells(each, words)) for at, each in enumerate(plan.bells)),
-            str(words.t("Add a bell schedule")),
-            str(words.t("No bells yet: nothing is taught.")),
+            words.t("Add a bell schedule"),
+            words.t("No bells yet: nothing is taught."),
         ),
         Table(
             Part.HOLIDAYS,
-            str(words.t("Holidays")),
-            (str(words.t("Name")), first, last),
+            words.t("Holidays"),
+            (words.t("Name"), first, last),
             tuple(
                 Row(f"{to}/holidays/{at}", each.name, _days(each.first, each.last, words))
                 for at, each in enumerate(plan.holidays)
             ),
-            str(words.t("Add a holiday")),
-            str(words.t("No holiday yet.")),
+            words.t("Add a holiday"),
+            words.t("No holiday yet."),
         ),
         Table(
             Part.MAKE_UP,
-            str(words.t("Make-up days")),
-            (str(words.t("Day")), str(words.t("Taught as"))),
+            words.t("Make-up days"),
+            (words.t("Day"), words.t("Taught as")),
             tuple(
                 Row(
                     f"{to}/make-up/{at}",
-                    str(day_words(each.day, words, year=True)),
-                    (str(WEEKDAYS[each.as_weekday](words)),),
+                    day_words(each.day, words, year=True),
+                    (WEEKDAYS[each.as_weekday](words),),
                 )
                 for at, each in enumerate(plan.make_up)
             ),
-            str(words.t("Add a make-up day")),
-            str(words.t("No make-up day yet.")),
+            words.t("Add a make-up day"),
+            words.t("No make-up day yet."),
         ),
     )
 
@@ -143,12 +143,13 @@ def weeks(year: SchoolYear, words: Language) -> tuple[WeekEntry, ...]:
 
 def day_entry(year: SchoolYear, day: date, words: Language) -> DayEntry:
     holiday, slots = year.holiday_of(day), year.slots(day)
+    why: str
     if year.term_of(day) is None:
-        why = str(words.t("The day is in no term."))
+        why = words.t("The day is in no term.")
     elif holiday is not None:
-        why = str(words.t("Holiday: {name}.", name=holiday.name))
+        why = words.t("Holiday: {name}.", name=holiday.name)
     else:
-        why = "" if slots else str(words.t("No bells ring on this weekday."))
+        why = "" if slots else words.t("No bells ring on this weekday.")
     rung = tuple(
         (place_words(each.period.place, words), f"{each.period.begins:%H:%M}–{each.period.ends:%H:%M}")
         for each in slots
@@ -157,21 +158,19 @@ def day_entry(year: SchoolYear, day: date, words: Language) -> DayEntry:
 
 
 def week_word(kind: str, words: Language) -> str:
-    return str(words.t("week A") if kind == "A" else words.t("week B"))
+    return words.t("week A") if kind == "A" else words.t("week B")
 
 
 # forms
 
 
 def part_title(part: Part, words: Language) -> str:
-    return str(
-        {
-            Part.TERMS: words.t("Term"),
-            Part.BELLS: words.t("Bell schedule"),
-            Part.HOLIDAYS: words.t("Holiday"),
-            Part.MAKE_UP: words.t("Make-up day"),
-        }[part]
-    )
+    return {
+        Part.TERMS: words.t("Term"),
+        Part.BELLS: words.t("Bell schedule"),
+        Part.HOLIDAYS: words.t("Holiday"),
+        Part.MAKE_UP: words.t("Make-up day"),
+    }[part]
 
 
 def count(plan: YearPlan, part: Part) -> int:
@@ -202,12 +201,12 @@ def part_fields(
 
     def one(name: str, label: Markup, kind: str, *options: Option) -> Field:
         return Field(
-            name, str(label), values.get(name, ""), kind, problem=problems.get(name, ""), options=options,
+            name, label, values.get(name, ""), kind, problem=problems.get(name, ""), options=options,
             most=MOST_NAME, required=True,
         )  # fmt: skip
 
     if part is Part.MAKE_UP:
-        weekdays = (Option(str(at), str(say(words))) for at, say in enumerate(WEEKDAYS))
+        weekdays = (Option(str(at), say(words)) for at, say in enumerate(WEEKDAYS))
         return (one("day", words.t("Day"), "date"), one("as_weekday", words.t("Taught as"), "select", *weekdays))
     fields = (
         one("name", words.t("Name"), "text"),
@@ -222,7 +221,7 @@ def part_fields(
 
 def weekday_fields(values: Mapping[str, str], words: Language) -> tuple[Field, ...]:
     return tuple(
-        Field(f"weekday-{at}", str(say(words)), values.get(f"weekday-{at}", ""), "checkbox")
+        Field(f"weekday-{at}", say(words), values.get(f"weekday-{at}", ""), "checkbox")
         for at, say in enumerate(WEEKDAYS)
     )
 

@@ -133,7 +133,10 @@ def test_thing_is_added_changed_blocked_for_maintenance_and_only_then_kept_from_
     assert "Write a whole number." in wrong.text or "capital letters" in wrong.text
     made = send(lan, "/admin/things/new", **fields, shared="on")
     thing = made.headers["location"]
-    assert 'value="CNC"' in read(lan, thing)
+    page = read(lan, thing)
+    assert 'value="CNC"' in page
+    assert "A teacher&#39;s booking" in page
+    assert "&amp;#39;" not in page
     day = school_day() + timedelta(days=1)
     block = {"from": f"{day}T07:00", "until": f"{day}T08:00", "reason": "New belt"}
     assert "full five minutes" in send(lan, f"{thing}/maintenance", **{**block, "until": f"{day}T06:00"}).text
