@@ -7,10 +7,7 @@ from controller.identity.policy import Principal, Role
 from device_profiles.profile import DeviceProfile, load, slugs
 
 PROFILES = {slug: load(slug) for slug in slugs()}
-ASKS = {
-    role: Principal("1", "x", "X", role, "an-phu" if role is Role.TEACHER else None)
-    for role in (Role.TEACHER, Role.TECHNICIAN, Role.ADMINISTRATOR)
-}
+ASKS = {role: Principal("1", "x", "X", role, "an-phu" if role is Role.TEACHER else None) for role in Role}
 TEACHERS_MAY = {
     "anycubic/i3-mega": {"print", "pause", "resume", "stop"},
     "arduino/machine-permit": set(),
@@ -56,6 +53,11 @@ def test_table_names_every_model_that_a_teacher_might_use() -> None:
 @pytest.mark.parametrize("slug", ACTING)
 def test_technicians_may_ask_everything_of_every_model(role: Role, slug: str) -> None:
     assert may(role, PROFILES[slug]) == PROFILES[slug].actions.keys()
+
+
+@pytest.mark.parametrize("slug", ACTING)
+def test_coordinator_may_ask_what_a_teacher_may(slug: str) -> None:
+    assert may(Role.COORDINATOR, PROFILES[slug]) == may(Role.TEACHER, PROFILES[slug])
 
 
 @pytest.mark.parametrize("role", list(Role))
