@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 CHROMIUM = "/usr/bin/chromium"
-TECHNICIAN, TEACHER = "bao", "ha"
+TECHNICIAN, TEACHER, COORDINATOR = "bao", "ha", "lan"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,13 @@ SHOTS = (
     Shot("fleet-phone", "/fleet", width=390, height=780),
     Shot("this-machine", "/fleet", follow="Máy này"),
     Shot("room", "/my", login=TEACHER, follow="FabLab", height=600),
+    Shot("calendar", "/calendar", login=TEACHER, height=760),
+    Shot("calendar-phone", "/calendar", login=TEACHER, width=390, height=780),
+    Shot("booking-form", "/calendar/new", login=TEACHER, height=900, english=True),
+    Shot("my", "/my", login=TEACHER, height=720),
+    Shot("check-in", "/c/K7M4Q2", login=TEACHER, width=390, height=780),
+    Shot("week", "/rooms/1/week", height=760),
+    Shot("planning", "/admin/things", login=COORDINATOR, height=760, english=True),
 )
 
 
