@@ -322,7 +322,7 @@ def on_sqlite(tmp_path: Path) -> Engine:
 
 
 def test_bookings_agree_with_a_model_that_tries_everything(tmp_path: Path) -> None:
-    run(on_sqlite(tmp_path), 100, 40)
+    run(on_sqlite(tmp_path), 60, 40)
 
 
 @pytest.mark.soak
