@@ -1,7 +1,7 @@
 """Bookings made, moved and cancelled: each in one transaction that has all it wants or nothing."""
 
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias
@@ -194,9 +194,8 @@ class Bookings:
             known = connection.execute(select(_BOOKING).where(_BOOKING.c.request_key == request.key)).one_or_none()
             if known is not None:
                 return _booked(connection, known)
-        stock = read(connection, request.items, request.school_id, breadth).where(allowed)
+        stock = _locked(connection, request.items, request.school_id, breadth).where(allowed)
         use = ticks(request.start_ms, request.end_ms)
-        claims.lock(connection, stock.ids)
         choice = _choice(connection, stock, use)
         booking_id = secrets.token_hex(8)
         try:
@@ -240,9 +239,8 @@ class Bookings:
         booking_id = move.booking_id
         row = _standing(connection, booking_id)
         items = [Item(**{**each, "schools": tuple(each["schools"])}) for each in row.wanted]
-        stock = read(connection, items, row.school_id, breadth).where(move.allowed)
-        held = holds_of(connection, booking_id)
-        claims.lock(connection, {*stock.ids, *(each.resource_id for each in held)})
+        besides = {each.resource_id for each in holds_of(connection, booking_id)}
+        stock = _locked(connection, items, row.school_id, breadth, besides).where(move.allowed)
         row, held = _standing(connection, booking_id), holds_of(connection, booking_id)
         claims.let_go(connection, booking_id, held)
         connection.execute(delete(_ASSIGNMENT).where(_ASSIGNMENT.c.booking_id == booking_id))
@@ -315,6 +313,20 @@ class Bookings:
         ]
         connection.execute(insert(_ASSIGNMENT), rows)
         claims.hold(connection, booking_id, _wanted_holds(units, stock.wanted.counted, use), stock.capacity)
+
+
+def _locked(
+    connection: Connection, items: Sequence[Item], school_id: str, breadth: int | None, besides: Collection[int] = ()
+) -> Stock:
+    """What could serve the items; nobody else books it, or changes what it is, until the transaction ends.
+
+    Raises Occupied if somebody changed it while this waited for the locks: look again.
+    """
+    stock = read(connection, items, school_id, breadth)
+    claims.lock(connection, {*stock.ids, *besides})
+    if claims.others_write_meanwhile(connection) and read(connection, items, school_id, breadth) != stock:
+        raise Occupied("what can be booked was changed at this moment")
+    return stock
 
 
 def _choice(connection: Connection, stock: Stock, use: range) -> Choice:

@@ -49,9 +49,14 @@ def begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
+def others_write_meanwhile(connection: Connection) -> bool:
+    """Whether other transactions may write while this one does. SQLite has no locks of rows, and needs none."""
+    return connection.dialect.name != "sqlite"
+
+
 def lock(connection: Connection, resource_ids: Collection[int]) -> None:
     """Until the transaction ends nobody else changes what these resources are booked for."""
-    if connection.dialect.name != "sqlite":  # it has no such lock and needs none
+    if others_write_meanwhile(connection):
         connection.execute(_LOCK, {"ids": list(resource_ids)}).all()
 
 

@@ -16,6 +16,7 @@ from sqlmodel import Session
 
 from controller.database import make_engine, migrate, sqlite_url
 from controller.fleet.tables import School
+from controller.scheduling import claims
 from controller.scheduling.booking_states import BookingState
 from controller.scheduling.bookings import (
     Booked,
@@ -144,6 +145,19 @@ def test_any_of_a_class_is_another_each_time_until_there_is_none(hall: Hall) -> 
     assert had == {hall.ids[f"printer-{n}"] for n in range(1, 6)}
     with pytest.raises(Taken):
         hall.book(PRINTER)
+
+
+def test_what_is_changed_while_a_booking_waits_is_booked_as_it_is_then(hall: Hall) -> None:
+    kits = hall.ids["kits"]
+    with ThreadPoolExecutor(1) as pool, hall.engine.connect() as connection:
+        claims.begin(connection)
+        connection.execute(text("UPDATE resource SET capacity = 5 WHERE id = :kits"), {"kits": kits})
+        booking = pool.submit(hall.book, Item(kits, count=20))
+        with pytest.raises(TimeoutError):
+            booking.result(0.5)  # it waits
+        connection.commit()
+        with pytest.raises(Taken):
+            booking.result(60)
 
 
 def test_class_is_looked_for_in_the_schools_that_are_named(hall: Hall) -> None:
