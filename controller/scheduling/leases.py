@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import Engine
 from sqlmodel import Session
@@ -61,6 +61,13 @@ class _Sent:
 
     generation: int
     number: int
+    at_ms: int
+
+
+class _Ended(NamedTuple):
+    """By whom a lease was taken back, and when."""
+
+    by: str
     at_ms: int
 
 
@@ -123,7 +130,7 @@ class LeaseDesk:
             walk_ups.end(db.connection(), found.booking_id, now_ms)
         found.revoked_ms = now_ms
         found.book_number = store.next_book(db, machine.agent_id)
-        self._audit(db, "lease-end", machine, store.turn(found), by)
+        self._audit(db, "lease-end", machine, store.turn(found), _Ended(by, now_ms))
         return True
 
     def follow_bookings(self) -> bool:
@@ -235,11 +242,11 @@ class LeaseDesk:
             store.follow(db, agent_id, found, now_ms)
         return bool(found)
 
-    def _audit(self, db: Session, action: str, machine: Machine, turn: Turn, by: str | None = None) -> None:
-        """`by` is None if it was the holder."""
-        actor = turn.holder if by is None else by
+    def _audit(self, db: Session, action: str, machine: Machine, turn: Turn, ended: _Ended | None = None) -> None:
+        """By the holder and now, unless `ended` says otherwise: the log and the tables name the same moment."""
+        actor, at_ms = ended or _Ended(turn.holder, self._now_ms())
         detail = store.audit_detail(turn)
-        audit(db, self._now_ms(), action, actor=actor, subject=turn.booking, school_id=machine.school_id, detail=detail)
+        audit(db, at_ms, action, actor=actor, subject=turn.booking, school_id=machine.school_id, detail=detail)
 
     def _overtaking(self, db: Session, agent: Behind, now_ms: int) -> Behind:
         """The same; if it holds a later book than we know of, with a number that is later still."""

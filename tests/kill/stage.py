@@ -174,6 +174,13 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         db.close()
 
 
+def prove(stage: Stage, within_s: float) -> None:
+    """Wait until what the agents still replay is there, and all adds up. Raises AssertionError with what does not."""
+    deadline_s = time.monotonic() + within_s
+    while (told := verify(stage)).returncode != 0:
+        assert time.monotonic() < deadline_s, told.stdout + told.stderr
+
+
 def verify(stage: Stage) -> "subprocess.CompletedProcess[str]":
     """Run `fabfleet verify` on the stage's state."""
     return subprocess.run(stage.cli("verify"), env=stage.environment, capture_output=True, text=True, check=False)

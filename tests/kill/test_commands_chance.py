@@ -12,7 +12,7 @@ import pytest
 
 from tests.kill.fates import Fate, Watch, fates, wrongs
 from tests.kill.lab import INPUTS, WAIT_S, Lab, Machine, Order, heat, produce, show, stop
-from tests.kill.stage import eventually, opened, verify
+from tests.kill.stage import eventually, opened, prove
 
 pytestmark = [pytest.mark.kill, pytest.mark.xdist_group("machine")]
 
@@ -107,7 +107,7 @@ def test_commands_given_while_any_part_is_killed_come_to_an_end_that_is_true(lab
     assert list(wrongs(found, carried_out)) == []
     assert watch.wrongs == []
     assert printed_without_trace(lab, found) == []
-    eventually(lambda: verify(lab).returncode == 0, WAIT_S, "what the agents still replay is there, and all adds up")
+    prove(lab, WAIT_S)
 
 
 def order_of_kills(chance: random.Random, soak: bool) -> list[str]:
