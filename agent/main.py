@@ -1,5 +1,6 @@
 """The composition root: reads the configuration, wires the parts, runs them until told to stop."""
 
+import gc
 import logging
 import os
 import signal
@@ -205,6 +206,8 @@ def run(config: AgentConfig, *, die_with_parent: bool, ready: Callable[[], None]
         threading.Thread(target=_wait_for_end_of_input, args=(stop,), name="parent", daemon=True).start()
     agent = Agent(config, Clock())
     agent.start()
+    gc.collect()
+    gc.freeze()  # else what is garbage waits until it is a quarter of all that was loaded: memory would rise for hours
     ready()
     _log.info("agent %s of %s devices runs", config.address, len(config.devices))
     while not stop.wait(agent.rest_s()):
