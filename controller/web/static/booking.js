@@ -9,7 +9,7 @@ const SAID_HERE = new Set([409, 422]);
 const fields = form => new URLSearchParams(new FormData(form));
 const post = (path, form, signal) => fetch(path, { method: "POST", body: fields(form), headers: { "hx-request": "true" }, signal });
 
-/** Make `form` live: a change is looked at, sending it stays here until it is booked. */
+/** Make `form` live: a change is looked at, sending it stays here until it is booked. Call the answer to look now. */
 export function bind(form) {
   const look = form.querySelector("#look"), error = form.querySelector("#booking-error"), button = form.querySelector("#book");
   let timer = 0, asking = new AbortController(), sending = false;
@@ -76,7 +76,8 @@ export function bind(form) {
     sending = false;
     button.removeAttribute("aria-disabled");
   });
+  return ask;
 }
 
 const page = document.querySelector("main #booking");
-if (page) bind(page);
+if (page) bind(page)();  // it may have been filled in before this script came, or by the browser's way back
