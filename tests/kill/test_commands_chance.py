@@ -17,7 +17,7 @@ from tests.kill.stage import eventually, opened, prove
 pytestmark = [pytest.mark.kill, pytest.mark.xdist_group("machine")]
 
 SEED = 20_261_121
-COMMANDS, SOAK_COMMANDS = 40, 3_000
+COMMANDS, SOAK_COMMANDS = 15, 3_000
 SOAK_STOPS = 0.15
 """What a stop cuts short on its way to an agent that is gone is unknown after a minute: too long for the short run."""
 BURST = 5
