@@ -195,8 +195,7 @@ def test_uplink_knows_a_controller_that_answers_from_a_broker_alone(scene: Scene
     scene.append(1.0)
     scene.controller.acking = False
     uplink = scene.uplink()
-    until(lambda: scene.controller.statuses, "online")
-    assert uplink.online
+    until(lambda: scene.controller.statuses and uplink.online, "online")
     assert not uplink.in_touch
     scene.controller.acking = True
     until(lambda: uplink.in_touch, "a status is answered")
