@@ -36,6 +36,8 @@ from firmware_bridges import bridge_for
 from firmware_bridges.base import Bridge, LinkLost
 
 BEAT_S = 5.0
+COLLECT_S = 60.0
+"""An agent makes so little garbage that Python by itself would leave it lying for hours, and memory would rise."""
 _JOIN_S = 1.0
 _log = logging.getLogger(__name__)
 
@@ -207,14 +209,18 @@ def run(config: AgentConfig, *, die_with_parent: bool, ready: Callable[[], None]
     agent = Agent(config, Clock())
     agent.start()
     gc.collect()
-    gc.freeze()  # else what is garbage waits until it is a quarter of all that was loaded: memory would rise for hours
+    gc.freeze()  # what is loaded stays: it need not be looked through each time
     ready()
     _log.info("agent %s of %s devices runs", config.address, len(config.devices))
+    collected_s = time.monotonic()
     while not stop.wait(agent.rest_s()):
         try:
             agent.beat()
         except Exception:  # noqa: BLE001 - outermost loop: the next beat may do better
             _log.exception("fault in the beat")
+        if time.monotonic() - collected_s >= COLLECT_S:
+            gc.collect()
+            collected_s = time.monotonic()
     agent.stop()
 
 

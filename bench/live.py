@@ -40,7 +40,7 @@ from controller.main import create_app, wall_ms
 from controller.scope import CLUSTER
 from controller.services import Services
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = "/usr/bin/chromium-headless-shell"
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",

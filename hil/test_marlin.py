@@ -33,7 +33,7 @@ def bridge(marlin: FarEnd) -> Iterator[Bridge]:
 def printer(marlin: FarEnd, tmp_path: Path) -> Iterator[Watched]:
     """The printer as the agent has it."""
     device = Watched(tmp_path, marlin.profile, marlin.bridge)
-    device.until(answers)
+    device.begin()
     yield device
     device.close()
 

@@ -65,6 +65,7 @@ def watched(projector: SimulatedProjector, tmp_path: Path) -> Iterator[Watched]:
     """The projector as the agent has it."""
     profile = load_profile("pjlink/projector")
     device = Watched(tmp_path, profile, lambda: PjlinkBridge(projector.endpoint, PROMPT))
+    device.begin()
     device.until(lambda values: values["power"] == "off")
     yield device
     device.close()
@@ -311,6 +312,7 @@ def test_agent_reads_on_when_every_byte_of_a_reply_comes_by_itself(
     with Splitter(projector.endpoint) as way:
         bridge = PjlinkBridge(way.endpoint, {"reply_s": 20})
         device = Watched(tmp_path, load_profile("pjlink/projector"), lambda: bridge)
+        device.begin()
         whole = device.until(lambda values: values["power"] == "off")
         baseline = resources()
         way.cutting.set()

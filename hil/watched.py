@@ -90,6 +90,12 @@ class Watched:
         self._recorder.start()
         self._worker.start()
 
+    def begin(self) -> None:
+        """Wait until the device answers. How often it was asked in vain before is no fault. Raises TimeoutError."""
+        self.until()
+        self.losses.clear()
+        self._returns = 0
+
     def until(
         self,
         wanted: Callable[[Values], bool] = lambda _: True,

@@ -3,7 +3,8 @@
 set -eu
 
 # package:proof, where the proof is a command, or a file for what has none; it counts wherever it came from
-needed="chromium:chromium gcc:gcc git:git iproute2:ip khal:khal libelf-dev:/usr/include/libelf.h
+needed="chromium-headless-shell:chromium-headless-shell gcc:gcc git:git iproute2:ip khal:khal
+        libelf-dev:/usr/include/libelf.h
         libsimavr-dev:/usr/include/simavr/sim_avr.h openssl:openssl postgresql:pg_ctlcluster
         procps:pgrep"
 

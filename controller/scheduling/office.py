@@ -30,6 +30,7 @@ from controller.timetable.store import year_on
 
 MAX_KEY: Final = 60
 """Letters of an asker's own key at the most."""
+MAX_WHY: Final = 200
 _HOUR_MS: Final = 3_600_000
 
 
@@ -77,15 +78,18 @@ def items_of(wanted: Iterable[Mapping[str, Any]]) -> tuple[Item, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """What became of a booking, which was so before."""
+    """What became of a booking, which was so before; `text` are the own words of who did it."""
 
     kind: Kind
     booking: BookingView
+    text: str = ""
 
     def news(self, who: Principal) -> News:
         was = self.booking
         things = ", ".join(each.name for each in was.things)
         detail = {"start_ms": was.start_ms, "end_ms": was.end_ms, "thing": things, "by": who.name}
+        if self.text:
+            detail["text"] = self.text
         return News(self.kind, was.id, was.school_id, was.holder_id, detail)
 
 
@@ -244,11 +248,11 @@ class Office:
         confirmed = self._bookings.advance(booking_id, BookingState.CONFIRMED, by=who.id)
         return self._done(who, confirmed, Word(Kind.CONFIRMED, before))
 
-    def refuse(self, who: Principal, booking_id: str) -> BookingView:
-        """Say no to a request. Raises TooLate."""
+    def refuse(self, who: Principal, booking_id: str, why: str = "") -> BookingView:
+        """Say no to a request; its holder is told `why`, MAX_WHY characters of it. Raises TooLate."""
         before = self._managed(who, booking_id)
         refused = self._bookings.end(booking_id, BookingState.REFUSED, by=who.id)
-        return self._done(who, refused, Word(Kind.REFUSED, before))
+        return self._done(who, refused, Word(Kind.REFUSED, before, why.strip()[:MAX_WHY]))
 
     # this slot again
 

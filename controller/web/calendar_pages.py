@@ -105,7 +105,7 @@ def _add_requests(routes: APIRouter, services: Services) -> None:
 
     @routes.post("/calendar/requests/{booking_id}/refuse")
     def refuse(who: Manager, booking_id: str, fields: Form) -> Response:
-        return _decided(lambda: office.refuse(who, booking_id), fields.get("back", ""))
+        return _decided(lambda: office.refuse(who, booking_id, fields.get("why", "")), fields.get("back", ""))
 
 
 def _decided(decide: Callable[[], BookingView], back: str) -> Response:

@@ -11,7 +11,6 @@ from typing import Final
 
 from playwright.sync_api import FilePayload, Page, expect
 
-from controller.database import make_engine, migrate
 from controller.demo.farends.faults import PRINTER, PROJECTOR, Fault
 from controller.demo.farends.switch import Switch
 from controller.demo.lab import free_ports
@@ -23,6 +22,7 @@ from controller.main import wall_ms
 from tests.browser.agent_process import AgentProcess, Machine
 from tests.browser.conftest import Visit
 from tests.browser.stage import PASSWORD, Stage
+from tests.databases import fresh
 from tests.integration.mqtt import eventually
 
 PRINTER_NAME: Final = "Máy in 3D B"
@@ -122,8 +122,7 @@ def _all_there(stage: Stage) -> bool:
 
 def _seed(stage: Stage) -> Credentials:
     stage.config.folder.mkdir(parents=True)
-    engine = make_engine(stage.config.database)
-    migrate(engine)
+    engine = fresh(stage.config.folder / "fabfleet.db")
     place = Place("canh-buom", "fablab", SCHOOL_NAME, "Cánh Buồm", "FabLab")
     found = enrol(engine, place, "pi-fablab")
     enrol(engine, Place("hoa-gao", "p305", "THPT Hoa Gạo", "Hoa Gạo", "P.305 Tin học"), "pc-305")

@@ -22,7 +22,7 @@ from contract.messages import encode as encoded
 from contract.model import Value
 from contract.topics import Channel
 from controller.config import BrokerConfig, ControllerConfig
-from controller.database import make_engine, migrate
+from controller.database import make_engine
 from controller.fleet.enrolment import Credentials, Place, enrol
 from controller.fleet.tables import Device, Room
 from controller.identity.admin import Admin, NewUser
@@ -30,6 +30,7 @@ from controller.identity.password import Passwords
 from controller.identity.policy import Role
 from controller.main import wall_ms
 from device_profiles.profile import load as load_profile
+from tests.databases import fresh
 from tests.integration.mqtt import eventually
 
 PASSWORD = "rất dài và khó đoán"
@@ -326,8 +327,7 @@ def empty(state: Path) -> Iterator[Stage]:
     """A controller that no agent was ever added to, with one technician."""
     stage = Stage(state)
     stage.config.folder.mkdir(parents=True)
-    engine = make_engine(stage.config.database)
-    migrate(engine)
+    engine = fresh(stage.config.folder / "fabfleet.db")
     Admin(engine, Passwords(), wall_ms).add_user(NewUser("bao", "Trần Quốc Bảo", Role.TECHNICIAN, None), PASSWORD)
     engine.dispose()
     try:
@@ -339,8 +339,7 @@ def empty(state: Path) -> Iterator[Stage]:
 
 def _seed(stage: Stage) -> tuple[Credentials, Credentials]:
     stage.config.folder.mkdir(parents=True)
-    engine = make_engine(stage.config.database)
-    migrate(engine)
+    engine = fresh(stage.config.folder / "fabfleet.db")
     found = (
         enrol(engine, Place("canh-buom", "fablab", "THCS Cánh Buồm", "Cánh Buồm", "FabLab"), "pi-fablab"),
         enrol(engine, Place("hoa-gao", "p305", "THPT Hoa Gạo", "Hoa Gạo", "P.305 Tin học"), "pc-305"),

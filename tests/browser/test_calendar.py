@@ -197,7 +197,10 @@ def test_the_form_says_what_would_become_of_it_while_it_is_filled_in(visit: Visi
     expect(page.locator("#look .badge")).to_contain_text("Chờ duyệt")
     page.get_by_role("button", name="Gửi yêu cầu").click()
     expect_made(page, "Đã gửi yêu cầu: Laser")
-    clerk = visit().signed_in("ky").page("/calendar")
+    clerk = visit(width=390).signed_in("ky").page("/calendar")
+    clerk.locator("summary", has_text="Trả lại").click()
+    clerk.get_by_label("Lý do, hoặc cách khác được chấp nhận").fill("Đợi người đứng máy")
+    judge(clerk)
     clerk.get_by_role("button", name="Duyệt: Laser").click()
     expect(clerk.locator("#requests")).to_have_count(0)
 

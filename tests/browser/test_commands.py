@@ -11,6 +11,10 @@ from tests.browser.conftest import Visitor, visits
 from tests.browser.lab import PROJECTOR_NAME, Lab, lab
 
 DONE_MS = 20_000
+RENEW_WHILE_IT_ASKS = """() => document.addEventListener("htmx:beforeSend", () => {
+  const card = document.getElementById("commands");
+  card.replaceWith(card.cloneNode(true));
+}, { once: true })"""
 STEPS = ["Chờ gửi", "Đã gửi", "Máy đã nhận", "Đang chạy", "Xong"]
 
 
@@ -84,6 +88,18 @@ def test_a_value_that_cannot_be_is_said_in_the_dialog_and_what_was_typed_stays(v
     expect(asked(page)).to_have_count(0)
     expect(newest(page).locator("b")).to_have_text("Làm nóng trước: 50,5\u00a0°C, 60\u00a0°C")
     expect(newest(page)).to_have_attribute("data-status", "done", timeout=DONE_MS)
+
+
+def test_a_refusal_is_said_though_the_card_is_renewed_meanwhile(visit: Visitor, in_lab: Lab) -> None:
+    browser = visit().signed_in("bao")
+    browser.forgive("422")
+    page = browser.live(f"/devices/{in_lab.printer}")
+    page.evaluate(RENEW_WHILE_IT_ASKS)
+    page.get_by_role("button", name="Làm nóng trước…").click()
+    for field in asked(page).get_by_role("textbox").all():
+        field.fill("400")
+    asked(page).get_by_role("button", name="Làm nóng trước").click()
+    expect(asked(page).get_by_role("alert")).to_contain_text("từ 0 đến 250\u00a0°C")
 
 
 def test_the_question_before_a_stop_names_machine_and_place_and_a_no_changes_nothing(

@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from controller.database import make_engine, migrate
 from controller.fleet.enrolment import Place, enrol
 from controller.identity.admin import Admin, NewUser
 from controller.identity.password import Passwords
@@ -26,6 +25,7 @@ from tests.browser import records
 from tests.browser.agent_process import AgentProcess, Machine
 from tests.browser.conftest import visits
 from tests.browser.stage import PASSWORD, Stage
+from tests.databases import fresh
 from tests.integration.mqtt import eventually
 
 pytestmark = [pytest.mark.hil, pytest.mark.sim_only, pytest.mark.xdist_group("simavr")]
@@ -64,8 +64,7 @@ class Bench:
 def bench(state: Path) -> Iterator[Bench]:
     stage = Stage(state)
     stage.config.folder.mkdir(parents=True)
-    engine = make_engine(stage.config.database)
-    migrate(engine)
+    engine = fresh(stage.config.folder / "fabfleet.db")
     credentials = enrol(engine, Place("canh-buom", "fablab", "THCS Cánh Buồm", "Cánh Buồm", "FabLab"), "pi-fablab")
     Admin(engine, Passwords(), wall_ms).add_user(NewUser("bao", "Trần Quốc Bảo", Role.TECHNICIAN, None), PASSWORD)
     engine.dispose()

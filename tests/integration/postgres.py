@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import create_engine, text
-
 HOST = "127.0.0.1"
 _ORDINARY_USER = 65534
 
@@ -46,15 +44,6 @@ def server() -> Iterator[str]:
             yield f"postgresql+psycopg://fabfleet@{HOST}:{port}/postgres"
         finally:
             _run(binary("pg_ctl"), "-D", str(data), "-m", "fast", "-w", "stop", cwd=folder)
-
-
-def new_database(server_url: str, name: str) -> str:
-    """An empty database on that server; its URL."""
-    engine = create_engine(server_url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    return server_url.rsplit("/", 1)[0] + f"/{name}"
 
 
 def _run(*command: str, cwd: Path) -> None:

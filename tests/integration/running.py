@@ -32,13 +32,13 @@ from contract.model import Kind, Value
 from contract.topics import Address, Channel
 from contract.wire import decode
 from controller.config import BrokerConfig, ControllerConfig, JobsConfig
-from controller.database import make_engine, migrate
 from controller.fleet.enrolment import Credentials, Place, enrol
 from controller.identity.admin import Admin, NewUser
 from controller.identity.password import Passwords
 from controller.identity.policy import Role
 from controller.main import create_app, wall_ms
 from controller.services import Services
+from tests.databases import fresh
 from tests.integration.mqtt import Client, eventually
 
 PASSWORD = "rất dài và khó đoán"
@@ -142,8 +142,7 @@ def seed(state: Path) -> Cluster:
     """Fill an empty state."""
     config = settings(state)
     config.folder.mkdir(parents=True)
-    engine = make_engine(config.database)
-    migrate(engine)
+    engine = fresh(config.folder / "fabfleet.db")
     cluster = Cluster(Admin(engine, Passwords(), wall_ms))
     for slug, (name, room) in SCHOOLS.items():
         cluster.agents[slug] = enrol(engine, Place(slug, "p1", name, "", room), "pc-1")

@@ -1,9 +1,7 @@
 """Searching and booking by the rules, on real databases."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -12,7 +10,6 @@ from sqlalchemy import Engine, text
 from sqlmodel import Session
 
 from controller.alerts.rules import DeviceState
-from controller.database import make_engine, migrate, sqlite_url
 from controller.fleet.tables import School
 from controller.scheduling import search, stock
 from controller.scheduling.alternatives import Alternative, Kind
@@ -25,7 +22,6 @@ from controller.scheduling.school_time import TICK_MS, ticks
 from controller.scheduling.series import Occupant, Outcome
 from controller.scheduling.stock import Item
 from controller.scheduling.tables import Resource
-from tests.integration import postgres
 from tests.unit.booking_facts import (
     EXAMS,
     HA,
@@ -80,24 +76,10 @@ def facts(**changes: object) -> Facts:
     return Facts(**{**given, **changes})  # type: ignore[arg-type]  # a test's shorthand
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with postgres.server() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
-    if request.param == "sqlite":
-        url = sqlite_url(tmp_path / "fabfleet.db")
-    else:
-        name = f"lab_{Random(request.node.nodeid).getrandbits(40):x}"
-        url = postgres.new_database(request.getfixturevalue("server"), name)
-    engine = make_engine(url)
-    migrate(engine)
-    bookings = Bookings(engine, lambda: NOW_MS)
-    yield Lab(engine, bookings, Desk(engine, bookings), furnish(engine))
-    engine.dispose()
+@pytest.fixture
+def lab(either_database: Engine) -> Lab:
+    bookings = Bookings(either_database, lambda: NOW_MS)
+    return Lab(either_database, bookings, Desk(either_database, bookings), furnish(either_database))
 
 
 def furnish(engine: Engine) -> dict[str, int]:

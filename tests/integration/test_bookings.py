@@ -1,12 +1,10 @@
 """Bookings on real databases: all or nothing, and never twice."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -14,7 +12,6 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlmodel import Session
 
-from controller.database import make_engine, migrate, sqlite_url
 from controller.fleet.tables import School
 from controller.scheduling import claims
 from controller.scheduling.booking_states import BookingState
@@ -31,7 +28,6 @@ from controller.scheduling.bookings import (
 )
 from controller.scheduling.school_time import TICK_MS
 from controller.scheduling.tables import Resource
-from tests.integration import postgres
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("bookings")]
 
@@ -79,24 +75,9 @@ def wish(*items: Item, at_ms: int = NOON, hours: float = 1, **more: object) -> R
 PRINTER = Item(class_name="printer-3d")
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with postgres.server() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def hall(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hall]:
-    if request.param == "sqlite":
-        url = sqlite_url(tmp_path / "fabfleet.db")
-    else:
-        name = f"hall_{Random(request.node.nodeid).getrandbits(40):x}"
-        url = postgres.new_database(request.getfixturevalue("server"), name)
-    engine = make_engine(url)
-    migrate(engine)
-    with ExitStack() as stack:
-        stack.callback(engine.dispose)
-        yield Hall(engine, Bookings(engine, lambda: NOON - DAY_MS), furnish(engine))
+@pytest.fixture
+def hall(either_database: Engine) -> Hall:
+    return Hall(either_database, Bookings(either_database, lambda: NOON - DAY_MS), furnish(either_database))
 
 
 def furnish(engine: Engine) -> dict[str, int]:

@@ -213,15 +213,16 @@ def test_whoever_looks_after_a_machine_decides_on_requests(place: Place, word: s
     made = place.book("ha", "Laser", place.span(day, period, period), title="8A1")
     browser = place.browser("ky")
     html = week(browser, day, place.thing("Laser"))
-    assert f'formaction="/calendar/requests/{made}/{word}"' in html
+    assert f'action="/calendar/requests/{made}/{word}"' in html
     assert "Person ha · THCS An Phú · 8A1" in html
     path, back = f"/calendar/requests/{made}/{word}", "//elsewhere"
-    answer = browser.post(path, data={"csrf": csrf_of(browser), "back": back})
+    answer = browser.post(path, data={"csrf": csrf_of(browser), "back": back, "why": "Sáng mai thì <được>"})
     assert (answer.status_code, answer.headers["location"]) == (303, "/calendar#requests")
     assert place.controller.services.office.find(place.furnished.person("ky"), made).state is state
     assert browser.post(path, data={"csrf": csrf_of(browser)}).status_code == 303, "twice is no error"
     teacher = place.browser("ha")
     assert teacher.post(path, data={"csrf": csrf_of(teacher)}).status_code == 403
+    assert ("Sáng mai thì &lt;được&gt;" in teacher.get("/my").text) is (word == "refuse"), "she reads why"
 
 
 def test_a_coordinator_books_for_others_for_maintenance_and_overrules_with_a_reason(place: Place) -> None:

@@ -19,6 +19,7 @@ from controller.scheduling.policy import MAINTENANCE
 from controller.scheduling.school_time import TICK_MS
 from controller.scheduling.tables import BookingLimits
 from controller.scheduling.verify_bookings import faults
+from tests.databases import fresh
 from tests.integration.mqtt import eventually
 from tests.integration.office import TEACHER, TECHNICIAN
 from tests.integration.timekeeping import HA, MINUTE, PRINTER_THING, ROOM_THING, Lab
@@ -30,7 +31,7 @@ S = BookingState
 @pytest.fixture(scope="module", name="furnished")
 def _furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("furnished") / "fabfleet.db"
-    engine = make_engine(sqlite_url(file))
+    engine = fresh(file)
     Lab(engine).furnish()
     engine.dispose()
     return file

@@ -23,7 +23,6 @@ from contract.lease import sign
 from contract.messages import Ack, LeaseBook, Presence, encode
 from contract.topics import Address, Channel
 from contract.wire import decode
-from controller.database import make_engine, migrate, sqlite_url
 from controller.fleet.enrolment import Place, enrol
 from controller.fleet.tables import Device
 from controller.ingest.inbox import Inbox
@@ -37,6 +36,7 @@ from controller.scheduling import store
 from controller.scheduling.leases import LeaseDesk, WalkUp
 from controller.scheduling.tables import LeaseGrant
 from device_profiles.profile import PROFILES
+from tests.databases import fresh
 from tests.integration.mqtt import eventually
 
 pytestmark = pytest.mark.integration
@@ -102,8 +102,7 @@ class Site:
         """By how much somebody has set the wall clock of the agent's computer ahead."""
         self.boot = "first"
         equip(folder / "profiles")
-        self.engine = make_engine(sqlite_url(folder / "fabfleet.db"))
-        migrate(self.engine)
+        self.engine = fresh(folder / "fabfleet.db")
         credentials = enrol(self.engine, Place(ADDRESS.school), ADDRESS.agent)
         self.key = bytes.fromhex(credentials.lease_key)
         self.state = folder / "agent"

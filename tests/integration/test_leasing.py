@@ -1,14 +1,12 @@
 """A booking is a lease, and a lease is a claim: granted, taken back and told, on either kind of database."""
 
-import secrets
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 from sqlmodel import Session, select
 
-from controller.database import make_engine, sqlite_url
 from controller.scheduling.booked import LeaseState
 from controller.scheduling.booking_errors import Taken as AlreadyBooked
 from controller.scheduling.booking_states import BookingState
@@ -17,7 +15,6 @@ from controller.scheduling.leasing import HORIZON_MS
 from controller.scheduling.tables import HeldCertificate, Resource, Supervisor
 from controller.scheduling.turns import LEEWAY_MS
 from controller.scheduling.verify_bookings import faults
-from tests.integration import postgres
 from tests.integration.office import PRINTER, PROJECTOR
 from tests.integration.timekeeping import HA, KY, MINUTE, PRINTER_THING, PROJECTOR_THING, ROOM_THING, Lab
 
@@ -25,25 +22,13 @@ pytestmark = pytest.mark.integration
 L = LeaseState
 
 
-@pytest.fixture(scope="module", name="server")
-def _server() -> Iterator[str]:
-    with postgres.server() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"], name="lab")
-def _lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
+@pytest.fixture(name="lab")
+def _lab(either_database: Engine) -> Iterator[Lab]:
     """Whatever a test did to it, the tables agree afterwards."""
-    if request.param == "sqlite":
-        url = sqlite_url(tmp_path / "fabfleet.db")
-    else:
-        url = postgres.new_database(request.getfixturevalue("server"), f"leases_{secrets.token_hex(4)}")
-    engine = make_engine(url)
-    lab = Lab(engine)
+    lab = Lab(either_database)
     lab.furnish()
     yield lab
-    assert list(faults(engine, lab.clock())) == []
-    engine.dispose()
+    assert list(faults(either_database, lab.clock())) == []
 
 
 # from bookings

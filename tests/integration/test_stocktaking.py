@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
-from controller.database import make_engine, migrate, sqlite_url
 from controller.identity.store import audit_lines
 from controller.main import wall_ms
 from controller.scheduling import facts
@@ -37,33 +36,15 @@ from controller.scheduling.policy import Limits
 from controller.scheduling.stock import Item
 from controller.scheduling.stocktaking import Stocktaking
 from controller.scheduling.tables import Closure, HeldCertificate, Load, OpeningTime, Resource
-from tests.integration import postgres
+from tests.databases import fresh
 from tests.integration.bookable import HERE, THERE, Furnished, populated, school_day, span
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("bookings")]
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with postgres.server() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    url = sqlite_url(tmp_path / "db")
-    if request.param == "postgresql":
-        url = postgres.new_database(request.getfixturevalue("server"), f"stock_{tmp_path.name.strip('_')}".lower()[:60])
-    made = make_engine(url)
-    migrate(made)
-    yield made
-    made.dispose()
-
-
 @pytest.fixture
 def lite(tmp_path: Path) -> Iterator[Furnished]:
-    made = make_engine(sqlite_url(tmp_path / "db"))
-    migrate(made)
+    made = fresh(tmp_path / "db")
     yield populated(made)
     made.dispose()
 
@@ -99,8 +80,8 @@ def loads(here: Furnished, resource_id: int | None) -> set[tuple[int, int]]:
         return {(each.used, each.capacity) for each in found}
 
 
-def test_pool_and_circuit_never_shrink_below_what_is_booked_ahead(engine: Engine) -> None:
-    here = populated(engine)
+def test_pool_and_circuit_never_shrink_below_what_is_booked_ahead(either_database: Engine) -> None:
+    here = populated(either_database)
     book(here, here.item("Kit", 12))
     book(here, here.item("3D-01"), here.item("3D-02"))
     kit, wires = entry_of(here, "Kit"), circuit_of(here)
@@ -116,8 +97,8 @@ def test_pool_and_circuit_never_shrink_below_what_is_booked_ahead(engine: Engine
         book(here, here.item("Kit"))
 
 
-def test_machine_takes_its_booked_load_to_another_circuit_and_gives_it_back(engine: Engine) -> None:
-    here = populated(engine)
+def test_machine_takes_its_booked_load_to_another_circuit_and_gives_it_back(either_database: Engine) -> None:
+    here = populated(either_database)
     first = book(here, here.item("3D-01"))
     book(here, here.item("3D-02"))
     old = circuit_of(here)

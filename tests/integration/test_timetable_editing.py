@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from sqlmodel import Session, col, select
 
-from controller.database import make_engine, migrate, sqlite_url
 from controller.identity.store import audit_lines
 from controller.main import wall_ms
 from controller.scheduling.bookings import Bookings, Request
@@ -18,6 +17,7 @@ from controller.scheduling.tables import Notice
 from controller.timetable.editing import RemoveYear, StoredYear, Timetables, WriteYear
 from controller.timetable.errors import ChangedMeanwhile, NoSuchYear, YearNameTaken
 from controller.timetable.plan import NamedBells
+from tests.databases import fresh
 from tests.integration.bookable import HERE, THERE, ZONE, Furnished, populated, school_day, span
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("bookings")]
@@ -25,8 +25,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("bookings")]
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[Furnished]:
-    engine = make_engine(sqlite_url(tmp_path / "db"))
-    migrate(engine)
+    engine = fresh(tmp_path / "db")
     yield populated(engine)
     engine.dispose()
 

@@ -10,6 +10,7 @@ from sqlmodel import Session, select
 from controller.database import make_engine, sqlite_url
 from controller.ingest.tables import Batch, Ledger, StoredEvent
 from controller.scheduling.verify_bookings import faults
+from tests.databases import fresh
 from tests.integration.office import PRINTER
 from tests.integration.timekeeping import MINUTE, Lab
 
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture(scope="module", name="furnished")
 def _furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("furnished") / "fabfleet.db"
-    engine = make_engine(sqlite_url(file))
+    engine = fresh(file)
     Lab(engine).furnish()
     engine.dispose()
     return file

@@ -13,13 +13,14 @@ from controller.cli import main
 from controller.commands import verify as verify_commands
 from controller.commands.tables import CommandStep, StoredCommand
 from controller.config import ControllerConfig
-from controller.database import make_engine, sqlite_url
+from controller.database import make_engine
 from controller.identity.tables import AuditLine
 from controller.ingest.tables import StoredEvent
 from controller.scheduling.booking_states import BookingState
 from controller.scheduling.school_time import TICK_MS
 from controller.scheduling.tables import Assignment, Booking, Claim, LeaseGrant, Load
 from controller.scheduling.verify_bookings import faults
+from tests.databases import fresh
 from tests.integration.office import PRINTER, PROJECTOR
 from tests.integration.timekeeping import (
     CIRCUIT,
@@ -39,7 +40,7 @@ pytestmark = pytest.mark.integration
 def _history(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     """A database in which a walk-up is over, a booking is checked in, and one was moved and cancelled; and its time."""
     file = tmp_path_factory.mktemp("history") / "fabfleet.db"
-    engine = make_engine(sqlite_url(file))
+    engine = fresh(file)
     lab = Lab(engine)
     lab.furnish()
     lab.walk_up(KY, 5)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from sqlalchemy import Engine, update
 from sqlmodel import Session, col, select
 
-from controller.database import migrate
 from controller.fleet.tables import Agent, Latest, Series
 from controller.identity.store import audit_lines
 from controller.ingest.observer import Fresh
@@ -46,7 +45,7 @@ class Lab:
         self.restart()
 
     def furnish(self) -> None:
-        migrate(self.engine)
+        """Fill a database that has its tables."""
         fill(self.engine, self.clock())
         with Session(self.engine) as db:
             db.add(_thing(CIRCUIT, "Mạch", kind="circuit", capacity=500))

@@ -9,7 +9,6 @@ from sqlmodel import Session
 
 from agent.config import load_config
 from agent.simulate import read_plan
-from controller.database import make_engine, migrate, sqlite_url
 from controller.demo.cluster import LAB_ROOM, PEOPLE, SCHOOLS, TECHNICIAN, THIS_MACHINE_AGENT, THIS_MACHINE_SCHOOL
 from controller.demo.errors import NotOurs
 from controller.demo.lab import Lab
@@ -19,6 +18,7 @@ from controller.fleet.enrolment import broker_users
 from controller.identity import store
 from controller.identity.password import Passwords
 from controller.identity.policy import Role
+from tests.databases import fresh
 
 NOW_MS = 1_795_000_000_000
 URL = "http://127.0.0.1:8765"
@@ -26,8 +26,7 @@ URL = "http://127.0.0.1:8765"
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = make_engine(sqlite_url(tmp_path / "fabfleet.db"))
-    migrate(engine)
+    engine = fresh(tmp_path / "fabfleet.db")
     yield engine
     engine.dispose()
 

@@ -11,7 +11,6 @@ from sqlmodel import Session, col, select, update
 from contract.lease import HAZARD_SUPERVISED, verify
 from contract.messages import LeaseBook, Presence
 from contract.topics import Address
-from controller.database import make_engine, migrate, sqlite_url
 from controller.fleet.tables import Agent, Device, School
 from controller.identity.store import audit_lines
 from controller.ingest.tables import Installation
@@ -19,6 +18,7 @@ from controller.scheduling.leases import RESEND_MS, LeaseDesk, NoMachine, Taken,
 from controller.scheduling.store import all_turns
 from controller.scheduling.tables import LeaseGrant
 from controller.scheduling.turns import LEEWAY_MS, clashes
+from tests.databases import fresh
 
 KEY = "00ff" * 16
 NOW_MS = 1_795_000_000_000
@@ -116,8 +116,7 @@ class Office:
 
 @pytest.fixture(name="office")
 def _office(tmp_path: Path) -> Iterator[Office]:
-    engine = make_engine(sqlite_url(tmp_path / "fabfleet.db"))
-    migrate(engine)
+    engine = fresh(tmp_path / "fabfleet.db")
     yield Office(engine)
     engine.dispose()
 

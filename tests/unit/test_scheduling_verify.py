@@ -9,18 +9,17 @@ from sqlmodel import Session
 
 from controller.cli import main
 from controller.config import ControllerConfig
-from controller.database import make_engine, migrate
 from controller.fleet.tables import Agent, Device, School
 from controller.scheduling.tables import LeaseGrant
 from controller.scheduling.verify import SHOWN, lines, verify
+from tests.databases import fresh
 
 
 @pytest.fixture(name="engine")
 def _engine(tmp_path: Path) -> Iterator[Engine]:
     config = ControllerConfig(state=tmp_path)
     config.folder.mkdir(parents=True)
-    engine = make_engine(config.database)
-    migrate(engine)
+    engine = fresh(config.folder / "fabfleet.db")
     with Session(engine) as db:
         db.add(School(id="an-phu", name="THCS An Phú"))
         db.flush()

@@ -14,9 +14,9 @@ from agent.simulate import PlannedAgent, PlannedDevice, Settings, SimulatedDevic
 from contract.messages import BridgeState, Report
 from contract.model import ContractError
 from contract.wire import decode
-from controller.database import make_engine, migrate, sqlite_url
 from controller.simulation import enrol_all, made_up, write_private
 from device_profiles.profile import Level, load, slugs
+from tests.databases import fresh
 
 CLOSED_PORT = 9
 DEVICES = (PlannedDevice("pc-01", "PC-01", "demo/classroom-pc"), PlannedDevice("aq-01", "AQ-01", "demo/air-sensor"))
@@ -54,8 +54,7 @@ def test_plan_line_that_is_no_agent_is_refused(tmp_path: Path) -> None:
 
 
 def test_plan_that_enrolment_wrote_is_what_the_simulator_reads(tmp_path: Path) -> None:
-    engine = make_engine(sqlite_url(tmp_path / "fabfleet.db"))
-    migrate(engine)
+    engine = fresh(tmp_path / "fabfleet.db")
     with Session(engine) as db:
         agents = list(made_up(7, 3, "x"))
         write_private(tmp_path / "plan", enrol_all(db, agents))

@@ -27,15 +27,18 @@ const isForm = element => element && element.tagName === "FORM" && element.hasAt
 const asks = form => form.getAttribute("hx-post") + " " + new FormData(form).get("action");
 const slotOf = form => form.querySelector(".slot") || document.getElementById("command-error");
 
-document.addEventListener("htmx:beforeRequest", event => {
-  const slot = isForm(event.detail.elt) && slotOf(event.detail.elt);
-  if (slot) slot.replaceChildren();
-});
-document.addEventListener("htmx:beforeSwap", event => {
+function sayHere(event) {
   const { requestConfig, xhr } = event.detail;
   if (!requestConfig || !isForm(requestConfig.elt) || !SAID_HERE.has(xhr.status) || !xhr.getResponseHeader("HX-Retarget")) return;
   event.detail.shouldSwap = true;
   event.detail.isError = false;
+}
+document.addEventListener("htmx:beforeRequest", event => {
+  const { elt, target } = event.detail, slot = isForm(elt) && slotOf(elt);
+  if (!slot) return;
+  slot.replaceChildren();
+  // Asked of the target itself: when the answer comes, it may have been renewed and be no part of the page any more.
+  target.addEventListener("htmx:beforeSwap", sayHere);
 });
 // Not before the swap: what it would go into may have been renewed meanwhile, and then nobody is told of it.
 document.addEventListener("htmx:afterRequest", event => {

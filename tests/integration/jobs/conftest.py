@@ -1,14 +1,12 @@
 """Workshops for the tests of print jobs: on SQLite, and on either kind of database."""
 
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
-from controller.database import make_engine, migrate, sqlite_url
-from tests.integration import postgres
+from tests.databases import fresh
 from tests.integration.workshop import Clock, Workshop, fill
 
 
@@ -19,32 +17,17 @@ def clock() -> Clock:
 
 @pytest.fixture
 def engine(tmp_path: Path, clock: Clock) -> Iterator[Engine]:
-    made = make_engine(sqlite_url(tmp_path / "fabfleet.db"))
-    migrate(made)
+    made = fresh(tmp_path / "fabfleet.db")
     fill(made, clock())
     yield made
     made.dispose()
 
 
-@pytest.fixture(scope="package")
-def server() -> Iterator[str]:
-    """The PostgreSQL of `either`."""
-    with postgres.server() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def either(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Workshop]:
+@pytest.fixture
+def either(either_database: Engine, tmp_path: Path, clock: Clock) -> Workshop:
     """A workshop on each kind of database."""
-    if request.param == "sqlite":
-        url = sqlite_url(tmp_path / "fabfleet.db")
-    else:
-        url = postgres.new_database(request.getfixturevalue("server"), f"jobs_{secrets.token_hex(4)}")
-    made = make_engine(url)
-    migrate(made)
-    fill(made, clock())
-    yield Workshop(made, tmp_path / "files", clock)
-    made.dispose()
+    fill(either_database, clock())
+    return Workshop(either_database, tmp_path / "files", clock)
 
 
 @pytest.fixture
