@@ -17,7 +17,7 @@ class Passwords:
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher()
         self._slots = threading.BoundedSemaphore(2)
-        self._nobody = self._hasher.hash(secrets.token_hex(16))
+        self._nobody = ""
 
     def hash(self, password: str) -> str:
         """Raises ValueError for one that is too short or too long."""
@@ -30,10 +30,16 @@ class Passwords:
         """Whether it is the password of `stored`. With None (no such login) it takes as long and is False."""
         with self._slots:
             try:
-                self._hasher.verify(stored or self._nobody, password[: LONGEST + 1])
+                self._hasher.verify(stored or self._hash_of_nobody(), password[: LONGEST + 1])
             except (VerificationError, InvalidHashError):
                 return False
         return stored is not None
+
+    def _hash_of_nobody(self) -> str:
+        """Made when it is first needed: a start does not wait for it."""
+        if not self._nobody:
+            self._nobody = self._hasher.hash(secrets.token_hex(16))
+        return self._nobody
 
 
 def generate() -> str:

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from icalendar import Calendar
-from icalendar import Event as Component
+if TYPE_CHECKING:
+    from icalendar import Event as Component
 
 REFRESH: Final = timedelta(hours=1)
 """How often readers are asked to look again."""
@@ -43,6 +43,8 @@ class Event:
 
 def calendar(name: str, events: Iterable[Event]) -> bytes:
     """A calendar file of that name."""
+    from icalendar import Calendar  # takes as long as a tenth of the controller's start
+
     found = Calendar()
     found.add("prodid", _PRODUCT)
     found.add("version", "2.0")
@@ -55,7 +57,9 @@ def calendar(name: str, events: Iterable[Event]) -> bytes:
     return bytes(found.to_ical())
 
 
-def _component(event: Event) -> Component:
+def _component(event: Event) -> "Component":
+    from icalendar import Event as Component
+
     found = Component()
     found.add("uid", f"{event.booking_id}@fabfleet")
     found.add("sequence", event.sequence)

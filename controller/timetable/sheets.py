@@ -16,9 +16,6 @@ from enum import StrEnum
 from itertools import islice
 from typing import Final
 
-from openpyxl import Workbook, load_workbook
-from openpyxl.utils.exceptions import InvalidFileException
-
 MOST_BYTES: Final = 2_000_000
 MOST_ROWS: Final = 1_000
 MOST_COLUMNS: Final = 60
@@ -38,7 +35,6 @@ _MISSHAPEN: Final = (
     AssertionError,
     AttributeError,
     EOFError,
-    InvalidFileException,
     LookupError,
     OSError,
     RuntimeError,
@@ -49,7 +45,7 @@ _MISSHAPEN: Final = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What openpyxl raises of files that are no workbooks."""
+"""What openpyxl raises of files that are no workbooks, beside an error of its own."""
 
 
 class Unreadable(StrEnum):
@@ -114,6 +110,8 @@ def write_csv(rows: Iterable[Sequence[str]], delimiter: str = ";") -> bytes:
 
 def write_xlsx(rows: Iterable[Sequence[str]]) -> bytes:
     """Every cell is a text: nothing is taken for a formula, and a code keeps its zeros."""
+    from openpyxl import Workbook  # only who imports timetables waits for it
+
     book = Workbook(write_only=True)
     sheet = book.create_sheet("Fabfleet")
     for row in rows:
@@ -192,6 +190,9 @@ def _csv_rows(text: str, delimiter: str) -> Iterator[Sequence[str]]:
 
 
 def _workbook_rows(content: bytes) -> Sequence[Sequence[str]]:
+    from openpyxl import load_workbook
+    from openpyxl.utils.exceptions import InvalidFileException
+
     try:
         _check_parts(content)
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
@@ -199,7 +200,7 @@ def _workbook_rows(content: bytes) -> Sequence[Sequence[str]]:
         sheet.reset_dimensions()  # what a file says of its own size is not to be trusted
         rows = sheet.iter_rows(max_row=MOST_ROWS + 1, max_col=MOST_COLUMNS + 1, values_only=True)
         return [[_cell(each) for each in row] for row in islice(rows, MOST_ROWS + 1)]
-    except _MISSHAPEN:
+    except (*_MISSHAPEN, InvalidFileException):
         raise NotATable(Unreadable.NO_WORKBOOK) from None
 
 

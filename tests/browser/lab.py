@@ -16,7 +16,6 @@ from controller.demo.farends.switch import Switch
 from controller.demo.lab import free_ports
 from controller.fleet.enrolment import Credentials, Place, enrol
 from controller.identity.admin import Admin, NewUser
-from controller.identity.password import Passwords
 from controller.identity.policy import Role
 from controller.main import wall_ms
 from tests.browser.agent_process import AgentProcess, Machine
@@ -24,6 +23,7 @@ from tests.browser.conftest import Visit
 from tests.browser.stage import PASSWORD, Stage
 from tests.databases import fresh
 from tests.integration.mqtt import eventually
+from tests.passwords import quick
 
 PRINTER_NAME: Final = "Máy in 3D B"
 PROJECTOR_NAME: Final = "Máy chiếu 1"
@@ -126,7 +126,7 @@ def _seed(stage: Stage) -> Credentials:
     place = Place("canh-buom", "fablab", SCHOOL_NAME, "Cánh Buồm", "FabLab")
     found = enrol(engine, place, "pi-fablab")
     enrol(engine, Place("hoa-gao", "p305", "THPT Hoa Gạo", "Hoa Gạo", "P.305 Tin học"), "pc-305")
-    admin = Admin(engine, Passwords(), wall_ms)
+    admin = Admin(engine, quick(), wall_ms)
     admin.add_user(NewUser("bao", "Trần Quốc Bảo", Role.TECHNICIAN, None), PASSWORD)
     admin.add_user(NewUser("ha", "Lê Minh Hà", Role.TEACHER, "canh-buom"), PASSWORD)
     admin.add_user(NewUser("nam", "Phạm Hoài Nam", Role.TEACHER, "hoa-gao"), PASSWORD)

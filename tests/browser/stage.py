@@ -26,12 +26,12 @@ from controller.database import make_engine
 from controller.fleet.enrolment import Credentials, Place, enrol
 from controller.fleet.tables import Device, Room
 from controller.identity.admin import Admin, NewUser
-from controller.identity.password import Passwords
 from controller.identity.policy import Role
 from controller.main import wall_ms
 from device_profiles.profile import load as load_profile
 from tests.databases import fresh
 from tests.integration.mqtt import eventually
+from tests.passwords import quick
 
 PASSWORD = "rất dài và khó đoán"
 HOUR_MS = 3_600_000
@@ -328,7 +328,7 @@ def empty(state: Path) -> Iterator[Stage]:
     stage = Stage(state)
     stage.config.folder.mkdir(parents=True)
     engine = fresh(stage.config.folder / "fabfleet.db")
-    Admin(engine, Passwords(), wall_ms).add_user(NewUser("bao", "Trần Quốc Bảo", Role.TECHNICIAN, None), PASSWORD)
+    Admin(engine, quick(), wall_ms).add_user(NewUser("bao", "Trần Quốc Bảo", Role.TECHNICIAN, None), PASSWORD)
     engine.dispose()
     try:
         stage.start()
@@ -344,7 +344,7 @@ def _seed(stage: Stage) -> tuple[Credentials, Credentials]:
         enrol(engine, Place("canh-buom", "fablab", "THCS Cánh Buồm", "Cánh Buồm", "FabLab"), "pi-fablab"),
         enrol(engine, Place("hoa-gao", "p305", "THPT Hoa Gạo", "Hoa Gạo", "P.305 Tin học"), "pc-305"),
     )
-    admin = Admin(engine, Passwords(), wall_ms)
+    admin = Admin(engine, quick(), wall_ms)
     admin.add_user(NewUser("bao", "Trần Quốc Bảo", Role.TECHNICIAN, None), PASSWORD)
     admin.add_user(NewUser("ha", "Lê Minh Hà", Role.TEACHER, "canh-buom"), PASSWORD)
     engine.dispose()

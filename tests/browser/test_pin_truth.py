@@ -16,7 +16,6 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from controller.fleet.enrolment import Place, enrol
 from controller.identity.admin import Admin, NewUser
-from controller.identity.password import Passwords
 from controller.identity.policy import Role
 from controller.main import wall_ms
 from hil.farends.board import Board, MissingFarEnd
@@ -27,6 +26,7 @@ from tests.browser.conftest import visits
 from tests.browser.stage import PASSWORD, Stage
 from tests.databases import fresh
 from tests.integration.mqtt import eventually
+from tests.passwords import quick
 
 pytestmark = [pytest.mark.hil, pytest.mark.sim_only, pytest.mark.xdist_group("simavr")]
 
@@ -66,7 +66,7 @@ def bench(state: Path) -> Iterator[Bench]:
     stage.config.folder.mkdir(parents=True)
     engine = fresh(stage.config.folder / "fabfleet.db")
     credentials = enrol(engine, Place("canh-buom", "fablab", "THCS Cánh Buồm", "Cánh Buồm", "FabLab"), "pi-fablab")
-    Admin(engine, Passwords(), wall_ms).add_user(NewUser("bao", "Trần Quốc Bảo", Role.TECHNICIAN, None), PASSWORD)
+    Admin(engine, quick(), wall_ms).add_user(NewUser("bao", "Trần Quốc Bảo", Role.TECHNICIAN, None), PASSWORD)
     engine.dispose()
     with ExitStack() as opened:
         boards = [_board(opened, state, name) for name in ("warm", "cool")]

@@ -34,12 +34,12 @@ from contract.wire import decode
 from controller.config import BrokerConfig, ControllerConfig, JobsConfig
 from controller.fleet.enrolment import Credentials, Place, enrol
 from controller.identity.admin import Admin, NewUser
-from controller.identity.password import Passwords
 from controller.identity.policy import Role
 from controller.main import create_app, wall_ms
 from controller.services import Services
 from tests.databases import fresh
 from tests.integration.mqtt import Client, eventually
+from tests.passwords import quick
 
 PASSWORD = "rất dài và khó đoán"
 METRIC = "nozzle-temperature"
@@ -143,7 +143,7 @@ def seed(state: Path) -> Cluster:
     config = settings(state)
     config.folder.mkdir(parents=True)
     engine = fresh(config.folder / "fabfleet.db")
-    cluster = Cluster(Admin(engine, Passwords(), wall_ms))
+    cluster = Cluster(Admin(engine, quick(), wall_ms))
     for slug, (name, room) in SCHOOLS.items():
         cluster.agents[slug] = enrol(engine, Place(slug, "p1", name, "", room), "pc-1")
     for login, role, school in (

@@ -9,11 +9,11 @@ import httpx
 import pytest
 
 from controller.identity.admin import Admin
-from controller.identity.password import Passwords
 from controller.main import wall_ms
 from controller.scheduling.school_time import Half
 from tests.integration.bookable import Furnished, furnished, school_day, span
 from tests.integration.running import Running, running
+from tests.passwords import quick
 
 pytestmark = pytest.mark.integration
 
@@ -64,7 +64,7 @@ def ky(house: House) -> httpx.Client:
 
 def _program(house: House, login: str) -> httpx.Client:
     """A program with a token, as whom it books."""
-    admin = Admin(house.made.engine, Passwords(), wall_ms)
+    admin = Admin(house.made.engine, quick(), wall_ms)
     return house.running.bearer(admin.add_api_token(login, "test", None))
 
 

@@ -1,5 +1,6 @@
-"""The command `fabfleet`, run as people run it: in processes of its own."""
+"""The command `fabfleet`: what serves runs in processes of its own, as people run it; the rest is called here."""
 
+import io
 import os
 import re
 import signal
@@ -8,8 +9,9 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ import psutil
 import pytest
 
 from controller.backup import BackupError, backup, restore
+from controller.cli import main
 from controller.lock import InUse, StateLock
 from controller.main import wall_ms
 from tests.integration.mqtt import eventually
@@ -27,12 +30,41 @@ pytestmark = pytest.mark.integration
 STOP_S = 5.0
 
 
-def fabfleet(state: Path, *arguments: str, given: str = "") -> "subprocess.CompletedProcess[str]":
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command has left."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Fabfleet = Callable[..., Done]
+
+
+@pytest.fixture
+def fabfleet(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Fabfleet]:
+    """Run one command on the state in `tmp_path`: its arguments, and `given`, what it reads."""
+
+    def call(*arguments: str, given: str = "") -> Done:
+        monkeypatch.setattr("sys.stdin", io.StringIO(given))
+        try:
+            code = main([*arguments, "--state", str(tmp_path)])
+        except SystemExit as exit_:
+            code = int(exit_.code or 0)
+        return Done(code, *capsys.readouterr())
+
+    mask = os.umask(0o077)
+    os.umask(mask)
+    yield call
+    os.umask(mask)
+
+
+def run(state: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """A command in a process of its own."""
     command = (sys.executable, "-m", "controller.cli", *arguments, "--state", str(state))
     environment = os.environ | {"FABFLEET_BROKER_PORT": "0"}
-    return subprocess.run(
-        command, input=given, capture_output=True, text=True, timeout=60, check=False, env=environment
-    )
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
 
 
 @contextmanager
@@ -55,31 +87,31 @@ def serving(state: Path, *arguments: str) -> Iterator[tuple["subprocess.Popen[st
 # accounts
 
 
-def test_user_can_be_made_listed_and_disabled(tmp_path: Path) -> None:
-    assert fabfleet(tmp_path, "enrol-token", "--school", "an-phu", "--school-name", "THCS An Phú").returncode == 0
+def test_user_can_be_made_listed_and_disabled(fabfleet: Fabfleet) -> None:
+    assert fabfleet("enrol-token", "--school", "an-phu", "--school-name", "THCS An Phú").returncode == 0
 
-    made = fabfleet(tmp_path, "user", "add", "ha", "--role", "teacher", "--school", "an-phu", "--name", "Trần Hà")
+    made = fabfleet("user", "add", "ha", "--role", "teacher", "--school", "an-phu", "--name", "Trần Hà")
 
     assert re.fullmatch(r"password: (\w{4}-){3}\w{4}\n", made.stdout)
-    assert fabfleet(tmp_path, "user", "disable", "ha").returncode == 0
-    assert re.search(r"ha +teacher +an-phu +disabled +Trần Hà", fabfleet(tmp_path, "user", "list").stdout)
+    assert fabfleet("user", "disable", "ha").returncode == 0
+    assert re.search(r"ha +teacher +an-phu +disabled +Trần Hà", fabfleet("user", "list").stdout)
 
 
-def test_user_password_is_read_from_standard_input_and_shown_to_nobody(tmp_path: Path) -> None:
+def test_user_password_is_read_from_standard_input_and_shown_to_nobody(fabfleet: Fabfleet) -> None:
     arguments = ("user", "add", "ky", "--role", "technician", "--name", "Kỹ", "--password-stdin")
 
-    made = fabfleet(tmp_path, *arguments, given=f"{PASSWORD}\n")
+    made = fabfleet(*arguments, given=f"{PASSWORD}\n")
 
     assert (made.returncode, made.stdout, made.stderr) == (0, "", "")
 
 
-def test_token_is_shown_once(tmp_path: Path) -> None:
-    fabfleet(tmp_path, "user", "add", "ky", "--role", "technician", "--name", "Kỹ")
+def test_token_is_shown_once(fabfleet: Fabfleet) -> None:
+    fabfleet("user", "add", "ky", "--role", "technician", "--name", "Kỹ")
 
-    token = fabfleet(tmp_path, "token", "add", "ky", "--name", "grafana", "--expires", "90d").stdout.strip()
+    token = fabfleet("token", "add", "ky", "--name", "grafana", "--expires", "90d").stdout.strip()
 
     assert re.fullmatch(r"ff_[\w-]{43}", token)
-    listed = fabfleet(tmp_path, "token", "list").stdout
+    listed = fabfleet("token", "list").stdout
     assert "grafana" in listed
     assert token not in listed
 
@@ -95,9 +127,9 @@ def test_token_is_shown_once(tmp_path: Path) -> None:
     ],
 )
 def test_command_that_cannot_be_done_says_why_in_one_line(
-    tmp_path: Path, arguments: tuple[str, ...], told: str
+    fabfleet: Fabfleet, arguments: tuple[str, ...], told: str
 ) -> None:
-    done = fabfleet(tmp_path, *arguments)
+    done = fabfleet(*arguments)
 
     assert done.returncode == 1
     assert told in done.stderr
@@ -105,8 +137,8 @@ def test_command_that_cannot_be_done_says_why_in_one_line(
 
 
 @pytest.mark.parametrize("text", ["5", "5w", "-1h", "h", "0d", "99999d"])
-def test_enrolment_token_wants_a_span_of_time(tmp_path: Path, text: str) -> None:
-    done = fabfleet(tmp_path, "enrol-token", "--school", "a", f"--expires={text}")
+def test_enrolment_token_wants_a_span_of_time(fabfleet: Fabfleet, text: str) -> None:
+    done = fabfleet("enrol-token", "--school", "a", f"--expires={text}")
 
     assert done.returncode == 2
     assert "is not like 30m, 12h or 7d" in done.stderr
@@ -135,7 +167,7 @@ def test_serve_ends_everything_within_five_seconds_with_streams_open(tmp_path: P
 
 
 def test_serve_refuses_a_network_without_tls_unless_told_in_so_many_words(tmp_path: Path) -> None:
-    done = fabfleet(tmp_path, "serve", "--host", "0.0.0.0", "--port", "0")
+    done = run(tmp_path, "serve", "--host", "0.0.0.0", "--port", "0")
 
     assert done.returncode == 1
     assert "passwords cross the network in the clear" in done.stderr
@@ -145,7 +177,7 @@ def test_serve_refuses_a_network_without_tls_unless_told_in_so_many_words(tmp_pa
 
 def test_serve_is_alone_on_its_state(tmp_path: Path) -> None:
     with serving(tmp_path):
-        done = fabfleet(tmp_path, "serve", "--port", "0")
+        done = run(tmp_path, "serve", "--port", "0")
 
         assert done.returncode == 1
         assert "a controller runs on" in done.stderr
@@ -154,7 +186,7 @@ def test_serve_is_alone_on_its_state(tmp_path: Path) -> None:
 
 def test_serve_says_in_one_line_that_its_port_is_taken(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        done = fabfleet(tmp_path, "serve", "--port", str(taken.getsockname()[1]))
+        done = run(tmp_path, "serve", "--port", str(taken.getsockname()[1]))
 
     assert done.returncode == 1
     assert "address already in use" in done.stderr

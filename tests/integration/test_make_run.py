@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,8 @@ FIRST_START_S = 180.0
 SECOND_START_S = 30.0
 """It takes 10 s at most on a machine that does nothing else; here other tests run beside it."""
 STOP_S = 20.0
+TOLD_WITHIN_S = 15
+"""So soon the page shows what this machine does."""
 
 
 class MakeRun:
@@ -172,13 +175,22 @@ def shown_cpu(page: Page) -> float:
     return float(found[0].replace(",", "."))
 
 
-def wait_for_cpu(page: Page, low: float, high: float, within_s: float) -> float:
-    """Watch the live page, never reloading it, until it shows a load between the two."""
+def wait_for_busy(page: Page, within_s: float) -> None:
+    """Watch the live page, never reloading it, until it shows that every core is."""
     deadline_s = time.monotonic() + within_s
-    while not low <= (shown := shown_cpu(page)) <= high:
-        assert time.monotonic() < deadline_s, f"the page shows {shown} %, not {low} to {high} %"
+    while (shown := shown_cpu(page)) < 90.0:
+        assert time.monotonic() < deadline_s, f"the page shows {shown} %"
         page.wait_for_timeout(250)
-    return shown
+
+
+def wait_for_truth(page: Page, within_s: float) -> None:
+    """Watch it until it shows the load that is measured here, whatever else this machine does."""
+    deadline_s = time.monotonic() + within_s
+    measured = deque([psutil.cpu_percent(1.0)], maxlen=TOLD_WITHIN_S)
+    while not min(measured) - 5.0 <= (shown := shown_cpu(page)) <= max(measured) + 5.0:
+        assert time.monotonic() < deadline_s, f"the page shows {shown} %, measured were {list(measured)}"
+        page.wait_for_timeout(50)
+        measured.append(psutil.cpu_percent(1.0))
 
 
 def this_machine(page: Page) -> Locator:
@@ -204,8 +216,8 @@ def test_fresh_clone_runs_and_shows_this_machine_s_real_load_live(first_run: Mak
         expect(page.locator("[data-metric=cpu]")).to_be_visible(timeout=60_000)
         page.evaluate("window.sameDocument = true")
         with loaded():
-            busy = wait_for_cpu(page, 90.0, 100.0, 45.0)
-        wait_for_cpu(page, 0.0, busy - 10.0, 90.0)
+            wait_for_busy(page, 45.0)
+        wait_for_truth(page, 90.0)
         assert page.evaluate("window.sameDocument") is True
         assert page.evaluate("document.querySelector('[data-chart=cpu]').plot.data[1].length") >= 2
     assert first_run.interrupt() < STOP_S

@@ -9,12 +9,12 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from controller.database import make_engine, sqlite_url
 from controller.fleet.enrolment import Place
 from controller.identity.admin import Admin, NewUser
-from controller.identity.password import Passwords
 from controller.identity.policy import Role
 from controller.main import wall_ms
 from controller.simulation import SimulatedAgent, SimulatedDevice
 from tests.integration.browsing import browsing, sign_in
 from tests.kill.stage import Stage, eventually
+from tests.passwords import quick
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -30,7 +30,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     place = Place("doi-gio", "tin-hoc", "THCS Đồi Gió", "Đồi Gió", "P.305 Tin học")
     stage = Stage(tmp_path_factory.mktemp("truth") / "state", [SimulatedAgent(place, "tin-hoc", devices)], ("--hurry",))
     engine = make_engine(sqlite_url(stage.database))
-    Admin(engine, Passwords(), wall_ms).add_user(NewUser(LOGIN, "Đỗ Tuấn Kiệt", Role.TECHNICIAN, None), PASSWORD)
+    Admin(engine, quick(), wall_ms).add_user(NewUser(LOGIN, "Đỗ Tuấn Kiệt", Role.TECHNICIAN, None), PASSWORD)
     engine.dispose()
     try:
         stage.start_controller()

@@ -21,7 +21,6 @@ from controller.database import make_engine, sqlite_url
 from controller.demo.children import Command
 from controller.fleet.enrolment import Place, add_agent
 from controller.identity.admin import Admin, NewUser
-from controller.identity.password import Passwords
 from controller.identity.policy import Role
 from controller.main import wall_ms
 from controller.scheduling.leases import LeaseDesk, WalkUp
@@ -29,6 +28,7 @@ from controller.simulation import write_private
 from tests.kill import far_end
 from tests.kill.relay import Relay
 from tests.kill.stage import Stage, Victim, eventually, opened
+from tests.passwords import quick
 
 SCHOOL = "kill"
 WAIT_S: Final = 60.0
@@ -113,7 +113,7 @@ class Lab(Stage):
         self._keepalive_s = keepalive_s
         self._engine = make_engine(sqlite_url(self.database))
         self._desk = LeaseDesk(self._engine, wall_ms)
-        admin = Admin(self._engine, Passwords(), wall_ms)
+        admin = Admin(self._engine, quick(), wall_ms)
         self._person = admin.add_user(NewUser("ky", "Kỹ", Role.TECHNICIAN, None), "rất dài và khó đoán")
         token = admin.add_api_token("ky", "tests", None)
         self._client = httpx.Client(base_url=self.url, headers={"authorization": f"Bearer {token}"}, timeout=20)
