@@ -12,8 +12,9 @@ from tests.browser.lab import PROJECTOR_NAME, Lab, lab
 
 DONE_MS = 20_000
 RENEW_WHILE_IT_ASKS = """() => document.addEventListener("htmx:beforeSend", () => {
-  const card = document.getElementById("commands");
-  card.replaceWith(card.cloneNode(true));
+  const card = document.getElementById("commands"), fresh = card.cloneNode(true);
+  card.replaceWith(fresh);
+  htmx.process(fresh);
 }, { once: true })"""
 STEPS = ["Chờ gửi", "Đã gửi", "Máy đã nhận", "Đang chạy", "Xong"]
 
@@ -88,6 +89,14 @@ def test_a_value_that_cannot_be_is_said_in_the_dialog_and_what_was_typed_stays(v
     expect(asked(page)).to_have_count(0)
     expect(newest(page).locator("b")).to_have_text("Làm nóng trước: 50,5\u00a0°C, 60\u00a0°C")
     expect(newest(page)).to_have_attribute("data-status", "done", timeout=DONE_MS)
+
+
+def test_what_was_asked_is_shown_though_the_card_is_renewed_meanwhile(visit: Visitor, in_lab: Lab) -> None:
+    page = visit().signed_in("bao").live(f"/devices/{in_lab.kit}")
+    before = page.locator(".cmd").count()
+    page.evaluate(RENEW_WHILE_IT_ASKS)
+    page.get_by_role("button", name="Nháy đèn").click()
+    expect(page.locator(".cmd")).to_have_count(before + 1)
 
 
 def test_a_refusal_is_said_though_the_card_is_renewed_meanwhile(visit: Visitor, in_lab: Lab) -> None:

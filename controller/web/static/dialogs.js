@@ -27,26 +27,42 @@ const isForm = element => element && element.tagName === "FORM" && element.hasAt
 const asks = form => form.getAttribute("hx-post") + " " + new FormData(form).get("action");
 const slotOf = form => form.querySelector(".slot") || document.getElementById("command-error");
 
+const late = new WeakSet();  // answers to what is no part of the page any more
+
 function sayHere(event) {
   const { requestConfig, xhr } = event.detail;
+  if (!event.target.isConnected) late.add(xhr);
   if (!requestConfig || !isForm(requestConfig.elt) || !SAID_HERE.has(xhr.status) || !xhr.getResponseHeader("HX-Retarget")) return;
   event.detail.shouldSwap = true;
   event.detail.isError = false;
 }
-document.addEventListener("htmx:beforeRequest", event => {
-  const { elt, target } = event.detail, slot = isForm(elt) && slotOf(elt);
-  if (!slot) return;
-  slot.replaceChildren();
-  // Asked of the target itself: when the answer comes, it may have been renewed and be no part of the page any more.
-  target.addEventListener("htmx:beforeSwap", sayHere);
-});
 // Not before the swap: what it would go into may have been renewed meanwhile, and then nobody is told of it.
-document.addEventListener("htmx:afterRequest", event => {
+function finished(event) {
   const { elt, xhr } = event.detail;
-  if (!isForm(elt) || xhr.status < 200 || xhr.status >= 300) return;
+  if (xhr.status < 200 || xhr.status >= 300) return;
   [taken, takenAt] = [asks(elt), performance.now()];
   const dialog = elt.closest("dialog");
   if (dialog) dialog.close();
+  if (late.has(xhr)) changed();
+}
+function unanswered(event) {
+  const slot = slotOf(event.detail.elt);
+  if (!slot) return;
+  const note = document.createElement("div");
+  note.className = "note";
+  note.dataset.s = "warning";
+  note.textContent = t("The server did not take this, or its answer was lost. This page shows what became of it as soon as the server answers again.");
+  slot.replaceChildren(note);
+}
+document.addEventListener("htmx:beforeRequest", event => {
+  const { elt, target } = event.detail;
+  if (!isForm(elt)) return;
+  const slot = slotOf(elt);
+  if (slot) slot.replaceChildren();
+  // Asked of form and target themselves: until the answer comes the card may be renewed, and they no part of the page.
+  target.addEventListener("htmx:beforeSwap", sayHere);
+  elt.addEventListener("htmx:afterRequest", finished);
+  for (const name of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) elt.addEventListener(name, unanswered);
 });
 // The answer brought a fresh form: the second click of a double click is not meant for that one.
 document.addEventListener("submit", event => {
@@ -54,14 +70,3 @@ document.addEventListener("submit", event => {
   event.preventDefault();
   event.stopImmediatePropagation();
 }, true);
-for (const name of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
-  document.addEventListener(name, event => {
-    const slot = isForm(event.detail.elt) && slotOf(event.detail.elt);
-    if (!slot) return;
-    const note = document.createElement("div");
-    note.className = "note";
-    note.dataset.s = "warning";
-    note.textContent = t("The server did not take this, or its answer was lost. This page shows what became of it as soon as the server answers again.");
-    slot.replaceChildren(note);
-  });
-}
