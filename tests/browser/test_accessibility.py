@@ -36,6 +36,7 @@ def violations(page: Page) -> list[str]:
 
     All rules are run; of what is in order only one node a rule is described, which takes axe most of its time.
     """
+    page.wait_for_load_state()
     page.evaluate("document.querySelectorAll('.school').forEach(each => each.style.contentVisibility = 'visible')")
     if not page.evaluate("'axe' in window"):
         page.evaluate(Path(AXE).read_text("utf-8"))

@@ -67,6 +67,7 @@ def test_planning_has_no_barrier(visit: Visitor, plans: Plans, way: tuple[int, s
         judge(page)
     page.goto(f"{browser.url}/admin/things?school={HERE}")
     page.click("a[href^='/admin/rooms/']")
+    page.wait_for_url("**/admin/rooms/*")
     judge(page)
     page.goto(f"{browser.url}/admin/things/{things['Kit']}")
     page.fill("#capacity", "3")
