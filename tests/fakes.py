@@ -134,8 +134,16 @@ class FakeController:
         self._client.publish(address.topic(channel), payload, qos=1, retain=channel in topics.RETAINED)
 
     def numbers(self, epoch: str) -> tuple[tuple[int, int], ...]:
-        """What is committed of an epoch."""
-        return tuple((report.first, report.number) for (e, _), report in sorted(self.reports.items()) if e == epoch)
+        """What is committed of an epoch, in as few ranges as tell it."""
+        ranges: list[tuple[int, int]] = []
+        for first, last in sorted(
+            (report.first, report.number) for (e, _), report in self.reports.items() if e == epoch
+        ):
+            if ranges and first == ranges[-1][1] + 1:
+                ranges[-1] = (ranges[-1][0], last)
+            else:
+                ranges.append((first, last))
+        return tuple(ranges)
 
     def _on_connect(self, client: paho.Client, *_: object) -> None:
         client.subscribe([(topics.filter_for(channel), 1) for channel in UP])
