@@ -101,7 +101,9 @@ def take(browser: Browser, url: str, passwords: dict[str, str], shot: Shot) -> b
     page.fill("#password", passwords[shot.login])
     page.press("#password", "Enter")
     page.wait_for_url(lambda there: "/signin" not in there)
-    page.goto(url + shot.path)
+    answer = page.goto(url + shot.path)
+    if answer is None or not answer.ok:
+        raise SystemExit(f"{shot.path} is not to be had: {answer and answer.status}")
     _arrange(page, url, shot)
     page.wait_for_timeout(1_500)  # fonts, charts, a few live values
     session = context.new_cdp_session(page)

@@ -90,7 +90,7 @@ def _lab(school: DemoSchool, printers: int, letter: str) -> Iterator[DemoThing]:
     yield DemoThing(slug, "fablab", "circuit", wires, f"{letter}M2222", capacity=3_500)
     yield DemoThing(slug, "fablab", "unit", f"Phòng FabLab {school.short}", f"{letter}P2222", ROOMS)
     for number in range(1, printers + 1):
-        yield _printer(slug, f"3D-{number:02d} Máy in 3D", f"{letter}D{number}M4Q", wires)
+        yield _printer(slug, f"3D-{number:02d} Máy in 3D", f"{letter}D{number + 1}M4Q", wires)
     yield DemoThing(
         slug,
         "fablab",

@@ -8,13 +8,12 @@ from sqlalchemy import Connection, Row, Select, Table, func, insert, select, upd
 
 from controller.fleet.live import profile_here
 from controller.fleet.tables import Agent, Device
+from controller.scheduling.entries import LETTERS
 from controller.scheduling.tables import Resource
 from device_profiles.profile import DeviceProfile
 
 BOOKABLE: Final = frozenset({"printer-3d", "laser", "cnc", "robot"})
 """Families of machines that classes share by booking. What else is to be booked somebody enters."""
-_LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-"""Without those that are taken for one another."""
 CODE_LENGTH: Final = 6
 _DEVICE: Table = Device.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
 _AGENT: Table = Agent.__table__  # type: ignore[attr-defined]
@@ -42,7 +41,7 @@ def adopt(connection: Connection, profile: Callable[[str], DeviceProfile | None]
 def new_code(connection: Connection) -> str:
     """One that stands on no label yet."""
     while True:
-        code = "".join(secrets.choice(_LETTERS) for _ in range(CODE_LENGTH))
+        code = "".join(secrets.choice(LETTERS) for _ in range(CODE_LENGTH))
         if not connection.execute(select(_RESOURCE.c.id).where(_RESOURCE.c.code == code)).first():
             return code
 

@@ -77,10 +77,10 @@ class Running:
     def close_clients(self) -> None:
         self._clients.close()
 
-    def signed_in(self, login: str) -> httpx.Client:
+    def signed_in(self, login: str, password: str = PASSWORD) -> httpx.Client:
         """A browser with a session."""
         browser = self.client()
-        answer = browser.post("/signin", data={"login": login, "password": PASSWORD, "csrf": csrf_of(browser)})
+        answer = browser.post("/signin", data={"login": login, "password": password, "csrf": csrf_of(browser)})
         assert answer.status_code == 303, answer.text
         assert "error" not in answer.headers["location"]
         return browser
