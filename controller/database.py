@@ -7,12 +7,14 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event, make_url
 from sqlmodel import SQLModel
 
 DAY_TABLE_PREFIX: Final = "reading_"
 """Tables of this name are made at run time, one a day; migrations leave them alone."""
 _BUSY_TIMEOUT_MS = 10_000
+_POSTGRESQL: Final = {"options": "-c max_parallel_workers_per_gather=0 -c jit=off"}
+"""Parameters of libpq that the URL may set otherwise. Our queries are over before a second worker has begun."""
 _TABLES = (
     "controller.fleet.tables",
     "controller.ingest.tables",
@@ -28,7 +30,9 @@ _TABLES = (
 def make_engine(url: str) -> Engine:
     """An engine whose commits are on disk when they return and which keeps foreign keys. Connects when first asked."""
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True)
+        asked = make_url(url).query
+        connect = {name: value for name, value in _POSTGRESQL.items() if name not in asked}
+        return create_engine(url, pool_pre_ping=True, connect_args=connect)
     engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_MS / 1000})
     event.listen(engine, "connect", _prepare_sqlite)
     return engine

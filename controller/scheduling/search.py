@@ -3,13 +3,14 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, BindParameter, Connection, Table, and_, bindparam, case, func, select, union_all
+from sqlalchemy import BigInteger, CompoundSelect, Connection, Table, and_, bindparam, case, func, select, union_all
 
 from controller.fleet.tables import School
 from controller.scheduling.booking_states import BookingState
 from controller.scheduling.choice import Taken, Use, masks
 from controller.scheduling.school_time import TICK_MS
 from controller.scheduling.series import Occupant
+from controller.scheduling.several import IsOne, by_dialect
 from controller.scheduling.stock import Stock
 from controller.scheduling.tables import Assignment, Booking, Claim, Load, Resource
 
@@ -27,29 +28,50 @@ _COLUMNS = (
     _ASSIGNMENT.c.from_ms // TICK_MS,
     (_ASSIGNMENT.c.until_ms + (TICK_MS - 1)) // TICK_MS,
 )
-_IDS: BindParameter[list[int]] = bindparam("ids", expanding=True)
 _BEGINS, _ENDS = bindparam("begins_ms", type_=BigInteger), bindparam("ends_ms", type_=BigInteger)
-_HELD = union_all(
-    select(*_COLUMNS).where(
-        _ASSIGNMENT.c.resource_id.in_(_IDS), _ASSIGNMENT.c.until_ms > _BEGINS, _ASSIGNMENT.c.until_ms <= _ENDS
-    ),
-    select(*_COLUMNS)
-    .join(
-        _CLAIM,
-        and_(_ASSIGNMENT.c.booking_id == _CLAIM.c.booking_id, _ASSIGNMENT.c.resource_id == _CLAIM.c.resource_id),
+
+
+def _held_by(is_one: IsOne) -> CompoundSelect[int, int, int]:
+    """The index is by resource and end: what ends in a window is one stretch of it. What goes on after it is had by
+    the claim of its last tick, so that nobody reads on to the end of the term.
+    """
+    return union_all(
+        select(*_COLUMNS).where(
+            is_one(_ASSIGNMENT.c.resource_id), _ASSIGNMENT.c.until_ms > _BEGINS, _ASSIGNMENT.c.until_ms <= _ENDS
+        ),
+        select(*_COLUMNS)
+        .join(
+            _CLAIM,
+            and_(_ASSIGNMENT.c.booking_id == _CLAIM.c.booking_id, _ASSIGNMENT.c.resource_id == _CLAIM.c.resource_id),
+        )
+        .where(is_one(_CLAIM.c.resource_id), _CLAIM.c.tick == bindparam("last"), _ASSIGNMENT.c.until_ms > _ENDS),
     )
-    .where(_CLAIM.c.resource_id.in_(_IDS), _CLAIM.c.tick == bindparam("last"), _ASSIGNMENT.c.until_ms > _ENDS),
+
+
+_HELD = by_dialect(_held_by)
+_DRAWN = by_dialect(
+    lambda is_one: select(_LOAD.c.resource_id, _LOAD.c.tick, _LOAD.c.used).where(
+        is_one(_LOAD.c.resource_id), _LOAD.c.tick.between(bindparam("first"), bindparam("last")), _LOAD.c.used > 0
+    )
 )
-"""The index is by resource and end: what ends in a window is one stretch of it. What goes on after it is had by the
-claim of its last tick, so that nobody reads on to the end of the term."""
-_DRAWN = select(_LOAD.c.resource_id, _LOAD.c.tick, _LOAD.c.used).where(
-    _LOAD.c.resource_id.in_(_IDS), _LOAD.c.tick.between(bindparam("first"), bindparam("last")), _LOAD.c.used > 0
+_OTHER, _OTHERS_THING = _ASSIGNMENT.alias(), _RESOURCE.alias()
+_SHARES = (
+    select(_OTHER.c.booking_id)
+    .join(_OTHERS_THING, _OTHERS_THING.c.id == _OTHER.c.resource_id)
+    .where(_OTHER.c.booking_id == _ASSIGNMENT.c.booking_id, _OTHERS_THING.c.shared)
 )
-_SHARED = (
+_ITS_OWN_ALONE = (
     select(_ASSIGNMENT.c.booking_id)
     .join(_RESOURCE, _RESOURCE.c.id == _ASSIGNMENT.c.resource_id)
-    .where(_ASSIGNMENT.c.booking_id == _BOOKING.c.id, _RESOURCE.c.shared)
+    .where(
+        _RESOURCE.c.school_id == bindparam("school_id"),
+        _RESOURCE.c.shared.is_(False),
+        _ASSIGNMENT.c.until_ms > _BEGINS,
+        _ASSIGNMENT.c.from_ms < _ENDS,
+        ~_SHARES.exists(),
+    )
 )
+"""Bookings of nothing that is shared. There are few: it is asked which they are, and not of each whether it is one."""
 _USES = (
     select(
         _BOOKING.c.start_ms,
@@ -62,7 +84,7 @@ _USES = (
         _BOOKING.c.start_ms >= _BEGINS,
         _BOOKING.c.start_ms < _ENDS,
         _BOOKING.c.state.in_(_HOLDING),
-        _SHARED.exists(),
+        _BOOKING.c.id.not_in(_ITS_OWN_ALONE),
     )
     .group_by(_BOOKING.c.start_ms, _BOOKING.c.end_ms)
 )
@@ -128,11 +150,13 @@ def _held(connection: Connection, unit_ids: Collection[int], window: range) -> S
         "ends_ms": window.stop * TICK_MS,
         "last": window.stop - 1,
     }
-    return [(unit, first, last) for unit, first, last in connection.execute(_HELD, wanted).all()]
+    return [
+        (unit, first, last) for unit, first, last in connection.execute(_HELD[connection.dialect.name], wanted).all()
+    ]
 
 
 def _drawn(connection: Connection, pools: Collection[int], window: range) -> list[tuple[int, Use]]:
     """(pool, use) for each tick."""
     wanted = {"ids": list(pools), "first": window.start, "last": window.stop - 1}
-    found = connection.execute(_DRAWN, wanted).all()
+    found = connection.execute(_DRAWN[connection.dialect.name], wanted).all()
     return [(resource_id, Use(range(tick, tick + 1), used)) for resource_id, tick, used in found]

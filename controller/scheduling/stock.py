@@ -11,11 +11,11 @@ from controller.scheduling.booking_errors import NothingOfThatKind
 from controller.scheduling.choice import Choice, Counted, Demand, Taken, Unit, Wanted, choose
 from controller.scheduling.policy import Thing
 from controller.scheduling.school_time import TICK_MS
+from controller.scheduling.several import by_dialect
 from controller.scheduling.tables import Resource
 
 _RESOURCE: Table = Resource.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
 _C = _RESOURCE.c
-_IDS: BindParameter[list[int]] = bindparam("ids", expanding=True)
 _SCHOOLS: BindParameter[list[str]] = bindparam("schools", expanding=True)
 _MINE = _C.school_id == bindparam("school_id")
 _KNOWN: Select[Any] = select(
@@ -37,9 +37,11 @@ _ANY = _KNOWN.where(_C.class_name == bindparam("class_name"), _C.kind == "unit",
 _OFFERED = _ANY.order_by(~_MINE, _C.id).limit(bindparam("most"))
 _OFFERED_IN = _ANY.where(_C.school_id.in_(_SCHOOLS)).order_by(~_MINE, _C.id).limit(bindparam("most"))
 _ALL: Final = 2**31 - 1
-_CIRCUITS: Select[Any] = select(
-    _C.id, _C.kind, _C.capacity, _C.setup_min, _C.clean_up_min, _C.watts, _C.circuit_id
-).where(or_(_C.id.in_(_IDS), and_(_C.circuit_id.in_(_IDS), _C.watts > 0)))
+_CIRCUITS: Mapping[str, Select[Any]] = by_dialect(
+    lambda is_one: select(_C.id, _C.kind, _C.capacity, _C.setup_min, _C.clean_up_min, _C.watts, _C.circuit_id).where(
+        or_(is_one(_C.id), and_(is_one(_C.circuit_id), _C.watts > 0))
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +146,9 @@ def read(connection: Connection, items: Sequence[Item], school_id: str, breadth:
     circuits = {unit.circuit for demand in demands for unit in demand.units if unit.circuit is not None and unit.watts}
     drawing: dict[int, Unit] = {}
     if circuits:
-        rows = connection.execute(_CIRCUITS, {"ids": list(circuits)}).all()
-        capacity |= {row.id: row.capacity for row in rows if row.kind == "circuit"}
-        drawing = _drawing(rows, capacity)
+        wired = connection.execute(_CIRCUITS[connection.dialect.name], {"ids": list(circuits)}).all()
+        capacity |= {row.id: row.capacity for row in wired if row.kind == "circuit"}
+        drawing = _drawing(wired, capacity)
     return Stock(Wanted(tuple(demands), tuple(counted)), tuple(whole), capacity, things, drawing)
 
 

@@ -291,6 +291,21 @@ def test_quota_counts_what_is_held_that_week(lab: Lab) -> None:
     assert lab.desk.book(wish(lab.item("room"), span=lesson(WEDNESDAY, 3)), known)
 
 
+def test_quota_counts_a_bundle_with_something_shared_and_nothing_that_is_ones_own_alone(lab: Lab) -> None:
+    days = range(lesson(WEDNESDAY, 1).start, lesson(WEDNESDAY + WEEK, 1).start)
+    lab.book("room", lesson(WEDNESDAY, 1))
+    lab.desk.book(wish(lab.item("room"), lab.item("far"), span=lesson(WEDNESDAY, 2)), facts())
+    lab.book("far", lesson(WEDNESDAY, 3), holder="minh")
+
+    with lab.engine.connect() as connection:
+        found = search.shared_uses(connection, SCHOOL, "ha", days)
+
+    assert [(each.span_ms, each.by_school, each.by_holder) for each in found] == [
+        (lesson(WEDNESDAY, 2), 1, 1),
+        (lesson(WEDNESDAY, 3), 1, 0),
+    ]
+
+
 def test_same_key_is_the_same_booking_whatever_the_rules_say_by_now(lab: Lab) -> None:
     request = wish(lab.item("far"), span=lesson(WEDNESDAY), key="ha:1")
     first = lab.desk.book(request, facts(limits=Limits(person_week=1)))
