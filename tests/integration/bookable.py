@@ -101,7 +101,7 @@ def school_day(number: int = 0) -> date:
     """A Tuesday that is more than a week away, or one of the four days after it. No holiday is among them."""
     today = datetime.fromtimestamp(wall_ms() / 1000, ZONE).date()
     tuesday = today + timedelta(days=8 - today.weekday() + 7)
-    while any(_is_free(tuesday + timedelta(days=each)) for each in range(5)):
+    while any(is_holiday(tuesday + timedelta(days=each)) for each in range(5)):
         tuesday += timedelta(days=7)
     return tuesday + timedelta(days=number)
 
@@ -116,7 +116,7 @@ def span(engine: Engine, day: date, first: int, last: int, half: Half = Half.MOR
     return range(one.start_ms, other.end_ms)
 
 
-def _is_free(day: date) -> bool:
+def is_holiday(day: date) -> bool:
     return any(day in free for begun in (school_year(day), school_year(day) + 1) for free in holidays(begun))
 
 
