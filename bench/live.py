@@ -218,8 +218,8 @@ class Measured:
         return float(times.user + times.system)
 
 
-def page(port: int, password: str, seconds: float) -> dict[str, float]:
-    """One real page for `seconds`: its long tasks, and how many tiles changed."""
+def page(port: int, password: str, seconds: float, server: Measured) -> dict[str, float]:
+    """One real page that is open and live, for `seconds`: its long tasks, and how many tiles changed."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -240,7 +240,9 @@ def page(port: int, password: str, seconds: float) -> dict[str, float]:
                 "window.changed = 0; new MutationObserver(all => { window.changed += all.length; })"
                 ".observe(document.getElementById('fleet'), {characterData: true, subtree: true})"
             )
+            server.begin()
             tab.wait_for_timeout(seconds * 1_000)
+            server.end()
             tasks: list[float] = tab.evaluate("window.longTasks")
             return {
                 "tiles": float(tab.locator("#fleet .t").count()),
@@ -270,9 +272,7 @@ def run(load: Load, *, with_page: bool) -> dict[str, dict[str, float]]:
             ratios["server_core_share"] = measured.core_share
             if with_page:
                 alone = Measured(process)
-                alone.begin()
-                found = page(port, password, load.seconds)
-                alone.end()
+                found = page(port, password, load.seconds, alone)
                 figures |= found | {"server_core_share_one_page": alone.core_share}
                 ratios["longest_task_ms"] = found["longest_task_ms"]
     return {"figures": figures, "ratios": ratios}
