@@ -55,6 +55,8 @@ def render(settings: NatsSettings, controller_hash: str, users: Iterable[BrokerU
                 "store_dir": str(settings.store),
                 "max_mem": 64 * _MEBI,
                 "max_file": settings.max_store,
+                # Each agent takes four, one a channel; the server's own bound is 1,000 in all, or 249 agents.
+                "limits": {"default_max_consumers": -1},
             },
             "max_payload": MAX_PAYLOAD + PAYLOAD_MARGIN,
             "max_connections": settings.max_connections,

@@ -3,8 +3,10 @@
 import os
 import shutil
 import signal
+import socket
 import stat
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -224,3 +226,43 @@ def test_the_store_does_not_grow_with_what_was_delivered(broker: EmbeddedBroker)
 def test_a_taken_port_is_said_at_once(broker: EmbeddedBroker, tmp_path: Path) -> None:
     with pytest.raises(BrokerError, match="taken"):
         EmbeddedBroker(tmp_path / "second", broker.port).start()
+
+
+def test_more_than_250_agents_are_heard_and_told_at_once(broker: EmbeddedBroker) -> None:
+    """What a server allows of itself would end there: each agent subscribes to four channels."""
+    addresses = [Address("alpha", f"desk-{number}") for number in range(260)]
+    broker.set_users([BrokerUser(address, USERS[0].password_hash) for address in addresses])
+    eventually(lambda: _welcome(broker, addresses[-1]), "the last of them may come in")
+    with ExitStack() as stack:
+        for address in addresses:
+            wire = stack.enter_context(socket.create_connection((broker.host, broker.port), timeout=30.0))
+            assert _subscribed(wire, address) == [1, 1, 1, 1], address
+
+
+def _welcome(broker: EmbeddedBroker, address: Address) -> bool:
+    with socket.create_connection((broker.host, broker.port), timeout=30.0) as wire:
+        return _connected(wire, address)
+
+
+def _connected(wire: socket.socket, address: Address) -> bool:
+    """Sign in, in MQTT's own bytes: with hundreds of clients these are lighter than a library's threads."""
+    told = b"\x00\x04MQTT\x04\xc2\x00\x3c" + b"".join(
+        _text(each) for each in (address.client_id, address.user, PASSWORDS[ME])
+    )
+    wire.sendall(bytes([0x10, len(told)]) + told)
+    return wire.recv(4) == b"\x20\x02\x00\x00"
+
+
+def _subscribed(wire: socket.socket, address: Address) -> list[int]:
+    """What the broker grants of each channel to the agent: 1 is what was asked for, 128 a refusal."""
+    assert _connected(wire, address)
+    asked = b"\x00\x01" + b"".join(_text(address.topic(channel)) + b"\x01" for channel in DOWN)
+    wire.sendall(bytes([0x82, len(asked)]) + asked)
+    answer = b""
+    while len(answer) < 4 + len(DOWN):
+        answer += wire.recv(64)
+    return list(answer[4:])
+
+
+def _text(text: str) -> bytes:
+    return len(text).to_bytes(2, "big") + text.encode()
