@@ -50,7 +50,15 @@ def render(settings: NatsSettings, controller_hash: str, users: Iterable[BrokerU
             # MQTT needs the server's own listener; on a port of the system's choice, and no user may use it.
             "host": "127.0.0.1",
             "port": -1,
-            "mqtt": {"host": settings.host, "port": settings.port, "ack_wait": "30s", "max_ack_pending": 1000},
+            "mqtt": {
+                "host": settings.host,
+                "port": settings.port,
+                "ack_wait": "30s",
+                "max_ack_pending": 1000,
+                # Everyone's session begins anew with the connection. On disk, 500 agents that come back at once take
+                # so long that they give up before they are let in, and come again.
+                "consumer_memory_storage": True,
+            },
             "jetstream": {
                 "store_dir": str(settings.store),
                 "max_mem": 64 * _MEBI,
