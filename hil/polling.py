@@ -1,5 +1,6 @@
 """A bridge by itself, polled from the test; and what a process holds."""
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -34,16 +35,19 @@ def poll_until(
         time.sleep(pause_s)
 
 
+def resources_at_rest() -> Resources:
+    """To compare with later: without what an earlier test left to the garbage collector."""
+    gc.collect()
+    return resources()
+
+
 def resources() -> Resources:
     return Resources(threading.active_count(), len(list(Path("/proc/self/fd").iterdir())))
 
 
 def assert_nothing_left_behind(baseline: Resources) -> None:
-    """No more threads and descriptors than there were; a thread that ends is waited for.
-
-    Fewer are right: what an earlier test left to the garbage collector may go meanwhile.
-    """
+    """Threads and descriptors are back to what they were; a thread that ends is waited for."""
     deadline = time.monotonic() + _SETTLE_S
-    while (held := resources()).threads > baseline.threads or held.descriptors > baseline.descriptors:
+    while (held := resources()) != baseline:
         assert time.monotonic() < deadline, f"{held}, and {baseline} before"
         time.sleep(0.02)

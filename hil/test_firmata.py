@@ -19,7 +19,7 @@ from firmware_bridges.firmata import BAUD, FirmataBridge
 from hil.farends.board import PATIENT, Board, MissingFarEnd
 from hil.farends.splitter import Splitter
 from hil.lab import FarEnd, missing
-from hil.polling import Values, assert_nothing_left_behind, poll_until, resources
+from hil.polling import Values, assert_nothing_left_behind, poll_until, resources_at_rest
 from hil.watched import Watched
 
 pytestmark = [pytest.mark.hil, pytest.mark.xdist_group("simavr")]
@@ -271,7 +271,7 @@ def test_agent_survives_twenty_unplugs(board: Board, attend: Attend) -> None:
     device = attend(board.endpoint)
     board.voltage(0, 1.0)
     device.until(_supplied)
-    baseline = resources()
+    baseline = resources_at_rest()
     for times in range(1, 21):
         board.tell("unplug")
         device.until_lost()
@@ -285,7 +285,7 @@ def test_frozen_board_is_reported_lost_once_and_readings_resume(board: Board, at
     device = attend(board.endpoint, reply_s=3.0, boot_s=3.0)
     board.voltage(0, 1.0)
     device.until(_supplied)
-    baseline = resources()
+    baseline = resources_at_rest()
     board.tell("freeze 1")
     device.until_lost()
     time.sleep(4.0)  # longer than one attempt to open it
@@ -302,7 +302,7 @@ def test_bytes_that_are_not_firmata_are_passed_over(board: Board, attend: Attend
     device = attend(board.endpoint, reply_s=3.0)
     board.voltage(0, 1.0)
     device.until(_supplied)
-    baseline = resources()
+    baseline = resources_at_rest()
     board.tell(order)
     board.voltage(0, 3.0)
     assert device.until(lambda values: values["supply"] == pytest.approx(3.0, abs=0.05))
@@ -316,7 +316,7 @@ def test_agent_reads_on_when_every_byte_of_a_reply_comes_by_itself(board: Board,
         device = attend(way.endpoint)
         board.voltage(0, 1.0)
         device.until(_supplied)
-        baseline = resources()
+        baseline = resources_at_rest()
         way.cutting.set()
         board.voltage(0, 3.0)
         device.until(lambda values: values["supply"] == pytest.approx(3.0, abs=0.05))
@@ -353,7 +353,7 @@ def test_port_where_something_else_talks_is_a_bad_reply_once(attend: Attend) -> 
 def test_board_killed_while_it_is_told_something_fails_that_command(board: Board, attend: Attend) -> None:
     device = attend(board.endpoint)
     device.until(lambda values: values["relay"] is False)
-    baseline = resources()
+    baseline = resources_at_rest()
     board.tell("freeze 1")
     command = device.order("relay-on")
     board.kill()

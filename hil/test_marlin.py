@@ -13,7 +13,7 @@ from firmware_bridges.base import BadReply, Bridge, LinkLost, Refused
 from firmware_bridges.marlin import MarlinBridge
 from hil.farends.printer import PROMPT, QUICK, SimulatedPrinter
 from hil.lab import FarEnd, Faults, Truth
-from hil.polling import assert_nothing_left_behind, poll_until, resources
+from hil.polling import assert_nothing_left_behind, poll_until, resources_at_rest
 from hil.watched import Watched
 
 pytestmark = pytest.mark.hil
@@ -229,7 +229,7 @@ def test_closing_in_mid_job_leaves_nothing_hot(bridge: Bridge, truth: Truth, wri
 
 @pytest.mark.sim_only
 def test_agent_survives_twenty_unplugs(printer: Watched, faults: Faults) -> None:
-    baseline = resources()
+    baseline = resources_at_rest()
     for times in range(1, 21):
         faults.tell("unplug")
         printer.until_lost()
@@ -243,7 +243,7 @@ def test_agent_survives_twenty_unplugs(printer: Watched, faults: Faults) -> None
 def test_unplugged_in_mid_job_the_job_fails_and_the_printer_is_cooled(
     printer: Watched, faults: Faults, truth: Truth, write: Write
 ) -> None:
-    baseline = resources()
+    baseline = resources_at_rest()
     assert printer.print(write(["M104 S60", *moves(400)])).status is CommandStatus.DONE
     printer.until(printing)
     faults.tell("unplug")
@@ -258,7 +258,7 @@ def test_unplugged_in_mid_job_the_job_fails_and_the_printer_is_cooled(
 
 @pytest.mark.sim_only
 def test_killed_in_mid_job_the_printer_is_found_again(printer: Watched, faults: Faults, write: Write) -> None:
-    baseline = resources()
+    baseline = resources_at_rest()
     printer.print(write(moves(400)))
     printer.until(printing)
     faults.kill()
@@ -285,7 +285,7 @@ def test_killed_while_it_homes_the_printer_fails_that_command(printer: Watched, 
 
 @pytest.mark.sim_only
 def test_frozen_printer_is_reported_lost_once_and_readings_resume(printer: Watched, faults: Faults) -> None:
-    baseline = resources()
+    baseline = resources_at_rest()
     faults.tell("freeze on")
     printer.until_lost()
     time.sleep(PROMPT["open_s"] + 1.0)  # longer than one attempt to open it
@@ -298,7 +298,7 @@ def test_frozen_printer_is_reported_lost_once_and_readings_resume(printer: Watch
 
 @pytest.mark.sim_only
 def test_garbage_alone_is_a_bad_reply_once_it_lasts(printer: Watched, faults: Faults) -> None:
-    baseline = resources()
+    baseline = resources_at_rest()
     faults.tell("freeze on")
     printer.until_lost(meanwhile=lambda: faults.tell("garbage 300"))
     faults.tell("freeze off")
@@ -311,7 +311,7 @@ def test_garbage_alone_is_a_bad_reply_once_it_lasts(printer: Watched, faults: Fa
 def test_job_goes_on_through_garbage_a_megabyte_and_answers_byte_by_byte(
     printer: Watched, faults: Faults, truth: Truth, write: Write
 ) -> None:
-    baseline = resources()
+    baseline = resources_at_rest()
     lines = moves(70)
     printer.print(write(lines))
     faults.tell("garbage 5000")

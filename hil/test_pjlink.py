@@ -25,7 +25,7 @@ from hil.farends.simulated_projector import PROMPT, SimulatedProjector
 from hil.farends.splitter import Splitter
 from hil.farends.transcript import load
 from hil.lab import FarEnd, missing
-from hil.polling import assert_nothing_left_behind, poll_until, resources
+from hil.polling import assert_nothing_left_behind, poll_until, resources_at_rest
 from hil.watched import Watched
 
 pytestmark = pytest.mark.hil
@@ -269,7 +269,7 @@ def test_search_finds_a_projector_and_a_listener_hears_what_it_tells(start: Star
 
 
 def test_agent_survives_twenty_unplugs(projector: SimulatedProjector, watched: Watched) -> None:
-    baseline = resources()
+    baseline = resources_at_rest()
     for times in range(1, 21):
         projector.kill()
         watched.until_lost()
@@ -284,7 +284,7 @@ def test_agent_survives_a_projector_that_answers_wrongly(
     projector: SimulatedProjector, watched: Watched, fault: str, kind: type[BridgeError]
 ) -> None:
     """`huge` is an answer of a megabyte."""
-    baseline = resources()
+    baseline = resources_at_rest()
     projector.tell(f"fault {fault}")
     watched.until_lost()
     time.sleep(PROMPT["reply_s"] + 0.5)  # longer than one attempt to open it
@@ -314,7 +314,7 @@ def test_agent_reads_on_when_every_byte_of_a_reply_comes_by_itself(
         device = Watched(tmp_path, load_profile("pjlink/projector"), lambda: bridge)
         device.begin()
         whole = device.until(lambda values: values["power"] == "off")
-        baseline = resources()
+        baseline = resources_at_rest()
         way.cutting.set()
         projector.tell("lamp 3870")
         assert device.until(lambda values: values["lamp-hours"] == 3870) == {**whole, "lamp-hours": 3870}
@@ -326,7 +326,7 @@ def test_agent_reads_on_when_every_byte_of_a_reply_comes_by_itself(
 def test_projector_killed_while_it_is_switched_on_fails_that_command(
     projector: SimulatedProjector, watched: Watched
 ) -> None:
-    baseline = resources()
+    baseline = resources_at_rest()
     projector.tell("stuck 1")
     command = watched.order("power-on")
     projector.wait_for_request("%1POWR 1")

@@ -1,6 +1,5 @@
 """How big the tests run, which of them share a worker, and the one Chromium of each worker."""
 
-import os
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -27,8 +26,6 @@ _SERVERS = ("soak", "kill", "browser", "integration")
 """Marks whose tests start real servers: one worker takes a module."""
 _LONGEST_FIRST = (*_SERVERS, "hil")
 """The long ones begin first; the many short ones fill up whichever worker is free."""
-_MOST_SECOND_TRIES = 4
-"""Above this many in one run of continuous integration, the tests are at fault and not the machine."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -59,19 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _mark(item, _SERVERS) and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-        if os.environ.get("CI") and _mark(item, _LONGEST_FIRST):
-            # Real servers, browsers and firmware wait for real time, and a shared machine can stand still for seconds.
-            # Only there, and the summary names each; a developer's own run shows every failure.
-            item.add_marker(pytest.mark.flaky(reruns=1))
     items.sort(key=_place)
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None and len(reporter.stats.get("rerun", ())) > _MOST_SECOND_TRIES:
-        reporter.write_line(f"more than {_MOST_SECOND_TRIES} tests needed a second try: the run has failed")
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def _mark(item: pytest.Item, marks: Sequence[str]) -> str | None:

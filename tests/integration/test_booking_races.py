@@ -146,7 +146,7 @@ def _teacher(engine: Engine, number: int) -> str:
 def rounds(soak: bool) -> Sequence[int]:
     """How many take part in each round."""
     few, many = SIZES
-    return [few, many] * 100 if soak else ([few] * 9 + [many]) * 2
+    return [few, many] * 200 if soak else ([few] * 9 + [many]) * 2
 
 
 def _many(hall: Hall, rounds: Sequence[int], wanted: Callable[[range], dict[str, Any]]) -> Iterator[list[Answer]]:
