@@ -12,6 +12,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from contract.topics import RETAINED, UP, Address, Channel, filter_for
 from controller.broker.access import Login
+from controller.ingest.loop import Loop
 
 log = logging.getLogger(__name__)
 
@@ -46,17 +47,17 @@ class Link:
         self._told = connected
         self._connected = threading.Event()
         self._client = client = paho.Client(
-            CallbackAPIVersion.VERSION2, client_id=broker.login.user, clean_session=True, reconnect_on_failure=True
+            CallbackAPIVersion.VERSION2, client_id=broker.login.user, clean_session=True
         )
         client.username_pw_set(broker.login.user, broker.login.password)
         if broker.ca is not None:
             client.tls_set(str(broker.ca))
-        client.reconnect_delay_set(min_delay=1, max_delay=5)
         client.max_inflight_messages_set(_MAX_INFLIGHT)
         client.on_connect = self._on_connect
-        client.on_connect_fail = self._on_connect_fail
+        client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
+        self._loop: Loop | None = None
 
     @property
     def connected(self) -> bool:
@@ -65,11 +66,13 @@ class Link:
     def start(self) -> None:
         """Begin to connect; does not wait for it."""
         self._client.connect_async(self._broker.host, self._broker.port, KEEPALIVE_S)
-        self._client.loop_start()
+        self._loop = Loop(self._client)
+        self._loop.start()
 
     def stop(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
+        """Send what was said, and end. Within a second."""
+        if self._loop is not None:
+            self._loop.stop()
 
     def say(self, address: Address, channel: Channel, payload: bytes) -> bool:
         """Publish to one agent; False if there is no connection, and then nothing is kept for later."""
@@ -83,11 +86,14 @@ class Link:
             log.error("the broker refuses the controller: %s", reason)
             return
         client.subscribe([(filter_for(channel), 1) for channel in UP])
-        self._connected.set()
-        self._told(True)
 
-    def _on_connect_fail(self, _client: paho.Client, _data: Any) -> None:
-        log.warning("no broker at %s:%d; trying again", self._broker.host, self._broker.port)
+    def _on_subscribe(self, _client: paho.Client, _data: Any, _mid: int, codes: Any, _properties: Any) -> None:
+        """Connected only now: what agents publish before the broker has our subscriptions, it gives to nobody."""
+        if any(code.is_failure for code in codes):
+            log.error("the broker refuses the controller's subscriptions: %s", ", ".join(map(str, codes)))
+        elif not self.connected:
+            self._connected.set()
+            self._told(True)
 
     def _on_disconnect(self, _client: paho.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         was_connected = self._connected.is_set()
