@@ -71,7 +71,7 @@ def connect(path: Path, *, check: bool) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     db = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
     try:
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-256", "journal_size_limit=1048576"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-64", "journal_size_limit=1048576"):
             db.execute(f"PRAGMA {pragma}")
         found = db.execute("PRAGMA user_version").fetchone()[0]
         if found == 0:

@@ -5,12 +5,14 @@ import secrets
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import CursorResult, delete, or_, update
+from sqlalchemy import Connection, CursorResult, Table, delete, insert, or_, update
 from sqlmodel import Session, col, select
 
 from controller.identity.policy import Principal, Role
 from controller.identity.tables import ApiToken, AuditLine, EnrolToken, User, UserSession
 from controller.scope import Scope
+
+_AUDIT_LINE: Table = AuditLine.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
 
 
 def new_id() -> str:
@@ -219,7 +221,7 @@ def use_enrol_token(db: Session, token: str, now_ms: int) -> EnrolToken | None:
 
 
 def audit(
-    db: Session,
+    db: Session | Connection,
     at_ms: int,
     action: str,
     *,
@@ -230,17 +232,19 @@ def audit(
     detail: str = "",
 ) -> None:
     """Append one line, in the transaction of what it tells of."""
-    db.add(
-        AuditLine(
-            at_ms=at_ms,
-            actor=actor,
-            action=action,
-            subject=subject,
-            school_id=school_id,
-            address=address[:64],
-            detail=detail[:500],
-        )
+    line = AuditLine(
+        at_ms=at_ms,
+        actor=actor,
+        action=action,
+        subject=subject,
+        school_id=school_id,
+        address=address[:64],
+        detail=detail[:500],
     )
+    if isinstance(db, Connection):
+        db.execute(insert(_AUDIT_LINE), line.model_dump(exclude={"id"}))
+    else:
+        db.add(line)
 
 
 def audit_lines(db: Session, limit: int = 1_000) -> Sequence[AuditLine]:

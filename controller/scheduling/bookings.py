@@ -2,23 +2,22 @@
 
 import secrets
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Engine, Row, Table, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import Session
 
 from controller.identity.store import audit
 from controller.scheduling import claims, search
 from controller.scheduling.booking_errors import BookingError, NoSuchBooking, NothingOfThatKind, Taken, TooLate
 from controller.scheduling.booking_states import NEXT, BookingState
-from controller.scheduling.choice import Choice, Counted, Unit
+from controller.scheduling.choice import Choice
 from controller.scheduling.claims import Hold, Occupied
 from controller.scheduling.policy import Thing
 from controller.scheduling.school_time import TICK_MS, ticks
-from controller.scheduling.stock import BREADTHS, Item, Stock, TooNarrow, read
+from controller.scheduling.stock import BREADTHS, Item, Serving, Stock, TooNarrow, is_as_known, read
 from controller.scheduling.tables import Assignment, Booking, Resource, Supervisor
 
 __all__ = [
@@ -117,8 +116,16 @@ class Bookings:
         self._engine = engine
         self._now_ms = now_ms
 
-    def book(self, request: Request, allowed: Allowed = anything) -> Booked:
-        """Have all of it or nothing, with units that are `allowed` alone. Raises Taken, NothingOfThatKind."""
+    def book(self, request: Request, allowed: Allowed = anything, likely: Serving | None = None) -> Booked:
+        """Have all of it or nothing, with units that are `allowed` alone. Raises Taken, NothingOfThatKind.
+
+        `likely` is what would have served it a moment ago: it is had without looking any further, unless somebody was
+        quicker.
+        """
+        if likely is not None:
+            with suppress(Occupied), self._transaction() as connection:
+                if is_as_known(connection, likely):
+                    return self._write(connection, request, likely)
         return self._retried(lambda connection, breadth: self._book(connection, request, allowed, breadth))
 
     def move(self, booking_id: str, start_ms: int, end_ms: int, allowed: Allowed = anything, *, by: str = "") -> Booked:
@@ -196,26 +203,43 @@ class Bookings:
                 return _booked(connection, known)
         stock = _locked(connection, request.items, request.school_id, breadth).where(allowed)
         use = ticks(request.start_ms, request.end_ms)
-        choice = _choice(connection, stock, use)
-        booking_id = secrets.token_hex(8)
+        return self._write(connection, request, Serving(stock, _choice(connection, stock, use)))
+
+    def _write(self, connection: Connection, request: Request, serving: Serving) -> Booked:
+        """The booking with all that serves it. Raises Occupied if somebody else has some of it."""
+        values = self._values(request)
         try:
-            connection.execute(insert(_BOOKING).values(self._values(booking_id, request)))
+            connection.execute(insert(_BOOKING), values)
         except IntegrityError as error:
             if request.key is None:
                 raise
             raise Occupied(str(error.orig)) from None  # the same request, a moment before: it is found the next time
-        self._assign(connection, booking_id, stock, choice, use)
+        booked = Booked(
+            str(values["id"]),
+            BookingState(str(values["state"])),
+            request.start_ms,
+            request.end_ms,
+            0,
+            _assign(connection, str(values["id"]), serving, ticks(request.start_ms, request.end_ms)),
+        )
         if request.supervisors:
-            named = [{"booking_id": booking_id, "user_id": each} for each in sorted(set(request.supervisors))]
+            named = [{"booking_id": booked.id, "user_id": each} for each in sorted(set(request.supervisors))]
             connection.execute(insert(_SUPERVISOR), named)
-        row = connection.execute(select(_BOOKING).where(_BOOKING.c.id == booking_id)).one()
-        self._audit(connection, "booking-make", row, request.by_id, request.overruled)
-        return _booked(connection, row)
+        audit(
+            connection,
+            self._now_ms(),
+            "booking-make",
+            actor=request.by_id,
+            subject=booked.id,
+            school_id=request.school_id,
+            detail=request.overruled,
+        )
+        return booked
 
-    def _values(self, booking_id: str, request: Request) -> dict[str, object]:
+    def _values(self, request: Request) -> dict[str, object]:
         now_ms = self._now_ms()
         return {
-            "id": booking_id,
+            "id": secrets.token_hex(8),
             "school_id": request.school_id,
             "holder": request.holder,
             "by_id": request.by_id,
@@ -245,9 +269,9 @@ class Bookings:
         claims.let_go(connection, booking_id, held)
         connection.execute(delete(_ASSIGNMENT).where(_ASSIGNMENT.c.booking_id == booking_id))
         use = ticks(move.span_ms.start, move.span_ms.stop)
-        self._assign(connection, booking_id, stock, _choice(connection, stock, use), use)
+        _assign(connection, booking_id, Serving(stock, _choice(connection, stock, use)), use)
         changed = {"start_ms": move.span_ms.start, "end_ms": move.span_ms.stop, "sequence": row.sequence + 1}
-        self._audit(connection, "booking-move", row, move.by)
+        audit(connection, self._now_ms(), "booking-move", actor=move.by, subject=booking_id, school_id=row.school_id)
         return _booked(connection, self._change(connection, booking_id, changed))
 
     def _end(self, connection: Connection, booking_id: str, state: BookingState, by: str) -> Booked:
@@ -261,7 +285,8 @@ class Bookings:
         row = self._change(connection, booking_id, over)
         ended = _booked(connection, row)
         shorten(connection, booking_id, ticks(0, self._now_ms()).stop)
-        self._audit(connection, "booking-end", row, by, state)
+        now_ms, school = self._now_ms(), row.school_id
+        audit(connection, now_ms, "booking-end", actor=by, subject=booking_id, school_id=school, detail=state)
         return ended
 
     def _advance(self, connection: Connection, booking_id: str, state: BookingState, say: _Say) -> Booked:
@@ -276,7 +301,8 @@ class Bookings:
         else:
             values["sequence"] = row.sequence + 1  # calendars show a check-in no differently
         changed = self._change(connection, booking_id, values)
-        self._audit(connection, f"booking-{state}", changed, say.by, say.why)
+        action, school = f"booking-{state}", row.school_id
+        audit(connection, self._now_ms(), action, actor=say.by, subject=booking_id, school_id=school, detail=say.why)
         return _booked(connection, changed)
 
     def _change(self, connection: Connection, booking_id: str, values: dict[str, object]) -> Row[Any]:
@@ -285,34 +311,24 @@ class Bookings:
         connection.execute(update(_BOOKING).where(_BOOKING.c.id == booking_id).values(values))
         return connection.execute(select(_BOOKING).where(_BOOKING.c.id == booking_id)).one()
 
-    def _audit(self, connection: Connection, action: str, row: Row[Any], by: str, detail: str = "") -> None:
-        with Session(connection) as db:
-            audit(db, self._now_ms(), action, actor=by, subject=row.id, school_id=row.school_id, detail=detail)
-            db.flush()
 
-    def _assign(self, connection: Connection, booking_id: str, stock: Stock, choice: Choice, use: range) -> None:
-        units = [unit for group in choice.units for unit in group]
-        rows = [
-            {
-                "booking_id": booking_id,
-                "resource_id": unit.id,
-                "quantity": 0,
-                "from_ms": unit.held(use).start * TICK_MS,
-                "until_ms": unit.held(use).stop * TICK_MS,
-            }
-            for unit in units
-        ] + [
-            {
-                "booking_id": booking_id,
-                "resource_id": each.pool,
-                "quantity": each.count,
-                "from_ms": use.start * TICK_MS,
-                "until_ms": use.stop * TICK_MS,
-            }
-            for each in stock.wanted.counted
-        ]
-        connection.execute(insert(_ASSIGNMENT), rows)
-        claims.hold(connection, booking_id, _wanted_holds(units, stock.wanted.counted, use), stock.capacity)
+def _assign(connection: Connection, booking_id: str, serving: Serving, use: range) -> tuple[tuple[int, int], ...]:
+    """Have it; the resources as in `Booked`. Raises Occupied if somebody else has some of it."""
+    had = [(unit.id, 0, unit.held(use)) for unit in serving.units]
+    had += [(each.pool, each.count, use) for each in serving.counted]
+    rows = [
+        {
+            "booking_id": booking_id,
+            "resource_id": resource_id,
+            "quantity": quantity,
+            "from_ms": held.start * TICK_MS,
+            "until_ms": held.stop * TICK_MS,
+        }
+        for resource_id, quantity, held in had
+    ]
+    connection.execute(insert(_ASSIGNMENT), rows)
+    claims.hold(connection, booking_id, _wanted_holds(serving, use), serving.stock.capacity)
+    return tuple(sorted((resource_id, quantity) for resource_id, quantity, _ in had))
 
 
 def _locked(
@@ -323,8 +339,12 @@ def _locked(
     Raises Occupied if somebody changed it while this waited for the locks: look again.
     """
     stock = read(connection, items, school_id, breadth)
-    claims.lock(connection, {*stock.ids, *besides})
-    if claims.others_write_meanwhile(connection) and read(connection, items, school_id, breadth) != stock:
+    if not claims.others_write_meanwhile(connection):
+        return stock
+    locked = {*stock.ids, *besides}
+    claims.lock(connection, locked)
+    stock = read(connection, items, school_id, breadth)
+    if not stock.ids <= locked:
         raise Occupied("what can be booked was changed at this moment")
     return stock
 
@@ -337,12 +357,12 @@ def _choice(connection: Connection, stock: Stock, use: range) -> Choice:
     return found
 
 
-def _wanted_holds(units: Sequence[Unit], counted: Sequence[Counted], use: range) -> Iterator[Hold]:
-    for unit in units:
+def _wanted_holds(serving: Serving, use: range) -> Iterator[Hold]:
+    for unit in serving.units:
         yield Hold(unit.id, unit.held(use))
         if unit.circuit is not None and unit.watts:
             yield Hold(unit.circuit, unit.held(use), unit.watts)
-    for each in counted:
+    for each in serving.counted:
         yield Hold(each.pool, use, each.count)
 
 

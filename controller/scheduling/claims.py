@@ -7,21 +7,48 @@ wait for each other and never deadlock.
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
-from sqlalchemy import BindParameter, Connection, Table, bindparam, delete, insert, select, text, update
+from sqlalchemy import Connection, Table, TextClause, bindparam, delete, select, text, update
 from sqlalchemy.exc import IntegrityError
 
+from controller.scheduling.several import by_dialect
 from controller.scheduling.tables import Claim, Load, Resource
 
 _CLAIM: Table = Claim.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
 _LOAD: Table = Load.__table__  # type: ignore[attr-defined]
 _RESOURCE: Table = Resource.__table__  # type: ignore[attr-defined]
 
-_IDS: BindParameter[list[int]] = bindparam("ids", expanding=True)
-_LOCK = select(_RESOURCE.c.id).where(_RESOURCE.c.id.in_(_IDS)).order_by(_RESOURCE.c.id).with_for_update()
-_ADD = text(
-    "INSERT INTO load (resource_id, tick, used, capacity) VALUES (:resource, :tick, :count, :capacity)"
-    " ON CONFLICT (resource_id, tick) DO UPDATE SET used = load.used + excluded.used, capacity = excluded.capacity"
+_LOCK = by_dialect(
+    lambda is_one: select(_RESOURCE.c.id).where(is_one(_RESOURCE.c.id)).order_by(_RESOURCE.c.id).with_for_update()
+)
+
+
+class _Addition(NamedTuple):
+    """The same rows: given one by one to SQLite, which is in this process, and in one message to PostgreSQL."""
+
+    one_by_one: TextClause
+    together: TextClause
+
+
+_CLAIMS: Final = _Addition(
+    text("INSERT INTO claim (resource_id, tick, booking_id) VALUES (:resource_id, :tick, :booking_id)"),
+    text(
+        "INSERT INTO claim (resource_id, tick, booking_id)"
+        " SELECT * FROM unnest(CAST(:resource_id AS integer[]), CAST(:tick AS integer[]), CAST(:booking_id AS text[]))"
+    ),
+)
+_LOADS: Final = _Addition(
+    text(
+        "INSERT INTO load (resource_id, tick, used, capacity) VALUES (:resource_id, :tick, :used, :capacity)"
+        " ON CONFLICT (resource_id, tick) DO UPDATE SET used = load.used + excluded.used, capacity = excluded.capacity"
+    ),
+    text(
+        "INSERT INTO load (resource_id, tick, used, capacity)"
+        " SELECT * FROM unnest(CAST(:resource_id AS integer[]), CAST(:tick AS integer[]), CAST(:used AS integer[]),"
+        " CAST(:capacity AS integer[]))"
+        " ON CONFLICT (resource_id, tick) DO UPDATE SET used = load.used + excluded.used, capacity = excluded.capacity"
+    ),
 )
 _TAKE_OFF = (
     update(_LOAD)
@@ -57,7 +84,7 @@ def others_write_meanwhile(connection: Connection) -> bool:
 def lock(connection: Connection, resource_ids: Collection[int]) -> None:
     """Until the transaction ends nobody else changes what these resources are booked for."""
     if others_write_meanwhile(connection):
-        connection.execute(_LOCK, {"ids": list(resource_ids)}).all()
+        connection.execute(_LOCK[connection.dialect.name], {"ids": list(resource_ids)}).all()
 
 
 def hold(connection: Connection, booking_id: str, holds: Iterable[Hold], capacity: Mapping[int, int]) -> None:
@@ -72,16 +99,23 @@ def hold(connection: Connection, booking_id: str, holds: Iterable[Hold], capacit
             claimed += keys
     claims = [{"resource_id": each, "tick": tick, "booking_id": booking_id} for each, tick in sorted(claimed)]
     loads = [
-        {"resource": each, "tick": tick, "count": drawn[each, tick], "capacity": capacity[each]}
+        {"resource_id": each, "tick": tick, "used": drawn[each, tick], "capacity": capacity[each]}
         for each, tick in sorted(drawn)
     ]
     try:
-        if claims:
-            connection.execute(insert(_CLAIM), claims)
-        if loads:
-            connection.execute(_ADD, loads)
+        _add(connection, _CLAIMS, claims)
+        _add(connection, _LOADS, loads)
     except IntegrityError as error:
         raise Occupied(str(error.orig)) from None
+
+
+def _add(connection: Connection, addition: _Addition, rows: Sequence[Mapping[str, object]]) -> None:
+    if not rows:
+        return
+    if connection.dialect.name == "sqlite":
+        connection.execute(addition.one_by_one, rows)
+    else:
+        connection.execute(addition.together, {name: [row[name] for row in rows] for name in rows[0]})
 
 
 def let_go(connection: Connection, booking_id: str, holds: Sequence[Hold]) -> None:

@@ -70,12 +70,13 @@ class Desk:
             left = standing(found, facts.asker.role, reason)
             if left:
                 raise Refused(left, wish.nearest(request.span_ms))
-            if not found and wish.had_by(request.span_ms) is None:  # nobody need wait for a transaction to learn that
+            likely = None if found else wish.had_by(request.span_ms)
+            if not found and likely is None:  # nobody need wait for a transaction to learn that
                 raise Taken("not all of it is free at that time", wish.nearest(request.span_ms))
         if found:
             request = replace(request, overruled=f"{', '.join(each.code for each in found)}: {reason}")
         try:
-            return self._bookings.book(request, wish.allowed(request.span_ms, reason))
+            return self._bookings.book(request, wish.allowed(request.span_ms, reason), likely)
         except Taken as lost:
             raise Taken(str(lost), self.alternatives(request, facts)) from None
 

@@ -11,11 +11,11 @@ from controller.scheduling.choice import Choice, Taken
 from controller.scheduling.obstacles import besides
 from controller.scheduling.policy import Facts, Thing
 from controller.scheduling.school_time import instant, ticks
-from controller.scheduling.stock import BREADTHS, Item, Stock, TooNarrow, read
+from controller.scheduling.stock import BREADTHS, Item, Serving, Stock, TooNarrow, read
 
 _LONGEST: Final = 8
 """So many days are read at once at most. The first time it is one, and each time twice as many as the last: who wants
-one time needs no more, who looks through a month asks seldom.
+one time needs no more.
 """
 
 
@@ -46,7 +46,12 @@ class Reach:
         self._obstacles = obstacles
         self._all: dict[int | None, Stock] = {}
         self._some: dict[int | None, Stock] = {}
+        self._at_first = 1
         self._taken: dict[int | None, list[tuple[range, Taken]]] = {breadth: [] for breadth in BREADTHS}
+
+    def look_far(self) -> None:
+        """Read many days at once from now on: they will all be asked for."""
+        self._at_first = _LONGEST // 2
 
     def stocks(self) -> Iterator[Stock]:
         """All there is, allowed or not: of every breadth up to the first that is whole. Raises NothingOfThatKind."""
@@ -56,6 +61,11 @@ class Reach:
                 return
 
     def choice(self, span_ms: range) -> Choice | None:
+        """As `serving`, without the stock."""
+        found = self.serving(span_ms)
+        return found.choice if found else None
+
+    def serving(self, span_ms: range) -> Serving | None:
         """What would serve then (ms), as things were when that day was first read. Raises NothingOfThatKind."""
         use = ticks(span_ms.start, span_ms.stop)
         for breadth in BREADTHS:
@@ -66,7 +76,7 @@ class Reach:
                 found = self._some[breadth].choice(use, self._in_the_way(breadth, span_ms))
             except TooNarrow:
                 continue
-            return found if found is not None and self._fits(span_ms, stock.chosen(found)) else None
+            return Serving(stock, found) if found is not None and self._fits(span_ms, stock.chosen(found)) else None
         return None
 
     def _stock(self, breadth: int | None) -> Stock:
@@ -84,8 +94,8 @@ class Reach:
         for days, taken in known:
             if first in days and last in days:
                 return taken
-        length = min(2 ** len(known), _LONGEST)
-        start = first - first % length
+        length = min(self._at_first * 2 ** len(known), _LONGEST)
+        start = first if self._at_first > 1 else first - first % length
         days = range(start, max(start + length, last + 1))
         taken = self._read(breadth, days)
         known.append((days, taken))

@@ -5,7 +5,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Connection, Row, Select, Table, and_, bindparam, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Integer,
+    Row,
+    Select,
+    Table,
+    bindparam,
+    select,
+    union_all,
+)
 
 from controller.scheduling.booking_errors import NothingOfThatKind
 from controller.scheduling.choice import Choice, Counted, Demand, Taken, Unit, Wanted, choose
@@ -18,7 +29,8 @@ _RESOURCE: Table = Resource.__table__  # type: ignore[attr-defined]  # SQLModel 
 _C = _RESOURCE.c
 _SCHOOLS: BindParameter[list[str]] = bindparam("schools", expanding=True)
 _MINE = _C.school_id == bindparam("school_id")
-_KNOWN: Select[Any] = select(
+_MOST: BindParameter[int] = bindparam("most", type_=Integer)
+_COLUMNS: Select[Any] = select(
     _C.id,
     _C.school_id,
     _C.kind,
@@ -31,17 +43,29 @@ _KNOWN: Select[Any] = select(
     _C.hazard,
     _C.certificate,
     _C.shared,
-).where(_C.retired.is_(False), _C.kind != "circuit")
+).where(_C.retired.is_(False))
+_KNOWN = _COLUMNS.where(_C.kind != "circuit")
 _NAMED = _KNOWN.where(_C.id == bindparam("id"))
-_ANY = _KNOWN.where(_C.class_name == bindparam("class_name"), _C.kind == "unit", or_(_C.shared, _MINE))
-_OFFERED = _ANY.order_by(~_MINE, _C.id).limit(bindparam("most"))
-_OFFERED_IN = _ANY.where(_C.school_id.in_(_SCHOOLS)).order_by(~_MINE, _C.id).limit(bindparam("most"))
 _ALL: Final = 2**31 - 1
-_CIRCUITS: Mapping[str, Select[Any]] = by_dialect(
-    lambda is_one: select(_C.id, _C.kind, _C.capacity, _C.setup_min, _C.clean_up_min, _C.watts, _C.circuit_id).where(
-        or_(is_one(_C.id), and_(is_one(_C.circuit_id), _C.watts > 0))
-    )
+_WIRED: Select[Any] = select(_C.id, _C.kind, _C.capacity, _C.setup_min, _C.clean_up_min, _C.watts, _C.circuit_id)
+_CIRCUITS = by_dialect(
+    lambda is_one: union_all(_WIRED.where(is_one(_C.id)), _WIRED.where(is_one(_C.circuit_id), _C.watts > 0))
 )
+_TOUCHED = by_dialect(lambda is_one: _COLUMNS.where(is_one(_C.id)).order_by(_C.id).with_for_update())
+
+
+def _of_class(*besides: ColumnElement[bool]) -> Select[Any]:
+    """The units of a class, the school's own ones first. Each half is read along an index, no further than needed."""
+    of_it = _KNOWN.where(_C.class_name == bindparam("class_name"), _C.kind == "unit", *besides)
+    mine, others = (
+        each.order_by(_C.id).limit(_MOST).subquery() for each in (of_it.where(_MINE), of_it.where(_C.shared, ~_MINE))
+    )
+    both = union_all(select(mine), select(others)).subquery()
+    return select(both).order_by(both.c.school_id != bindparam("school_id"), both.c.id).limit(_MOST)
+
+
+_OFFERED = _of_class()
+_OFFERED_IN = _of_class(_C.school_id.in_(_SCHOOLS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +139,22 @@ class Stock:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What of a stock would serve a request."""
+
+    stock: Stock
+    choice: Choice
+
+    @property
+    def units(self) -> Sequence[Unit]:
+        return [unit for group in self.choice.units for unit in group]
+
+    @property
+    def counted(self) -> Sequence[Counted]:
+        return self.stock.wanted.counted
+
+
 class TooNarrow(Exception):
     """Not enough units were looked at: look at the next breadth of them."""
 
@@ -150,6 +190,21 @@ def read(connection: Connection, items: Sequence[Item], school_id: str, breadth:
         capacity |= {row.id: row.capacity for row in wired if row.kind == "circuit"}
         drawing = _drawing(wired, capacity)
     return Stock(Wanted(tuple(demands), tuple(counted)), tuple(whole), capacity, things, drawing)
+
+
+def is_as_known(connection: Connection, serving: Serving) -> bool:
+    """Whether what serves is still as the stock has it. Nobody else changes or books it until the transaction ends."""
+    units, capacity = serving.units, serving.stock.capacity
+    counted = {each.pool for each in serving.counted} | {
+        unit.circuit for unit in units if unit.circuit is not None and unit.watts
+    }
+    wanted = {"ids": [*(unit.id for unit in units), *counted]}
+    now = {row.id: row for row in connection.execute(_TOUCHED[connection.dialect.name], wanted)}
+    return (
+        len(now) == len(wanted["ids"])
+        and all(_unit(now[unit.id]) == unit and _thing(now[unit.id]) == serving.stock.things[unit.id] for unit in units)
+        and all(now[each].capacity == capacity[each] for each in counted)
+    )
 
 
 def widened(items: Sequence[Item], stock: Stock) -> tuple[Item, ...] | None:

@@ -42,20 +42,21 @@ class Resource(SQLModel, table=True):
     """
 
     __tablename__ = "resource"
+    __table_args__ = (Index("ix_resource_class_name", "class_name", "id"),)
 
     id: int | None = Field(default=None, primary_key=True)
     school_id: str = Field(foreign_key="school.id", index=True)
     room_id: int | None = Field(default=None, foreign_key="room.id")
     device_id: int | None = Field(default=None, foreign_key="device.id", unique=True)
     kind: str = Field(max_length=8)
-    class_name: str = Field(default="", max_length=63, index=True)
+    class_name: str = Field(default="", max_length=63)
     name: str = Field(max_length=128)
     code: str = Field(max_length=8, unique=True)
     capacity: int = 1
     setup_min: int = 0
     clean_up_min: int = 0
     watts: int = 0
-    circuit_id: int | None = Field(default=None, foreign_key="resource.id")
+    circuit_id: int | None = Field(default=None, foreign_key="resource.id", index=True)
     hazard: int = 0
     certificate: str = Field(default="", max_length=63)
     shared: bool = False
@@ -75,7 +76,7 @@ class Booking(SQLModel, table=True):
     __tablename__ = "booking"
     __table_args__ = (
         Index("ix_booking_holder", "holder", "start_ms"),
-        Index("ix_booking_school", "school_id", "start_ms"),
+        Index("ix_booking_school", "school_id", "start_ms", "end_ms", "state", "holder", "id"),
         Index("ix_booking_state", "state", "end_ms"),
     )
 
@@ -109,7 +110,7 @@ class Assignment(SQLModel, table=True):
     """
 
     __tablename__ = "assignment"
-    __table_args__ = (Index("ix_assignment_resource", "resource_id", "until_ms"),)
+    __table_args__ = (Index("ix_assignment_resource", "resource_id", "until_ms", "from_ms"),)
 
     booking_id: str = Field(foreign_key="booking.id", primary_key=True, max_length=32)
     resource_id: int = Field(foreign_key="resource.id", primary_key=True)

@@ -31,7 +31,7 @@ from controller.scheduling.policy import (
 from controller.scheduling.reach import Reach
 from controller.scheduling.school_time import TICK_MS, instant, ticks
 from controller.scheduling.series import Occupant
-from controller.scheduling.stock import Item, widened
+from controller.scheduling.stock import Item, Serving, widened
 
 _WEEK: Final = timedelta(days=7)
 
@@ -82,9 +82,9 @@ class Wish:
         role = self._facts.asker.role
         return lambda thing: not standing(self._against(span_ms, THING_RULES, thing), role, reason)
 
-    def had_by(self, span_ms: range) -> Choice | None:
+    def had_by(self, span_ms: range) -> Serving | None:
         """What would serve it at that time, as things are now; None if nothing, or the rules are against it."""
-        return self._asked.choice(span_ms)
+        return self._asked.serving(span_ms)
 
     def used(self, at_ms: int) -> int:
         """How many periods of shared things the school holds in the week of that time."""
@@ -104,6 +104,7 @@ class Wish:
 
     def openings(self, count: int, days: Iterable[date]) -> Iterator[tuple[range, Choice]]:
         """The times (ms) on those days at which it can be had for so many periods in a row, and with what."""
+        self._asked.look_far()
         for span in chain.from_iterable(runs(self._facts.year, day, count) for day in days):
             choice = self._asked.choice(span) if span.start >= self._facts.now_ms else None
             if choice is not None:

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 from sqlmodel import Session
 
 from controller.fleet.tables import School
@@ -26,7 +26,9 @@ from controller.scheduling.bookings import (
     Taken,
     TooLate,
 )
-from controller.scheduling.school_time import TICK_MS
+from controller.scheduling.school_time import TICK_MS, ticks
+from controller.scheduling.search import taken
+from controller.scheduling.stock import Serving, read
 from controller.scheduling.tables import Resource
 
 pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("bookings")]
@@ -52,6 +54,15 @@ class Hall:
     def try_for(self, item: Item, at_ms: int, _number: int) -> Booked:
         """One of many who want the same."""
         return self.book(item, at_ms=at_ms)
+
+    def seen(self, request: Request) -> Serving:
+        """What would serve it now."""
+        use = ticks(request.start_ms, request.end_ms)
+        with self.engine.connect() as connection:
+            stock = read(connection, request.items, request.school_id)
+            choice = stock.choice(use, taken(connection, stock, stock.window(use)))
+        assert choice is not None
+        return Serving(stock, choice)
 
     def unit(self, name: str) -> Item:
         return Item(self.ids[name])
@@ -100,6 +111,64 @@ def furnish(engine: Engine) -> dict[str, int]:
 
 def unit(name: str, class_name: str, **more: Any) -> Resource:
     return Resource(school_id=SCHOOL, kind="unit", class_name=class_name, name=name, code=name[-8:], **more)
+
+
+def test_what_was_seen_free_is_had_without_another_look(hall: Hall) -> None:
+    request = wish(PRINTER, Item(hall.ids["oven-1"]), Item(hall.ids["kits"], count=7))
+    seen = hall.seen(request)
+    looked: list[str] = []
+    event.listen(hall.engine, "before_cursor_execute", lambda *said: looked.append(str(said[2])))
+
+    booked = hall.bookings.book(request, likely=seen)
+
+    assert booked.resources == ((hall.ids["printer-1"], 0), (hall.ids["oven-1"], 0), (hall.ids["kits"], 7))
+    assert booked == hall.bookings.find(booked.id)
+    assert not any("FROM assignment" in each for each in looked[:-1])
+    assert hall.count("SELECT count(*) FROM claim") == (10 + 60 + 10) // 5 + 60 // 5
+    assert hall.count(f"SELECT max(used) FROM load WHERE resource_id = {hall.ids['circuit']}") == 600
+    assert hall.count(f"SELECT max(used) FROM load WHERE resource_id = {hall.ids['kits']}") == 7
+
+
+def test_where_somebody_was_quicker_another_unit_is_had(hall: Hall) -> None:
+    seen = hall.seen(wish(PRINTER))
+    hall.book(hall.unit("printer-1"))
+
+    booked = hall.bookings.book(wish(PRINTER), likely=seen)
+
+    assert booked.resources == ((hall.ids["printer-2"], 0),)
+
+
+def test_where_somebody_was_quicker_with_the_only_one_it_is_taken(hall: Hall) -> None:
+    for name, other in (("room", "room"), ("oven-1", "oven-2")):
+        seen = hall.seen(wish(hall.unit(name)))
+        hall.book(hall.unit(other))
+        with pytest.raises(Taken):
+            hall.bookings.book(wish(hall.unit(name)), likely=seen)
+    assert hall.count("SELECT count(*) FROM booking") == 2
+
+
+@pytest.mark.parametrize("change", ["retired = true", "clean_up_min = 30", "hazard = 2", "shared = true"])
+def test_what_was_changed_since_it_was_seen_is_looked_at_anew(hall: Hall, change: str) -> None:
+    request = wish(PRINTER)
+    seen = hall.seen(request)
+    with hall.engine.begin() as connection:
+        connection.execute(text(f"UPDATE resource SET {change} WHERE id = {hall.ids['printer-1']}"))
+
+    anew = hall.seen(request)
+    booked = hall.bookings.book(request, likely=seen)
+
+    assert booked.resources == tuple((unit.id, 0) for unit in anew.units)
+    assert hall.count("SELECT count(*) FROM claim") == sum(
+        len(unit.held(ticks(NOON, NOON + HOUR_MS))) for unit in anew.units
+    )
+
+
+def test_of_a_circuit_that_was_changed_nothing_is_had_as_it_was_seen(hall: Hall) -> None:
+    seen = hall.seen(wish(hall.unit("oven-1")))
+    with hall.engine.begin() as connection:
+        connection.execute(text(f"UPDATE resource SET capacity = 500 WHERE id = {hall.ids['circuit']}"))
+    with pytest.raises(Taken):
+        hall.bookings.book(wish(hall.unit("oven-1")), likely=seen)
 
 
 def test_booking_has_what_was_asked_for_with_setup_and_clean_up(hall: Hall) -> None:
