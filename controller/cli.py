@@ -63,6 +63,8 @@ def parser() -> argparse.ArgumentParser:
         each.add_argument("--port", type=int, help="port to listen on (default 8080)")
     trying.add_argument("--with-parent", action="store_true", help="stop when the process that started it ends")
     serving.add_argument("--plain-http-beyond-loopback", action="store_true", default=None, help="no TLS on a network")
+    waiting = "load everything, then wait for the end of standard input"
+    serving.add_argument("--hold", action="store_true", help=waiting)
     breaking = add("demo-fault", "Break a machine of the running demo; without arguments what there is.", _demo_fault)
     breaking.add_argument("machine", nargs="?", help="printer or projector")
     breaking.add_argument("fault", nargs="?", help="what it has from now on; none: it is put right")
@@ -135,13 +137,16 @@ def duration_ms(text: str) -> int:
 # running
 
 
-def _serve(_options: argparse.Namespace, config: ControllerConfig) -> int:
+def _serve(options: argparse.Namespace, config: ControllerConfig) -> int:
     from controller.main import create_app
     from controller.serve import CannotStart, Unsafe, serve, set_up_logging
 
     set_up_logging(config.log_level)
     try:
-        serve(config, create_app(config))
+        app = create_app(config)
+        if options.hold:
+            sys.stdin.buffer.read()
+        serve(config, app)
     except (Unsafe, CannotStart) as error:
         return _failed(error)
     except KeyboardInterrupt:  # before it was up

@@ -25,12 +25,16 @@ def end_with_parent() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to run, under what name it is spoken of, and the file that gets its output."""
+    """What to run, under what name it is spoken of, and the file that gets its output.
+
+    `held`: its first start waits for the end of its standard input, which comes with `Child.release`.
+    """
 
     name: str
     arguments: Sequence[str]
     log: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    held: bool = False
 
 
 class Child:
@@ -49,13 +53,17 @@ class Child:
         with self.command.log.open("ab" if self.starts > 1 else "wb") as log:
             return subprocess.Popen(
                 self.command.arguments,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE if self.command.held and self.starts == 1 else subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **self.command.environment},
                 process_group=0,  # Ctrl-C is for the parent, which ends its children in order
                 preexec_fn=end_with_parent,  # noqa: PLW1509 - one prctl, loaded before
             )
+
+    def release(self) -> None:
+        if self._process.stdin is not None:
+            self._process.stdin.close()
 
     @property
     def pid(self) -> int:
@@ -87,6 +95,7 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self.release()
 
     def last_words(self, lines: int = 12) -> str:
         """The end of what it wrote."""

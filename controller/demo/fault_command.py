@@ -5,10 +5,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from controller.demo.alone import lock_file
 from controller.demo.cluster import LAB_NAMES
 from controller.demo.errors import DemoError
 from controller.demo.farends.faults import FAULTS, Fault, Words
-from controller.demo.lab import lock_file, switch
+from controller.demo.lab import switch
 
 
 def run(state: Path, machine: str | None, fault: str | None) -> int:

@@ -1,37 +1,23 @@
 """The demo lab: a printer and a projector as processes of their own, beside this real machine."""
 
-import contextlib
-import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from controller.demo.alone import HOST
 from controller.demo.children import Command
 from controller.demo.cluster import LAB_NAMES
 from controller.demo.farends.faults import FAULTS, PRINTER, PROJECTOR, Fault
 from controller.demo.farends.switch import Switch
 from controller.demo.keychain import FILE_NAME, gcode
 
-HOST = "127.0.0.1"
 _SPEED = 10
 """A print of a quarter of an hour takes a minute and a half, heating up a quarter of a minute."""
 
 
-def lock_file(state: Path) -> Path:
-    """Held by the demo that runs on `state`."""
-    return state / "demo" / "lock"
-
-
 def switch(state: Path, machine: str) -> Switch:
     return Switch(state / "demo" / "faults" / machine)
-
-
-def free_ports(count: int) -> list[int]:
-    """So many that differ."""
-    with contextlib.ExitStack() as held:
-        probes = [held.enter_context(socket.create_server((HOST, 0))) for _ in range(count)]
-        return [probe.getsockname()[1] for probe in probes]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from typing import Final
 
 from playwright.sync_api import FilePayload, Page, expect
 
+from controller.demo.alone import free_ports
 from controller.demo.farends.faults import PRINTER, PROJECTOR, Fault
 from controller.demo.farends.switch import Switch
-from controller.demo.lab import free_ports
 from controller.fleet.enrolment import Credentials, Place, enrol
 from controller.identity.admin import Admin, NewUser
 from controller.identity.policy import Role

@@ -30,7 +30,7 @@ from tests.integration import postgres
 from tests.integration.bookable import HERE, THERE, Furnished, furnish, is_holiday, school_day, span
 from tests.integration.running import Running, running, settings
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("bookings")]
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("bookings"), pytest.mark.timeout(3_600)]
 
 SIZES = (16, 64)
 PERIODS = [(half, number) for half, last in ((Half.MORNING, 5), (Half.AFTERNOON, 4)) for number in range(1, last + 1)]

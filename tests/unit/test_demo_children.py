@@ -53,6 +53,25 @@ def test_child_that_died_is_told_of_once_and_started_again(tmp_path: Path) -> No
     assert not child.running
 
 
+def test_held_child_waits_for_its_release_once(tmp_path: Path) -> None:
+    wait = "import sys, time; print('up', flush=True); sys.stdin.read(); print('off', flush=True); time.sleep(60)"
+    child = Child(Command("held", (sys.executable, "-c", wait), tmp_path / "log", held=True))
+    try:
+        assert eventually(lambda: wrote(child, "up"))
+        time.sleep(0.2)
+        assert not wrote(child, "off")
+        child.release()
+        assert eventually(lambda: wrote(child, "off"))
+        psutil.Process(child.pid).kill()
+        assert eventually(lambda: not child.running)
+        while child.starts == 1:
+            child.revive(time.monotonic())
+            time.sleep(0.05)
+        assert eventually(lambda: child.last_words().count("off") == 2)
+    finally:
+        stop_all([child])
+
+
 def test_stop_all_kills_what_does_not_listen(tmp_path: Path) -> None:
     children = [Child(Command("a", SLEEP, tmp_path / "a")), Child(Command("b", STUBBORN, tmp_path / "b"))]
     assert all(eventually(lambda child=child: wrote(child, "up")) for child in children)  # type: ignore[misc]

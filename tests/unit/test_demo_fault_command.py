@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from controller.cli import main
+from controller.demo.alone import lock_file
 from controller.demo.cluster import LAB_NAMES
 from controller.demo.farends.faults import FAULTS, PRINTER, PROJECTOR, Fault
-from controller.demo.lab import Lab, lock_file, switch
+from controller.demo.lab import Lab, switch
 
 
 @pytest.fixture
