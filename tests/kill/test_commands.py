@@ -22,7 +22,7 @@ END_S = 60.0
 """Once all parts are back, every command is at its end within this."""
 FRONT, AWAY = "front", "away"
 """The agent that is at work when the kill comes, and the one that hears nothing at that time."""
-KEEPALIVE_S: Final = {FRONT: 60, AWAY: 2}
+KEEPALIVE_S: Final = {FRONT: 60, AWAY: 5}
 """The broker misses the one that stands still soon, and does not mind if it stood still itself."""
 
 FRONT_PROJECTORS = ("busy-projector", "untold-projector", "unacked-projector")
