@@ -70,7 +70,11 @@ def title(job: JobView) -> str:
 def bad_lines(job: JobView, language: Language) -> tuple[BadLine, ...]:
     problems = (job.review or {}).get("problems", ())
     return tuple(
-        BadLine(number(each["line"], language.code), job_words.problem_word(each["code"], language), each["text"])
+        BadLine(
+            number(each["line"], language.code),
+            job_words.problem_word(each["code"], language),
+            job_words.problem_detail(each, language),
+        )
         for each in problems
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from markupsafe import Markup
 
@@ -77,6 +77,20 @@ _PROBLEMS: Final[Mapping[str, Say]] = {
     "too-long": lambda words: words.t("longer than a printer takes"),
 }
 
+_DETAILS: Final[Mapping[str, Callable[[Language, Mapping[str, str]], Markup]]] = {
+    "letters": lambda words, given: words.t("{count} letters; a printer takes {most}", **given),
+    "no-gcode": lambda words, given: words.t("{line} is no G-code for certain", **given),
+    "words": lambda words, given: words.t("{line} cannot be read for certain", **given),
+    "not-allowed": lambda words, given: words.t("{code} is not allowed on this machine", **given),
+    "one-nozzle": lambda words, given: words.t("{code}: this machine has one nozzle", **given),
+    "nozzle": lambda words, given: words.t("{code} asks for {wanted} °C; the nozzle may have {most} °C", **given),
+    "bed": lambda words, given: words.t("{code} asks for {wanted} °C; the bed may have {most} °C", **given),
+    "chamber": lambda words, given: words.t("{code} asks for {wanted} °C; the chamber may have {most} °C", **given),
+    "pushed": lambda words, given: words.t("{code} pushes {pushed} mm of filament at once", **given),
+    "place": lambda words, given: words.t("{code} goes to {axis}{at}; {axis} may be {least} to {most} mm", **given),
+}
+"""What `device_profiles.gcode.DETAILS` says of a line."""
+
 _ENDS: Final[Mapping[str, Say]] = {
     "lost": lambda words: words.t("The machine no longer prints it, and nobody saw how it ended."),
     "not-seen": lambda words: words.t("The machine never said that it prints it."),
@@ -110,6 +124,12 @@ def state_word(state: JobState, words: Language) -> str:
 def problem_word(code: str, words: Language) -> str:
     """What is wrong with a line; empty for a code that is not known here."""
     return _PROBLEMS[code](words) if code in _PROBLEMS else ""
+
+
+def problem_detail(problem: Mapping[str, Any], words: Language) -> str:
+    """What a line asks for and what is allowed; in English of a file that was inspected before this was told apart."""
+    say = _DETAILS.get(problem.get("detail", ""))
+    return say(words, problem["given"]) if say else str(problem["text"])
 
 
 def refusal(code: str, words: Language) -> str:

@@ -2,11 +2,12 @@
 
 from device_profiles.gcode.allowed import CODES, Limits, limits
 from device_profiles.gcode.preview import Preview
-from device_profiles.gcode.reader import MOST_PROBLEMS, Inspection, Problem, Review, inspect, review
+from device_profiles.gcode.reader import DETAILS, MOST_PROBLEMS, Inspection, Problem, Review, inspect, review
 from device_profiles.gcode.syntax import LONGEST, command, commands, lines
 
 __all__ = [
     "CODES",
+    "DETAILS",
     "LONGEST",
     "MOST_PROBLEMS",
     "Inspection",

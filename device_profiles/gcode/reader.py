@@ -10,7 +10,7 @@ Only what Marlin certainly reads as we do is let through (syntax), and only comm
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from device_profiles.gcode.allowed import Limits
@@ -65,13 +65,32 @@ _SPIRAL_MM: Final = 1.0
 """A layer that a comment began may rise so far, as the spiral of a vase does."""
 
 
+DETAILS: Final[Mapping[str, str]] = {
+    "letters": "{count} letters, a printer takes {most}",
+    "no-gcode": "{line} is no G-code for certain",
+    "words": "{line} cannot be read for certain",
+    "not-allowed": "{code} is not allowed on this machine",
+    "one-nozzle": "{code}: this machine has one nozzle",
+    "nozzle": "{code} asks for {wanted} °C, the nozzle may have {most} °C",
+    "bed": "{code} asks for {wanted} °C, the bed may have {most} °C",
+    "chamber": "{code} asks for {wanted} °C, the chamber may have {most} °C",
+    "pushed": "{code} pushes {pushed} mm of filament at once",
+    "place": "{code} goes to {axis}{at}, {axis} may be {least} to {most} mm",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a line is refused. `code` is stable: too-hot, outside, forbidden, unreadable, too-long."""
+    """Why a line is refused. `code` is stable: too-hot, outside, forbidden, unreadable, too-long.
+
+    `detail` is a key of DETAILS and `given` what that speaks of, for who says it in another language than `text`.
+    """
 
     line: int
     code: str
     text: str
+    detail: str = ""
+    given: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.text}"
@@ -209,9 +228,10 @@ class _Reader:
             problems=tuple(self.problems),
         )
 
-    def problem(self, line: int, code: str, text: str) -> None:
+    def problem(self, line: int, code: str, detail: str, /, **given: str | float) -> None:
         if len(self.problems) < MOST_PROBLEMS:
-            self.problems.append(Problem(line, code, text))
+            said = {name: each if isinstance(each, str) else f"{each:g}" for name, each in given.items()}
+            self.problems.append(Problem(line, code, DETAILS[detail].format(**said), detail, said))
 
     def read_all(self, source: Iterable[str]) -> None:
         usual = _USUAL if {"G0", "G1"} <= self.allowed.codes else _NEVER
@@ -242,23 +262,23 @@ class _Reader:
             return
         self.commands += 1
         if len(text) > LONGEST:
-            self.problem(number, "too-long", f"{len(text)} letters, a printer takes {LONGEST}")
+            self.problem(number, "too-long", "letters", count=str(len(text)), most=str(LONGEST))
             return
         if text in self.allowed.exactly:
             return
         found = code_of(text)
         if not found:
-            self.problem(number, "unreadable", f"{text[:40]!r} is no G-code for certain")
+            self.problem(number, "unreadable", "no-gcode", line=repr(text[:40]))
             return
         code, subcode, rest = found
         if code not in self.allowed.codes:
-            self.problem(number, "forbidden", f"{code} is not allowed on this machine")
+            self.problem(number, "forbidden", "not-allowed", code=code)
             return
         if checks_the_printer(text):
             return
         words = words_of(rest)
         if subcode or words is None or (code in _RULES and None in words.values() and code != "G28"):
-            self.problem(number, "unreadable", f"{text[:40]!r} cannot be read for certain")
+            self.problem(number, "unreadable", "words", line=repr(text[:40]))
         elif code in _RULES:
             _RULES[code](self, number, code, {letter: value or 0.0 for letter, value in words.items()})
 
@@ -267,22 +287,22 @@ class _Reader:
         if mark and not before.strip():
             self.words.read(comment)
         elif not mark and len(line) >= LINE:
-            self.problem(number, "too-long", f"{len(line)} letters, a printer takes {LONGEST}")
+            self.problem(number, "too-long", "letters", count=str(len(line)), most=str(LONGEST))
 
     def unreadable(self, number: int, code: str) -> None:
-        self.problem(number, "unreadable", f"{code} with these words cannot be read for certain")
+        self.problem(number, "unreadable", "words", line=code)
 
     def heat(self, number: int, code: str, words: Mapping[str, float]) -> None:
         if not words.keys() <= set("SRT") or min(words.values(), default=0.0) < 0:
             self.unreadable(number, code)
         if words.get("T", 0.0):
-            self.problem(number, "forbidden", f"{code}: this machine has one nozzle")
+            self.problem(number, "forbidden", "one-nozzle", code=code)
         heater = _HEATS[code]
         wanted = max(words.get("S", 0.0), words.get("R", 0.0))
         self.hottest[heater] = max(self.hottest[heater], wanted)
         most = {"nozzle": self.allowed.nozzle_c, "bed": self.allowed.bed_c, "chamber": self.allowed.chamber_c}[heater]
         if wanted > most:
-            self.problem(number, "too-hot", f"{code} asks for {wanted:g} °C, the {heater} may have {most:g} °C")
+            self.problem(number, "too-hot", heater, code=code, wanted=wanted, most=most)
 
     def mode(self, _number: int, code: str, _words: Mapping[str, float]) -> None:
         if code in ("G90", "G91"):
@@ -360,7 +380,7 @@ class _Reader:
         """Whether plastic comes of it."""
         self.e += pushed
         if abs(pushed) > _MOST_PUSHED_MM:
-            self.problem(number, "outside", f"{code} pushes {pushed:g} mm of filament at once")
+            self.problem(number, "outside", "pushed", code=code, pushed=pushed)
             return False
         self.pushed += pushed
         self.most_pushed = max(self.most_pushed, self.pushed)
@@ -374,8 +394,7 @@ class _Reader:
         allowed = self.allowed
         for axis, at, (least, most) in zip("XYZ", place, (allowed.x_mm, allowed.y_mm, allowed.z_mm), strict=True):
             if not least <= at <= most:
-                where = f"{axis}{at:g}"
-                self.problem(number, "outside", f"{code} goes to {where}, {axis} may be {least:g} to {most:g} mm")
+                self.problem(number, "outside", "place", code=code, axis=axis, at=at, least=least, most=most)
                 break
         return False
 

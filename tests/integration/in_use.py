@@ -45,7 +45,9 @@ def in_use(state: Path) -> Iterator[InUse]:
 
 def _fill(found: Running, device: int) -> str:
     engine = found.services.engine
-    start_ms = max(wall_ms() // TICK_MS * TICK_MS, _monday_ms() + _HOUR_MS)  # the whole of it is in one week
+    monday_ms = _monday_ms()
+    now_ms = wall_ms() // TICK_MS * TICK_MS
+    start_ms = min(max(now_ms, monday_ms + _HOUR_MS), monday_ms + 7 * 24 * _HOUR_MS - _HOUR_MS)  # all in one week
     with Session(engine) as db:
         ha = user_by_login(db, "ha")
         assert ha is not None

@@ -1,6 +1,6 @@
 """What the pages of print jobs say: facts, checks, progress, what is at stake, and why a job is as it is."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from controller.web.device_view import Reader
 from controller.web.i18n import language
 from controller.web.job_review import Machine
 from controller.web.job_view import JobPage, at_work, entry, job_page
+from device_profiles import gcode
 from device_profiles.profile import load
 
 EN, VI = language("en"), language("vi")
@@ -303,3 +304,24 @@ def test_what_people_wrote_is_escaped_once() -> None:
     assert cancel is not None
     assert cancel.stake == "“A &amp; B, &lt;b&gt;” has not begun."
     assert hasattr(cancel.stake, "__html__")
+
+
+def test_every_detail_of_a_bad_line_is_said_in_both_languages() -> None:
+    given = dict.fromkeys(("count", "most", "line", "code", "wanted", "pushed", "axis", "at", "least"), "7")
+    for detail, text in gcode.DETAILS.items():
+        problem = {"line": 1, "code": "outside", "text": "", "detail": detail, "given": given}
+        english, vietnamese = (job_words.problem_detail(problem, each) for each in (EN, VI))
+        assert english.replace(";", ",") == text.format(**given)
+        assert vietnamese != english
+        assert "{" not in vietnamese
+
+
+def test_line_that_was_found_bad_before_details_were_told_is_said_as_it_was() -> None:
+    problem = {"line": 1, "code": "too-hot", "text": "M104 asks for 300 °C, the nozzle may have 260 °C"}
+    assert job_words.problem_detail(problem, VI) == problem["text"]
+
+
+def test_hot_line_is_refused_in_vietnamese() -> None:
+    limits = PRINTER.options["limits"]
+    found = gcode.inspect(["M104 S400"], gcode.limits(limits)).review.problems[0]
+    assert job_words.problem_detail(asdict(found), VI).startswith("M104 yêu cầu 400")
