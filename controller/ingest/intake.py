@@ -4,6 +4,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -35,6 +36,8 @@ log = logging.getLogger(__name__)
 MAX_COUNT: Final = 1_000_000_000
 """Most items that one batch may say it stands for; sums over all batches of an epoch then fit into 64 bits."""
 _MAX_DEFERRED = 10_000
+_MAX_EARLY = 100
+"""So many of those are kept until their inventory comes."""
 _HEARD_EVERY_MS = 5_000
 _ASIDE_SHOWN = 50
 
@@ -90,6 +93,7 @@ class Intake:
         self._quarantine = Quarantine()
         self._days = DayTables()
         self._deferred: OrderedDict[tuple[int, str, int], None] = OrderedDict()
+        self._early: OrderedDict[tuple[int, str, int], Decoded] = OrderedDict()
         self._drafts = _Drafts()
 
     def load(self, connection: Connection) -> None:
@@ -121,6 +125,7 @@ class Intake:
         elif isinstance(content, Inventory):
             if self._registry.apply(connection, agent, content, arrival.received_ms):
                 self._drafts.changed.add(agent.id)
+                self._take_deferred(connection, agent)
         else:
             self._take_undecodable(connection, agent, content, message)
 
@@ -185,24 +190,22 @@ class Intake:
         if epoch.numbers.touches(report.first, report.number):
             self._take_again(connection, agent, epoch, Seen(report.first, report.number, batch.digest), message)
             return
-        readings = self._sort(connection, agent, report, message.arrival.received_ms)
+        readings = self._sort(connection, agent, report, message)
         if readings is not None:
             if report.outcomes:
                 readings.told.extend(self._match(connection, agent, report.outcomes, message.arrival.received_ms))
             self._enter(agent, epoch, batch, readings, message)
             self._hear(agent, readings.span, message.arrival.received_ms)
 
-    def _sort(self, connection: Connection, agent: AgentState, report: Report, received_ms: int) -> _Sorted | None:
+    def _sort(self, connection: Connection, agent: AgentState, report: Report, message: Decoded) -> _Sorted | None:
         """Where each reading goes; None if the batch is left for later."""
         batch_id = self._ledger.new_batch(connection)
-        believed = plausible(received_ms)
+        believed = plausible(message.arrival.received_ms)
         quick = straight(report, batch_id, agent.slots, believed)
         if quick is not None:
             return _Sorted(batch_id, *quick, aside=[])
-        slow = sifted(
-            report, batch_id, lambda device, metric: self._registry.slot(connection, agent, device, metric), believed
-        )
-        if self._defer(agent, report, slow):
+        slow = sifted(report, batch_id, partial(self._registry.slot, connection, agent), believed)
+        if self._defer(agent, report, slow, message):
             return None
         return _Sorted(batch_id, slow.rows, slow.span, slow.aside)
 
@@ -260,17 +263,36 @@ class Intake:
             self._drafts.rows.setdefault(day, []).extend(part)
         return checksum.combined(checksum.of_rows(part) for part in days.values())
 
-    def _defer(self, agent: AgentState, report: Report, found: Sifted) -> bool:
-        """Leave a batch with undeclared readings for later, once: the inventory may be on its way."""
+    def _defer(self, agent: AgentState, report: Report, found: Sifted, message: Decoded) -> bool:
+        """Leave a batch with undeclared readings for later, once: the inventory may be on its way.
+
+        A broker keeps the order of one topic's messages alone.
+        """
         key = (agent.id, report.epoch, report.number)
         if not found.undeclared or key in self._deferred:
             self._deferred.pop(key, None)
+            self._early.pop(key, None)
             return False
         self._deferred[key] = None
+        self._early[key] = message
+        if len(self._early) > _MAX_EARLY:
+            self._early.popitem(last=False)
         if len(self._deferred) > _MAX_DEFERRED:
             self._deferred.popitem(last=False)
         self._drafts.counted.deferred += 1
         return True
+
+    def _take_deferred(self, connection: Connection, agent: AgentState) -> None:
+        """What came before the inventory that declares all of it. The rest waits until its agent sends it again."""
+        for key, message in list(self._early.items()):
+            batch = message.content
+            if key[0] != agent.id or not isinstance(batch, Batch):
+                continue
+            slot_of = partial(self._registry.slot, connection, agent)
+            if not sifted(batch.report, 0, slot_of, plausible(message.arrival.received_ms)).undeclared:
+                del self._early[key]
+                self._deferred.pop(key, None)
+                self._take_report(connection, agent, batch, message)
 
     def _take_again(
         self, connection: Connection, agent: AgentState, epoch: Epoch, again: Seen, message: Decoded

@@ -7,10 +7,10 @@ from typing import Any
 from controller.alerts.rules import DeviceState
 from controller.commands.service import CommandView, Offer
 from controller.fleet.picture import DeviceView
-from controller.jobs.service import JobView
+from controller.jobs.service import JobLine, JobView
 from controller.jobs.states import JobState
 from controller.web import job_words
-from controller.web.command_words import reason_of, refusal
+from controller.web.command_words import Reason, reason_of, refusal
 from controller.web.device_view import Reader
 from controller.web.formats import clock, decimals, duration, shown
 from controller.web.i18n import Language, number
@@ -77,6 +77,15 @@ def bad_lines(job: JobView, language: Language) -> tuple[BadLine, ...]:
         )
         for each in problems
     )
+
+
+def first_bad(job: JobView, told: JobLine, language: Language) -> Reason | None:
+    """The first line for which a file was refused; None if that is not what the job's log tells here."""
+    found = bad_lines(job, language) if told.kind == JobState.REFUSED else ()
+    if not found or not told.detail.startswith("line "):
+        return None
+    line = language.t("Line {n}", n=found[0].line)
+    return Reason(f"{line}: {found[0].text}")
 
 
 def drawing(job: JobView, language: Language) -> Drawing | None:

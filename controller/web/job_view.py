@@ -167,7 +167,7 @@ def job_page(job: JobView, machine: Machine, reader: Reader) -> JobPage:
         buttons=tuple(_buttons(machine, language)) if job.state is JobState.PRINTING else (),
         last=_last(job, machine, reader),
         cancel=_cancel(job, device, language) if job.state in OPEN else None,
-        log=tuple(_log_line(line, reader) for line in reversed(job.log)),
+        log=tuple(_log_line(line, job, reader) for line in reversed(job.log)),
         news=language.t("{job}: {state}", job=title(job), state=look.text),
     )
 
@@ -238,7 +238,7 @@ def _cancel(job: JobView, device: DeviceView, language: Language) -> Cancel:
     return Cancel(where, language.t("“{job}” has not begun.", job=_whose(job)), running=False)
 
 
-def _log_line(line: JobLine, reader: Reader) -> LogLine:
+def _log_line(line: JobLine, job: JobView, reader: Reader) -> LogLine:
     known = job_words.LOG.get(line.kind)
     text = known.say(reader.language) if known else line.kind
     icon = known.icon if known else "point"
@@ -247,7 +247,7 @@ def _log_line(line: JobLine, reader: Reader) -> LogLine:
         icon,
         text,
         line.by,
-        job_words.why(line.kind, line.detail, reader.language),
+        job_review.first_bad(job, line, reader.language) or job_words.why(line.kind, line.detail, reader.language),
     )
 
 

@@ -147,15 +147,45 @@ def test_the_lease_book_that_an_agent_names_is_kept_until_it_names_another(plant
         assert held() == ("online", 0, 0), "what an older connection said comes too late"
 
 
-def test_a_report_ahead_of_its_inventory_waits_for_it(plant: Plant) -> None:
+def test_a_report_ahead_of_its_inventory_is_stored_when_that_comes(plant: Plant) -> None:
     with plant.agent() as agent:
         payload = agent.report({"pc": {"cpu": [(0, 1.0)]}})
         eventually(lambda: plant.stats.deferred == 1, "left for later")
+        agent.inventory()
+        assert agent.acked(1).committed == ((1, 1),)
+        agent.send(payload)
+        assert agent.acked(1).committed == ((1, 1),)
+    assert plant.stats.duplicates == 1
+    assert len(plant.readings()) == 1
+    assert verify(plant.engine).ok
+
+
+def test_a_report_ahead_of_its_inventory_is_stored_when_it_comes_again(plant: Plant) -> None:
+    with plant.agent() as agent:
+        payload = agent.report({"pc": {"cpu": [(0, 1.0)]}})
+        eventually(lambda: plant.stats.deferred == 1, "left for later")
+        plant.restart_ingest()
         agent.inventory()
         settle()
         agent.send(payload)
         assert agent.acked(1).committed == ((1, 1),)
     assert len(plant.readings()) == 1
+
+
+def test_an_inventory_that_declares_a_part_leaves_the_report_for_later(plant: Plant) -> None:
+    with plant.agent() as agent:
+        payload = agent.report({"pc": {"cpu": [(0, 1.0)]}, "second": {"cpu": [(0, 2.0)]}})
+        eventually(lambda: plant.stats.deferred == 1, "left for later")
+        agent.inventory()
+        settle()
+        assert plant.readings() == []
+        assert plant.quarantined() == {}
+        agent.inventory(2, devices=("pc", "second"))
+        assert agent.acked(1).committed == ((1, 1),)
+        agent.send(payload)
+        agent.acked(1)
+    assert len(plant.readings()) == 2
+    assert plant.quarantined() == {}
 
 
 def test_readings_that_stay_undeclared_are_quarantined_and_the_rest_is_stored(plant: Plant) -> None:

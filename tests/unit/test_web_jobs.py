@@ -325,3 +325,12 @@ def test_hot_line_is_refused_in_vietnamese() -> None:
     limits = PRINTER.options["limits"]
     found = gcode.inspect(["M104 S400"], gcode.limits(limits)).review.problems[0]
     assert job_words.problem_detail(asdict(found), VI).startswith("M104 yêu cầu 400")
+
+
+def test_log_of_a_refused_file_names_its_first_line_in_the_readers_language() -> None:
+    found = gcode.inspect(["G28", "M104 S400"], gcode.limits(PRINTER.options["limits"])).review.problems
+    review = REVIEW | {"problems": [asdict(each) for each in found]}
+    log = (JobLine(NOW, "refused", "", str(found[0])),)
+    shown = page(replace(JOB, state=JobState.REFUSED, review=review, log=log), reader=replace(READER, language=VI))
+    assert shown.log[0].reason.text == "Dòng 2: M104 yêu cầu 400\u00a0°C; đầu in chỉ được tối đa 290\u00a0°C"
+    assert shown.lines[0].text in shown.log[0].reason.text
