@@ -28,7 +28,7 @@ help:
 	@echo "make setup   make $(VENV) with everything in it"
 	@echo "make check   format, lint, types, layers, translations, generated files"
 	@echo "make test    set everything up, check, and run every test (ARGS for pytest)"
-	@echo "make soak    the long tests at their stated size, about an hour and a half"
+	@echo "make soak    the long tests at their stated size: an hour of kills, and as long again several times"
 	@echo "make hil     what hardware-in-the-loop tests there are; ARGS runs them"
 	@echo "make bench   what benchmarks there are; NAME=ingest runs one"
 	@echo "make lock    take the newest dependencies into requirements/"

@@ -17,7 +17,7 @@ from controller.scheduling.choice import Choice
 from controller.scheduling.claims import Hold, Occupied
 from controller.scheduling.policy import Thing
 from controller.scheduling.school_time import TICK_MS, ticks
-from controller.scheduling.stock import BREADTHS, Item, Serving, Stock, TooNarrow, is_as_known, read
+from controller.scheduling.stock import BREADTHS, Item, Serving, Stock, TooNarrow, lock_as_known, read
 from controller.scheduling.tables import Assignment, Booking, Resource, Supervisor
 
 __all__ = [
@@ -124,7 +124,7 @@ class Bookings:
         """
         if likely is not None:
             with suppress(Occupied), self._transaction() as connection:
-                if is_as_known(connection, likely):
+                if lock_as_known(connection, likely):
                     return self._write(connection, request, likely)
         return self._retried(lambda connection, breadth: self._book(connection, request, allowed, breadth))
 

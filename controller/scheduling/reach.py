@@ -15,7 +15,7 @@ from controller.scheduling.stock import BREADTHS, Item, Serving, Stock, TooNarro
 
 _LONGEST: Final = 8
 """So many days are read at once at most. The first time it is one, and each time twice as many as the last: who wants
-one time needs no more.
+one time needs no more, who looks through a month asks seldom.
 """
 
 
@@ -46,12 +46,7 @@ class Reach:
         self._obstacles = obstacles
         self._all: dict[int | None, Stock] = {}
         self._some: dict[int | None, Stock] = {}
-        self._at_first = 1
         self._taken: dict[int | None, list[tuple[range, Taken]]] = {breadth: [] for breadth in BREADTHS}
-
-    def look_far(self) -> None:
-        """Read many days at once from now on: they will all be asked for."""
-        self._at_first = _LONGEST // 2
 
     def stocks(self) -> Iterator[Stock]:
         """All there is, allowed or not: of every breadth up to the first that is whole. Raises NothingOfThatKind."""
@@ -94,8 +89,8 @@ class Reach:
         for days, taken in known:
             if first in days and last in days:
                 return taken
-        length = min(self._at_first * 2 ** len(known), _LONGEST)
-        start = first if self._at_first > 1 else first - first % length
+        length = min(2 ** len(known), _LONGEST)
+        start = first - first % length
         days = range(start, max(start + length, last + 1))
         taken = self._read(breadth, days)
         known.append((days, taken))

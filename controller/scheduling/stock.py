@@ -1,4 +1,4 @@
-"""What a request could be served by: the units, pools and circuits behind its items. Reads only."""
+"""What a request could be served by: the units, pools and circuits behind its items. Writes nothing."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -192,8 +192,11 @@ def read(connection: Connection, items: Sequence[Item], school_id: str, breadth:
     return Stock(Wanted(tuple(demands), tuple(counted)), tuple(whole), capacity, things, drawing)
 
 
-def is_as_known(connection: Connection, serving: Serving) -> bool:
-    """Whether what serves is still as the stock has it. Nobody else changes or books it until the transaction ends."""
+def lock_as_known(connection: Connection, serving: Serving) -> bool:
+    """Have nobody else change or book what serves until the transaction ends; whether it is still as the stock has it.
+
+    On SQLite the transaction has the database to itself already.
+    """
     units, capacity = serving.units, serving.stock.capacity
     counted = {each.pool for each in serving.counted} | {
         unit.circuit for unit in units if unit.circuit is not None and unit.watts

@@ -104,7 +104,6 @@ class Wish:
 
     def openings(self, count: int, days: Iterable[date]) -> Iterator[tuple[range, Choice]]:
         """The times (ms) on those days at which it can be had for so many periods in a row, and with what."""
-        self._asked.look_far()
         for span in chain.from_iterable(runs(self._facts.year, day, count) for day in days):
             choice = self._asked.choice(span) if span.start >= self._facts.now_ms else None
             if choice is not None:
