@@ -88,7 +88,7 @@ check: $(VENV)/all.stamp
 
 test: packages $(VENV)/all.stamp $(MO) assets check
 	@echo "==> Tests"
-	@HIL_REQUIRE=1 $(BIN)/pytest -n 2 -m "not soak" $(ARGS)
+	@HIL_REQUIRE=1 $(BIN)/pytest -n 3 -m "not soak" $(ARGS)
 
 soak: packages $(VENV)/all.stamp $(MO) assets
 	@echo "==> Tests at full size: an hour of kills and the other long ones"

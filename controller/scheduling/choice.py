@@ -67,16 +67,25 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
+class Draw:
+    """`count` that one unit draws while it is held: a bit a tick, from `Taken.first` on."""
+
+    bits: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Taken:
     """What is held already. `units` has a bit for each tick from `first` on; what lies before `first` is taken.
 
-    `capacity` is that of each pool and circuit, `uses` what is drawn from it.
+    `capacity` is that of each pool and circuit, `uses` and `draws` what is drawn from it.
     """
 
     first: int
     units: Mapping[int, int] = field(default_factory=dict)
     capacity: Mapping[int, int] = field(default_factory=dict)
     uses: Mapping[int, Sequence[Use]] = field(default_factory=dict)
+    draws: Mapping[int, Sequence[Draw]] = field(default_factory=dict)
 
     def is_free(self, unit: int, ticks: range) -> bool:
         if ticks.start < self.first:
@@ -85,7 +94,15 @@ class Taken:
 
     def spare(self, counted: int, ticks: range) -> int:
         """How much of a pool or circuit nobody has at any of `ticks`."""
-        return self.capacity.get(counted, 0) - most(self.uses.get(counted, ()), ticks)
+        return self.capacity.get(counted, 0) - most(self.used(counted, ticks), ticks)
+
+    def used(self, counted: int, ticks: range) -> Iterator[Use]:
+        """What is drawn from a pool or circuit at any of `ticks`, and perhaps some of what is before or after them."""
+        yield from self.uses.get(counted, ())
+        span = mask(range(max(ticks.start, self.first), ticks.stop), self.first)
+        for draw in self.draws.get(counted, ()):
+            for run in runs(draw.bits & span, self.first):
+                yield Use(run, draw.count)
 
 
 Units: TypeAlias = tuple[tuple[Unit, ...], ...]
@@ -109,8 +126,19 @@ def masks(held: Iterable[tuple[int, int, int]], first: int) -> dict[int, int]:
     found: dict[int, int] = {}
     for unit, start, stop in held:
         if stop > first:
-            found[unit] = found.get(unit, 0) | (1 << stop - first) - (1 << max(start - first, 0))
+            found[unit] = found.get(unit, 0) | (1 << stop - first) - (1 << (start - first if start > first else 0))
     return found
+
+
+def runs(bits: int, first: int) -> Iterator[range]:
+    """The ticks of which there are bits, counted from `first`, as stretches without a gap."""
+    while bits:
+        start = (bits & -bits).bit_length() - 1
+        bits >>= start
+        length = (bits + 1 & ~bits).bit_length() - 1
+        bits >>= length
+        first += start + length
+        yield range(first - length, first)
 
 
 def most(uses: Iterable[Use], ticks: range) -> int:
@@ -179,7 +207,7 @@ def _is_carried(units: Units, use: range, taken: Taken) -> bool:
             by_circuit.setdefault(unit.circuit, []).append(unit)
     for circuit, drawing in by_circuit.items():
         span = range(min(unit.held(use).start for unit in drawing), max(unit.held(use).stop for unit in drawing))
-        uses = [*taken.uses.get(circuit, ()), *(Use(unit.held(use), unit.watts) for unit in drawing)]
+        uses = chain(taken.used(circuit, span), (Use(unit.held(use), unit.watts) for unit in drawing))
         if most(uses, span) > taken.capacity.get(circuit, 0):
             return False
     return True

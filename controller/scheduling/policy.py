@@ -3,7 +3,7 @@
 That all of it is free is not asked here: claims guard it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -333,7 +333,12 @@ def in_health(proposal: Proposal, facts: Facts) -> Problem | None:
 
 def periods(span_ms: range, year: SchoolYear) -> int:
     """How many a span (ms) touches. What lies outside lessons counts as one."""
-    return max(1, len(year.within(span_ms.start, span_ms.stop)))
+    return periods_of([span_ms], year)[0]
+
+
+def periods_of(spans_ms: Sequence[range], year: SchoolYear) -> list[int]:
+    """The same of each of many."""
+    return [max(1, count) for count in year.touched(spans_ms)]
 
 
 def is_unwell(state: DeviceState) -> bool:

@@ -4,8 +4,9 @@ Bookings are stored as instants and shown as the reader's own periods. A wall-cl
 is taken for the first instant after the gap; of one that comes twice, the first is meant.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
@@ -241,6 +242,14 @@ class SchoolYear:
             for slot in self.slots(day)
             if slot.start_ms < end_ms and start_ms < slot.end_ms
         )
+
+    def touched(self, spans_ms: Sequence[range]) -> list[int]:
+        """How many periods each span touches: as `within`, for many spans at a time."""
+        if not spans_ms:
+            return []
+        slots = self.within(min(each.start for each in spans_ms), max(each.stop for each in spans_ms))
+        begins, ends = sorted(each.start_ms for each in slots), sorted(each.end_ms for each in slots)
+        return [bisect_left(begins, each.stop) - bisect_right(ends, each.start) for each in spans_ms]
 
     def week_of(self, day: date) -> TeachingWeek | None:
         """The teaching week of a day; None outside the terms and in a week without lessons."""

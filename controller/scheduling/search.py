@@ -3,11 +3,23 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, CompoundSelect, Connection, Table, and_, bindparam, case, func, select, union_all
+from sqlalchemy import (
+    BigInteger,
+    CompoundSelect,
+    Connection,
+    Row,
+    Table,
+    and_,
+    bindparam,
+    case,
+    func,
+    select,
+    union_all,
+)
 
 from controller.fleet.tables import School
 from controller.scheduling.booking_states import BookingState
-from controller.scheduling.choice import Taken, Use, masks
+from controller.scheduling.choice import Draw, Taken, Use, masks
 from controller.scheduling.school_time import TICK_MS
 from controller.scheduling.series import Occupant
 from controller.scheduling.several import IsOne, by_dialect
@@ -101,16 +113,16 @@ class Used:
 
 def taken(connection: Connection, stock: Stock, window: range) -> Taken:
     """What is held within `window` (ticks) of the units, pools and circuits of `stock`."""
-    held = _held(connection, {unit.id for unit in stock.units} | stock.drawing.keys(), window)
+    units = masks(_held(connection, {unit.id for unit in stock.units} | stock.drawing.keys(), window), window.start)
+    draws: dict[int, list[Draw]] = {}
+    for unit in stock.drawing.values():
+        if unit.circuit is not None and unit.id in units:
+            draws.setdefault(unit.circuit, []).append(Draw(units[unit.id], unit.watts))
     uses: dict[int, list[Use]] = {}
-    for unit_id, start, stop in held if stock.drawing else ():
-        unit = stock.drawing.get(unit_id)
-        if unit is not None and unit.circuit is not None:
-            uses.setdefault(unit.circuit, []).append(Use(range(start, stop), unit.watts))
     pools = {each.pool for each in stock.wanted.counted}
     for pool, use in _drawn(connection, pools, window) if pools else ():
         uses.setdefault(pool, []).append(use)
-    return Taken(window.start, masks(held, window.start), stock.capacity, uses)
+    return Taken(window.start, units, stock.capacity, uses, draws)
 
 
 def occupants(
@@ -142,7 +154,7 @@ def shared_uses(connection: Connection, school_id: str, holder: str, span_ms: ra
     return [Used(range(start_ms, end_ms), of_school, mine) for start_ms, end_ms, of_school, mine in found]
 
 
-def _held(connection: Connection, unit_ids: Collection[int], window: range) -> Sequence[tuple[int, int, int]]:
+def _held(connection: Connection, unit_ids: Collection[int], window: range) -> Sequence[Row[int, int, int]]:
     """(unit, first tick, last tick + 1) of all that is held within `window`."""
     wanted = {
         "ids": list(unit_ids),
@@ -150,9 +162,7 @@ def _held(connection: Connection, unit_ids: Collection[int], window: range) -> S
         "ends_ms": window.stop * TICK_MS,
         "last": window.stop - 1,
     }
-    return [
-        (unit, first, last) for unit, first, last in connection.execute(_HELD[connection.dialect.name], wanted).all()
-    ]
+    return connection.execute(_HELD[connection.dialect.name], wanted).all()
 
 
 def _drawn(connection: Connection, pools: Collection[int], window: range) -> list[tuple[int, Use]]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import TypeAlias, TypeVar
 
-from sqlalchemy import ARRAY, ColumnElement, Integer, SelectBase, any_, bindparam
+from sqlalchemy import ARRAY, JSON, ColumnElement, Integer, SelectBase, any_, bindparam, func, select
 
 Q = TypeVar("Q", bound=SelectBase)
 IsOne: TypeAlias = Callable[[ColumnElement[int]], ColumnElement[bool]]
@@ -11,8 +11,9 @@ IsOne: TypeAlias = Callable[[ColumnElement[int]], ColumnElement[bool]]
 
 
 def by_dialect(query: Callable[[IsOne], Q]) -> Mapping[str, Q]:
-    """The query for each kind of database. For PostgreSQL it is one text however many ids there are, planned once."""
+    """The query for each kind of database: one text however many ids there are, prepared once."""
+    given = func.json_each(bindparam("ids", type_=JSON)).table_valued("value")
     return {
-        "sqlite": query(lambda column: column.in_(bindparam("ids", expanding=True))),
+        "sqlite": query(lambda column: column.in_(select(given.c.value))),
         "postgresql": query(lambda column: column == any_(bindparam("ids", type_=ARRAY(Integer)))),
     }

@@ -133,8 +133,10 @@ class Stock:
 
     def choice(self, use: range, taken: Taken) -> Choice | None:
         """What serves it at that time. Raises TooNarrow if there is nothing, but might be among what was left out."""
+        if not self.is_whole and choose(Wanted(self.whole, self.wanted.counted), use, taken) is None:
+            return None
         found = choose(self.wanted, use, taken)
-        if found is None and not self.is_whole and choose(replace(self.wanted, demands=self.whole), use, taken):
+        if found is None and not self.is_whole:
             raise TooNarrow
         return found
 

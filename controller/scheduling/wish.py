@@ -24,7 +24,7 @@ from controller.scheduling.policy import (
     Rule,
     Thing,
     in_order,
-    periods,
+    periods_of,
     problems,
     standing,
 )
@@ -162,10 +162,10 @@ class Wish:
         if monday not in self._weeks:
             week = range(instant(monday, time(0), year.zone), instant(monday + _WEEK, time(0), year.zone))
             used = search.shared_uses(self._connection, self._request.school_id, self._request.holder, week)
-            counts = [(periods(each.span_ms, year), each) for each in used]
+            counts = periods_of([each.span_ms for each in used], year)
             self._weeks[monday] = _Week(
-                sum(count * each.by_holder for count, each in counts),
-                sum(count * each.by_school for count, each in counts),
+                sum(count * each.by_holder for count, each in zip(counts, used, strict=True)),
+                sum(count * each.by_school for count, each in zip(counts, used, strict=True)),
             )
         return self._weeks[monday]
 

@@ -1,12 +1,26 @@
 """Which units serve a booking: against trying everything."""
 
 from collections.abc import Iterator
-from itertools import combinations, product
+from itertools import combinations, pairwise, product
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.scheduling.choice import Counted, Demand, Taken, Unit, Use, Wanted, choose, masks, most, openings
+from controller.scheduling.choice import (
+    Counted,
+    Demand,
+    Draw,
+    Taken,
+    Unit,
+    Use,
+    Wanted,
+    choose,
+    mask,
+    masks,
+    most,
+    openings,
+    runs,
+)
 
 LESSON = range(10, 19)
 PRINTERS = tuple(Unit(number, setup=2, clean_up=1) for number in range(1, 6))
@@ -58,7 +72,7 @@ def test_past_is_taken() -> None:
 
 def test_circuit_carries_no_more_than_it_may() -> None:
     ovens = (*tuple(Unit(number, watts=900, circuit=70) for number in (1, 2)), Unit(3, watts=300, circuit=70))
-    taken = Taken(0, {}, {70: 2000}, {70: [Use(LESSON, 500)]})
+    taken = Taken(0, {}, {70: 2000}, draws={70: [Draw(mask(LESSON, 0), 500)]})
 
     found = choose(Wanted((Demand(ovens, 2),)), LESSON, taken)
 
@@ -113,12 +127,10 @@ def test_choice_is_found_whenever_there_is_one(
     demands: list[Demand], held: list[tuple[int, range]], drawn: list[tuple[int, Use]], use: range
 ) -> None:
     uses = {circuit: [each for on, each in drawn if on == circuit] for circuit in CAPACITY}
+    draws = {circuit: [Draw(mask(each.ticks, 0), each.count) for each in those] for circuit, those in uses.items()}
+    bits = masks(((unit, ticks.start, ticks.stop) for unit, ticks in held), 0)
 
-    found = choose(
-        Wanted(tuple(demands)),
-        use,
-        Taken(0, masks(((unit, ticks.start, ticks.stop) for unit, ticks in held), 0), CAPACITY, uses),
-    )
+    found = choose(Wanted(tuple(demands)), use, Taken(0, bits, CAPACITY, draws=draws))
 
     assert (found is not None) == any(is_carried(way, uses, use) for way in ways(demands, held, use))
     if found is not None:
@@ -156,6 +168,14 @@ def is_carried(chosen: list[Unit], uses: dict[int, list[Use]], use: range) -> bo
 def is_free(unit: Unit, held: list[tuple[int, range]], use: range) -> bool:
     wanted = set(unit.held(use))
     return min(wanted) >= 0 and all(unit.id != other or not wanted & set(ticks) for other, ticks in held)
+
+
+@given(st.sets(st.integers(0, 80)), st.integers(-5, 5))
+def test_runs_are_the_stretches_of_ticks_that_have_a_bit(ticks: set[int], first: int) -> None:
+    found = list(runs(sum(1 << tick for tick in ticks), first))
+
+    assert {tick - first for run in found for tick in run} == ticks
+    assert all(before.stop < after.start for before, after in pairwise(found))
 
 
 @given(st.lists(st.tuples(spans, st.integers(1, 5)), max_size=8), spans)

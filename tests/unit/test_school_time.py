@@ -167,6 +167,14 @@ def test_span_that_ends_with_a_bell_does_not_touch_the_next_period() -> None:
     assert school.within(slots[0].start_ms, slots[0].end_ms) == (slots[0],)
 
 
+@given(st.lists(st.tuples(st.integers(0, 14 * 288), st.integers(1, 4 * 288)), max_size=6))
+def test_spans_touch_as_many_periods_together_as_each_by_itself(found: list[tuple[int, int]]) -> None:
+    school, first = year(), instant(date(2026, 12, 28), time(0), HANOI)
+    spans = [range(first + start * TICK_MS, first + (start + length) * TICK_MS) for start, length in found]
+
+    assert school.touched(spans) == [len(school.within(each.start, each.stop)) for each in spans]
+
+
 @pytest.mark.parametrize(("clock", "expected"), [(time(1, 55), "2027-03-28 01:55"), (time(2, 30), "2027-03-28 03:00")])
 def test_time_that_the_clock_skips_is_the_first_after_the_gap(clock: time, expected: str) -> None:
     assert wall(instant(date(2027, 3, 28), clock, BERLIN), BERLIN) == expected
