@@ -4,7 +4,7 @@ Time is counted in ticks (`school_time.TICK_MS`). What is taken is a bit a tick 
 machines is searched in a few operations; for what is counted (pools, watts) it is a list of uses.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice, pairwise
@@ -123,11 +123,13 @@ def mask(ticks: range, first: int) -> int:
 
 def masks(held: Iterable[tuple[int, int, int]], first: int) -> dict[int, int]:
     """(unit, first tick, last tick + 1) as bits by unit. What lies before `first` is left out."""
-    found: dict[int, int] = {}
+    found: defaultdict[int, int] = defaultdict(int)
     for unit, start, stop in held:
-        if stop > first:
-            found[unit] = found.get(unit, 0) | (1 << stop - first) - (1 << (start - first if start > first else 0))
-    return found
+        if start >= first:
+            found[unit] |= (1 << stop - start) - 1 << start - first
+        elif stop > first:
+            found[unit] |= (1 << stop - first) - 1
+    return dict(found)
 
 
 def runs(bits: int, first: int) -> Iterator[range]:

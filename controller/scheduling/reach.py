@@ -14,8 +14,8 @@ from controller.scheduling.school_time import instant, ticks
 from controller.scheduling.stock import BREADTHS, Item, Serving, Stock, TooNarrow, read
 
 _LONGEST: Final = 8
-"""So many days are read at once at most. The first time it is one, and each time twice as many as the last: who wants
-one time needs no more, who looks through a month asks seldom.
+"""So many days are read at once at most. The first time it is one, then four: who wants one time needs no more, who
+looks through a month asks seldom.
 """
 
 
@@ -89,7 +89,7 @@ class Reach:
         for days, taken in known:
             if first in days and last in days:
                 return taken
-        length = min(2 ** len(known), _LONGEST)
+        length = min(4 ** len(known), _LONGEST)
         start = first - first % length
         days = range(start, max(start + length, last + 1))
         taken = self._read(breadth, days)

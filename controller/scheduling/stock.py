@@ -81,7 +81,7 @@ class Item:
     schools: tuple[str, ...] = ()
 
 
-BREADTHS: Final = (32, 128, None)
+BREADTHS: Final = (32, 48, 192, None)
 """So many units of a class are looked at, the nearest first; more only if these do not serve, None: all there are."""
 
 
