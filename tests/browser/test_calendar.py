@@ -225,6 +225,7 @@ def test_the_calendar_has_no_barrier_with_every_kind_of_cell(
     page.click(".picker summary")
     judge(page)
     page.click(".picker summary")
+    page.click(".waiting .back summary")
     cell(page, day, 1, lane=1).click()
     expect(page.locator("#sheet [name=choice]").first).to_be_visible()
     page.click(".more-fields summary")
