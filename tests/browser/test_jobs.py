@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import APIResponse, Browser, Page, Route, expect
 
 from tests.browser.conftest import Visitor, visits
 from tests.browser.lab import BAD, PRINTER_NAME, Lab, gcode, lab, send
@@ -184,6 +184,30 @@ def test_a_job_is_handed_back_with_what_is_to_be_mended(visit: Visitor, in_lab: 
     expect(page.locator("#job")).to_have_attribute("data-state", "returned")
     expect(page.locator(".note[data-s=warning]").first).to_contain_text("Thành mỏng quá, cần 1,2 mm")
     expect(page.get_by_role("heading", level=1)).to_be_focused()
+
+
+def test_an_answer_that_comes_when_its_state_is_over_changes_nothing(visit: Visitor, in_lab: Lab) -> None:
+    browser = visit().signed_in("ha")
+    page = send(browser, in_lab, gcode(1))
+    held: list[tuple[Route, APIResponse]] = []
+
+    def hold(route: Route) -> None:
+        held.append((route, route.fetch()))
+
+    page.route("**/jobs/*/now*", hold, times=1)
+    with page.expect_request("**/jobs/*/now*"):
+        page.evaluate("htmx.trigger('#job-now', 'refresh')")
+    page.click(".fold summary")
+    page.fill("#why", "Thành mỏng quá")
+    page.get_by_role("button", name="Trả lại").click()
+    expect(page.locator("#job")).to_have_attribute("data-state", "returned")
+    route, answer = held.pop()
+    with page.expect_response(route.request.url):
+        route.fulfill(response=answer)
+    page.wait_for_timeout(500)  # for the page to make of it what it would
+
+    expect(page.locator("#job")).to_have_attribute("data-state", "returned")
+    assert not browser.complaints
 
 
 def test_what_is_typed_lives_through_a_refresh_and_a_machine_of_somebody_else_blocks(

@@ -35,8 +35,18 @@ document.addEventListener("submit", event => {
 
 // -- From one state to the next --------------------------------------------------------------------------------------
 
+let guarded = null;
+
+// What was asked for in a state that is over says nothing of the page as it is.
+function guard() {
+  if (guarded === job()) return;
+  guarded = job();
+  guarded.addEventListener("htmx:beforeSwap", event => { if (!event.currentTarget.isConnected) event.detail.shouldSwap = false; });
+}
+
 document.addEventListener("htmx:afterSettle", event => {
   const { requestConfig } = event.detail;
+  guard();
   needs();
   if (part().dataset.state !== job().dataset.state) { htmx.ajax("GET", location.pathname, { target: "#job", select: "#job", swap: "outerHTML" }); return; }
   if (job().dataset.news === news) return;
@@ -45,6 +55,7 @@ document.addEventListener("htmx:afterSettle", event => {
   if (requestConfig && requestConfig.verb === "post") job().querySelector("h1").focus();
 });
 
+guard();
 needs();
 watch(device);
 start();
