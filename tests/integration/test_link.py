@@ -287,9 +287,11 @@ def test_an_error_of_who_listens_is_logged_and_the_connection_made_anew(
     broker: EmbeddedBroker, caplog: pytest.LogCaptureFixture
 ) -> None:
     ear = Ear()
+    bad = [b"bad"]  # once: what was not yet confirmed when the connection broke comes again over the next
 
     def hear(topic: str, payload: bytes, retained: bool) -> None:
-        if payload == b"bad":
+        if payload in bad:
+            bad.clear()
             raise ValueError("unforeseen")
         ear.hear(topic, payload, retained)
 
