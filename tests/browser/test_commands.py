@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import APIResponse, Browser, Locator, Page, Route, expect
 
 from controller.demo.farends.faults import PROJECTOR, Fault
 from tests.browser.conftest import Visitor, visits
@@ -97,6 +97,29 @@ def test_what_was_asked_is_shown_though_the_card_is_renewed_meanwhile(visit: Vis
     page.evaluate(RENEW_WHILE_IT_ASKS)
     page.get_by_role("button", name="Nháy đèn").click()
     expect(page.locator(".cmd")).to_have_count(before + 1)
+
+
+def test_news_that_come_while_the_card_is_renewed_are_shown(visit: Visitor, in_lab: Lab) -> None:
+    page = visit().signed_in("bao").live(f"/devices/{in_lab.kit}")
+    before = page.locator(".cmd").count()
+    held: list[tuple[Route, APIResponse]] = []
+
+    def hold(route: Route) -> None:
+        held.append((route, route.fetch()))
+
+    page.route("**/commands", hold, times=1)
+    with page.expect_request("**/commands"):
+        page.evaluate("document.dispatchEvent(new Event('dialog:changed'))")
+    other = visit().signed_in("bao").live(f"/devices/{in_lab.kit}")
+    other.get_by_role("button", name="Nháy đèn").click()
+    expect(other.locator(".cmd")).to_have_count(before + 1)
+    expect(newest(other)).to_have_attribute("data-status", "done", timeout=DONE_MS)
+    page.wait_for_timeout(1_000)  # for the page to hear of it
+    expect(page.locator(".cmd")).to_have_count(before)
+    [(route, answer)] = held
+    route.fulfill(response=answer)
+    expect(page.locator(".cmd")).to_have_count(before + 1, timeout=DONE_MS)
+    expect(newest(page)).to_have_attribute("data-status", "done", timeout=DONE_MS)
 
 
 def test_a_refusal_is_said_though_the_card_is_renewed_meanwhile(visit: Visitor, in_lab: Lab) -> None:

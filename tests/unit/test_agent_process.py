@@ -7,8 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,12 +42,14 @@ endpoint = "sim:1"
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Path:
-    folder = tmp_path / "agent"
-    folder.mkdir()
-    (folder / "agent.toml").write_text(CONFIG)
-    (folder / "credentials.json").write_text(json.dumps({"password": "p", "lease_key": "00"}))
-    return tmp_path
+def state() -> Iterator[Path]:
+    """In memory: how soon an agent ends is not to depend on what else writes to the disk."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as made:
+        folder = Path(made) / "agent"
+        folder.mkdir()
+        (folder / "agent.toml").write_text(CONFIG)
+        (folder / "credentials.json").write_text(json.dumps({"password": "p", "lease_key": "00"}))
+        yield Path(made)
 
 
 def command(*arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -1,21 +1,19 @@
 // The card of commands: asked for again when something happened, with focus and open dialogs left alone.
 import "./dialogs.js";
 import { now } from "./format.js";
-import { eased } from "./live.js";
+import { renewal } from "./live.js";
 
 const card = () => document.getElementById("commands"), say = document.getElementById("say");
 let turn = "", news = "";
 
 /** Ask for the cards of commands and print jobs again, soon. */
-export const refreshCommands = eased(() => {
-  for (const part of [card(), document.getElementById("jobs")]) if (part) htmx.trigger(part, "refresh");
-}, 400);
+export const refreshCommands = renewal(() => [card(), document.getElementById("jobs")], 400);
 
-/** Whether something happened to the device's commands or jobs since the last frame of its stream. */
+/** Whether something happened to the device's commands or jobs since the last frame of its stream, as it may have before the first. */
 export function turned(frame) {
   const before = turn;
   turn = frame.id + "/" + frame.turn;
-  return before !== "" && before !== turn;
+  return before !== turn;
 }
 
 /** A card has come into the page: what it says now is no news. */

@@ -1,13 +1,13 @@
 // The device page: live values, live charts, and its state.
 import { append, drawCharts } from "./chart.js";
 import { greet, refreshCommands, turned } from "./commands.js";
-import { eased, start, watch } from "./live.js";
+import { renewal, start, watch } from "./live.js";
 import { putDevice, putState } from "./values.js";
 
 const page = document.getElementById("device"), id = +page.dataset.device;
 drawCharts(page);
-const refresh = eased(() => htmx.trigger("#about", "refresh"), 3_000);
-const refreshJobs = eased(() => { if (document.getElementById("jobs")) htmx.trigger("#jobs", "refresh"); }, 2_000);
+const refresh = renewal(() => [document.getElementById("about")], 3_000);
+const refreshJobs = renewal(() => [document.getElementById("jobs")], 2_000);
 let progress;
 
 document.addEventListener("live:devices", event => {

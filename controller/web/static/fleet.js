@@ -2,7 +2,7 @@
 import { append, drawCharts } from "./chart.js";
 import { greet, refreshCommands, turned } from "./commands.js";
 import { number, plain, shownText } from "./format.js";
-import { eased, start, watch } from "./live.js";
+import { renewal, start, watch } from "./live.js";
 import { HEALTHY, putDevice, putState, stateWord } from "./values.js";
 import { t, tn } from "./words.js";
 
@@ -110,8 +110,8 @@ function totals() {
   }
 }
 
-const attention = eased(() => htmx.trigger(rail, "refresh"), 2_000);
-const registry = eased(() => htmx.trigger(fleet, "refresh"), 2_000);
+const attention = renewal(() => [rail], 2_000);
+const registry = renewal(() => [fleet], 2_000);
 
 document.addEventListener("live:devices", event => {
   const { rows, whole } = event.detail;

@@ -1,13 +1,13 @@
 // A print job's page: it follows the machine, and goes on by itself from one state of the job to the next.
 import "./dialogs.js";
-import { eased, start, watch } from "./live.js";
+import { renewal, start, watch } from "./live.js";
 
 const job = () => document.getElementById("job"), part = () => document.getElementById("job-now");
 const device = +job().dataset.device, say = document.getElementById("say");
 const FOLLOWED = ["progress", "printing", "job", "state"];
 let last = "", news = job().dataset.news;
 
-const refresh = eased(() => htmx.trigger(part(), "refresh"), 1_000);
+const refresh = renewal(() => [part()], 1_000);
 
 document.addEventListener("live:devices", event => { if (event.detail.whole) refresh(); });
 document.addEventListener("live:device", event => {

@@ -103,13 +103,23 @@ export function watch(id) {
 /** Whether the server was heard just now: else there is no use in asking it for more. */
 export const isLive = () => pill.dataset.c === "ok";
 
-/** A function that does `work` soon after it is called, at most once per `ms`, and not while the server is lost. */
-export function eased(work, ms) {
-  let timer = 0, last = -ms;
-  return () => {
-    if (timer) return;
-    timer = setTimeout(() => { timer = 0; last = performance.now(); if (isLive()) work(); }, Math.max(200, last + ms - performance.now()));
-  };
+const sent = new WeakMap();
+document.addEventListener("htmx:beforeSend", event => sent.set(event.detail.xhr, performance.now()));
+
+/** A function that asks for `parts()` of the page again, soon after it is called, at most once per `ms`, and not while the server is lost.
+    An answer to what was sent before the call may be older than the news, or keep what is asked meanwhile from being sent: after it all are asked for once more. */
+export function renewal(parts, ms) {
+  let timer = 0, last = -ms, wanted = -1;
+  function renew() {
+    timer = 0;
+    last = performance.now();
+    if (isLive()) for (const part of parts()) if (part) htmx.trigger(part, "refresh");
+  }
+  function soon() {
+    if (!timer) timer = setTimeout(renew, Math.max(200, last + ms - performance.now()));
+  }
+  document.addEventListener("htmx:afterRequest", event => { if (sent.get(event.detail.xhr) <= wanted) soon(); });
+  return () => { wanted = performance.now(); soon(); };
 }
 
 export function start() {

@@ -1,9 +1,9 @@
 // The room page: a change of state asks for the list again; values of healthy devices are put in place.
 import { shownText } from "./format.js";
-import { eased, start } from "./live.js";
+import { renewal, start } from "./live.js";
 
 const room = document.getElementById("room");
-const refresh = eased(() => htmx.trigger(room, "refresh"), 2_000);
+const refresh = renewal(() => [room], 2_000);
 
 document.addEventListener("live:devices", event => {
   const links = new Map([...room.querySelectorAll("[data-device]")].map(link => [+link.dataset.device, link]));
