@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import APIResponse, Browser, Locator, Page, Route, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from controller.demo.farends.faults import PROJECTOR, Fault
 from tests.browser.conftest import Visitor, visits
+from tests.browser.held import HeldBack
 from tests.browser.lab import PROJECTOR_NAME, Lab, lab
 
 DONE_MS = 20_000
@@ -102,12 +103,7 @@ def test_what_was_asked_is_shown_though_the_card_is_renewed_meanwhile(visit: Vis
 def test_news_that_come_while_the_card_is_renewed_are_shown(visit: Visitor, in_lab: Lab) -> None:
     page = visit().signed_in("bao").live(f"/devices/{in_lab.kit}")
     before = page.locator(".cmd").count()
-    held: list[tuple[Route, APIResponse]] = []
-
-    def hold(route: Route) -> None:
-        held.append((route, route.fetch()))
-
-    page.route("**/commands", hold, times=1)
+    held = HeldBack(page, "**/commands")
     with page.expect_request("**/commands"):
         page.evaluate("document.dispatchEvent(new Event('dialog:changed'))")
     other = visit().signed_in("bao").live(f"/devices/{in_lab.kit}")
@@ -116,8 +112,7 @@ def test_news_that_come_while_the_card_is_renewed_are_shown(visit: Visitor, in_l
     expect(newest(other)).to_have_attribute("data-status", "done", timeout=DONE_MS)
     page.wait_for_timeout(1_000)  # for the page to hear of it
     expect(page.locator(".cmd")).to_have_count(before)
-    [(route, answer)] = held
-    route.fulfill(response=answer)
+    held.let_go()
     expect(page.locator(".cmd")).to_have_count(before + 1, timeout=DONE_MS)
     expect(newest(page)).to_have_attribute("data-status", "done", timeout=DONE_MS)
 

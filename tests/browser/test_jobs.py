@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import APIResponse, Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import Visitor, visits
+from tests.browser.held import HeldBack
 from tests.browser.lab import BAD, PRINTER_NAME, Lab, gcode, lab, send
 
 STARTED_MS = 60_000
@@ -189,21 +190,15 @@ def test_a_job_is_handed_back_with_what_is_to_be_mended(visit: Visitor, in_lab: 
 def test_an_answer_that_comes_when_its_state_is_over_changes_nothing(visit: Visitor, in_lab: Lab) -> None:
     browser = visit().signed_in("ha")
     page = send(browser, in_lab, gcode(1))
-    held: list[tuple[Route, APIResponse]] = []
-
-    def hold(route: Route) -> None:
-        held.append((route, route.fetch()))
-
-    page.route("**/jobs/*/now*", hold, times=1)
+    held = HeldBack(page, "**/jobs/*/now*")
     with page.expect_request("**/jobs/*/now*"):
         page.evaluate("htmx.trigger('#job-now', 'refresh')")
     page.click(".fold summary")
     page.fill("#why", "Thành mỏng quá")
     page.get_by_role("button", name="Trả lại").click()
     expect(page.locator("#job")).to_have_attribute("data-state", "returned")
-    route, answer = held.pop()
-    with page.expect_response(route.request.url):
-        route.fulfill(response=answer)
+    with page.expect_response("**/now?state=waiting"):
+        held.let_go()
     page.wait_for_timeout(500)  # for the page to make of it what it would
 
     expect(page.locator("#job")).to_have_attribute("data-state", "returned")

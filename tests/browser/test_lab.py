@@ -13,8 +13,6 @@ from tests.browser.conftest import Visit, Visitor, visits
 from tests.browser.lab import PRINTER_NAME, PROJECTOR_NAME, Lab, gcode, lab, send
 
 SOON_MS = 30_000
-BACK_MS = 90_000
-"""An agent that found no server for a while waits up to half a minute before it tries again."""
 PRINTED_MS = 90_000
 DEMO_SPEED = 10
 """Warming up takes 3 s, cooling down 6 s: a page that looks every 5 s, and after each command, sees both."""
@@ -204,7 +202,7 @@ def test_while_the_server_is_lost_nothing_can_be_asked_and_nothing_was_when_it_i
     expect(page.locator("#lost")).to_be_hidden()
     on.click()
     expect(page.locator(".cmd")).to_have_count(len(before) + 1)
-    expect(page.locator(".cmd").first).to_have_attribute("data-status", "done", timeout=BACK_MS)
+    expect(page.locator(".cmd").first).to_have_attribute("data-status", "done", timeout=SOON_MS)
     given = records.commands(in_lab.stage, in_lab.projector)
     assert given[: len(before)] == before
     assert [(each.action, each.steps) for each in given[len(before) :]] == [("power-on", records.WAY)]
