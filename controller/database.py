@@ -12,6 +12,8 @@ from sqlmodel import SQLModel
 
 DAY_TABLE_PREFIX: Final = "reading_"
 """Tables of this name are made at run time, one a day; migrations leave them alone."""
+_PARTITIONED: Final = "reading"
+"""What those are the partitions of, on PostgreSQL. No code but theirs asks it, so it is no table of the metadata."""
 _BUSY_TIMEOUT_MS = 10_000
 _POSTGRESQL: Final = {"options": "-c max_parallel_workers_per_gather=0 -c jit=off"}
 """Parameters of libpq that the URL may set otherwise. Our queries are over before a second worker has begun."""
@@ -78,8 +80,8 @@ def migrate(engine: Engine) -> None:
 
 
 def is_kept_by_migrations(name: str | None, kind: str) -> bool:
-    """Whether Alembic looks after this object of the database: all but the day tables."""
-    return not (kind == "table" and (name or "").startswith(DAY_TABLE_PREFIX))
+    """Whether Alembic looks after this object of the database: all but what readings lie in."""
+    return not (kind == "table" and ((name or "").startswith(DAY_TABLE_PREFIX) or name == _PARTITIONED))
 
 
 def quick_check(connection: Connection) -> None:

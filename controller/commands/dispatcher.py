@@ -18,7 +18,7 @@ from controller.commands.moves import Move, Waiting, due
 from controller.fleet import reach
 from controller.fleet.reach import Station
 from controller.ingest.observer import Fresh, Told
-from controller.ingest.writer import generation
+from controller.ingest.turn import generation
 from controller.scheduling.leases import LeaseDesk
 
 CALM_MS: Final = 5_000

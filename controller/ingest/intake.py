@@ -27,9 +27,9 @@ from controller.ingest.stats import IngestStats
 from controller.ingest.tables import DeclaredGap, StoredEvent, StoredOutcome
 from controller.telemetry import checksum
 from controller.telemetry.checksum import Row
-from controller.telemetry.days import DAY_MS, DayTables
+from controller.telemetry.days import DAY_MS
 from controller.telemetry.latest import LatestValues
-from controller.telemetry.raw import raw_cursor
+from controller.telemetry.rows import Rows
 
 log = logging.getLogger(__name__)
 
@@ -85,13 +85,13 @@ class Settled:
 class Intake:
     """Call `take` for each message, then `flush`; after the commit `settle`, after a rollback `forget`."""
 
-    def __init__(self) -> None:
+    def __init__(self, rows: Rows) -> None:
         self.latest = LatestValues()
         self.acks = Acks()
         self._registry = Registry()
         self._ledger = LedgerBook()
         self._quarantine = Quarantine()
-        self._days = DayTables()
+        self._rows = rows
         self._deferred: OrderedDict[tuple[int, str, int], None] = OrderedDict()
         self._early: OrderedDict[tuple[int, str, int], Decoded] = OrderedDict()
         self._drafts = _Drafts()
@@ -100,14 +100,14 @@ class Intake:
         """Know what the tables say."""
         self.forget()
         self._registry.load_all(connection)
-        self.latest.load(raw_cursor(connection))
+        self.latest.load(connection)
 
     def forget(self) -> None:
         """Nothing of the transaction happened. `load` must follow before the next one."""
         self._registry.forget()
         self._ledger.forget()
         self._quarantine.settle()
-        self._days.forget()
+        self._rows.forget()
         self.acks.clear()
         self._drafts = _Drafts()
 
@@ -147,17 +147,17 @@ class Intake:
 
     def flush(self, connection: Connection) -> None:
         """Write everything that was taken."""
-        drafts, cursor = self._drafts, raw_cursor(connection)
+        drafts = self._drafts
         for day, rows in drafts.rows.items():
             rows.sort()  # in the order of the key: neighbours go to the same page, which halves what inserting costs
-            self._days.insert(cursor, day, rows)
-        self.latest.flush(cursor, drafts.received_ms)
+            self._rows.insert(connection, day, rows)
+        self.latest.flush(connection, self._rows, drafts.received_ms)
         for table, values in ((_EVENT, drafts.events), (_OUTCOME, drafts.outcomes), (_GAP, drafts.gaps)):
             if values:
                 connection.execute(insert(table), values)
         for agent in drafts.heard.values():
             self._registry.save_presence(connection, agent)
-        self._ledger.flush(connection)
+        self._ledger.flush(connection, self._rows)
         self._quarantine.flush(connection)
 
     def settle(self) -> Settled:

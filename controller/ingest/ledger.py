@@ -8,15 +8,17 @@ from sqlalchemy import Connection, Table, insert, select, update
 from contract.messages import Refusal
 from controller.ingest.numbers import Numbers, Range, parse_ranges, text_of
 from controller.ingest.tables import Batch, Ledger
-from controller.telemetry.raw import raw_cursor
+from controller.telemetry.rows import Rows
 
 _LEDGER: Table = Ledger.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
 _BATCH: Table = Batch.__table__  # type: ignore[attr-defined]
 
 
-_INSERT = """INSERT INTO batch (id, ledger_id, first, number, digest, received_ms, produced, accepted, quarantined,
-rejected, given_up, row_count, checksum, from_ms, to_ms, refused)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_BATCH_COLUMNS = (
+    *("id", "ledger_id", "first", "number", "digest", "received_ms"),
+    *("produced", "accepted", "quarantined", "rejected", "given_up"),
+    *("row_count", "checksum", "from_ms", "to_ms", "refused"),
+)
 
 _REMEMBERED = 20_000
 """Epochs kept in memory; an agent has a new one with each start."""
@@ -154,10 +156,11 @@ class LedgerBook:
         epoch.conflicts += 1
         self._touched[epoch.id] = epoch
 
-    def flush(self, connection: Connection) -> None:
+    def flush(self, connection: Connection, rows: Rows) -> None:
         """Write what was entered."""
         if self._entries:
-            raw_cursor(connection).executemany(_INSERT, [_batch_row(epoch, entry) for epoch, entry in self._entries])
+            entered = [_batch_row(epoch, entry) for epoch, entry in self._entries]
+            rows.put(connection, _BATCH.name, _BATCH_COLUMNS, entered)
         for epoch in self._touched.values():
             connection.execute(update(_LEDGER).where(_LEDGER.c.id == epoch.id).values(_ledger_row(epoch)))
 

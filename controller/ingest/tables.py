@@ -8,12 +8,16 @@ BIG_KEY = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class Installation(SQLModel, table=True):
-    """One row. `generation` rises with each restore from a backup, so that agents know the newer controller."""
+    """One row. `generation` rises with each restore from a backup, so that agents know the newer controller.
+
+    `writer` is the name of whoever wrote readings last: see `turn`.
+    """
 
     __tablename__ = "installation"
 
     id: int = Field(default=1, primary_key=True)
     generation: int = Field(default=1, sa_type=BigInteger)
+    writer: str | None = Field(default=None, max_length=16)
 
 
 class Ledger(SQLModel, table=True):

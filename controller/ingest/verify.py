@@ -7,17 +7,23 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from controller.ingest.ledger import Counts, numbers_of
 from controller.ingest.numbers import Range
 from controller.telemetry import checksum
 from controller.telemetry.checksum import Row
-from controller.telemetry.days import DAY_MS, existing_days, rows_of_day
-from controller.telemetry.raw import raw_cursor
+from controller.telemetry.days import DAY_MS
+from controller.telemetry.rows import rows_in
 
 SHOWN = 20
 """Most faults of one kind that are named one by one."""
+
+_LEDGERS = text(
+    "SELECT ledger.*, agent.name FROM ledger JOIN agent ON agent.id = ledger.agent_id"
+    " ORDER BY ledger.school_id, agent.name, ledger.id"
+)
+_BATCHES = text("SELECT * FROM batch WHERE ledger_id = :ledger ORDER BY number")
 
 
 class Found(NamedTuple):
@@ -82,8 +88,7 @@ class Verification:
 def verify(engine: Engine) -> Verification:
     """Check every epoch of every agent. Raises SQLAlchemyError."""
     with engine.connect() as connection:
-        if connection.dialect.name == "sqlite":
-            connection.exec_driver_sql("BEGIN")
+        _one_snapshot(connection)
         result = Verification()
         found, oldest_ms = _found(connection, result)
         claimed: set[int] = set()
@@ -128,13 +133,21 @@ def sums(rows: Iterable[Row]) -> tuple[dict[int, Found], int]:
     return found, doubled
 
 
+def _one_snapshot(connection: Connection) -> None:
+    """Whatever is committed from now on is not seen."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN")
+    else:
+        connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+
+
 def _found(connection: Connection, result: Verification) -> tuple[dict[int, Found], int]:
     """What all day tables have, and where the oldest of them begins."""
-    cursor = raw_cursor(connection)
-    days = existing_days(cursor)
+    rows = rows_in(connection)
+    days = rows.days(connection)
     total: dict[int, Found] = {}
     for day in days:
-        parts, doubled = sums(rows_of_day(cursor, day))
+        parts, doubled = sums(rows.of_day(connection, day))
         result.doubled += doubled
         for batch, part in parts.items():
             before = total.get(batch, Found(0, 0))
@@ -145,10 +158,7 @@ def _found(connection: Connection, result: Verification) -> tuple[dict[int, Foun
 
 
 def _epochs(connection: Connection) -> Iterator[tuple[EpochReport, list[Kept]]]:
-    ledgers = connection.exec_driver_sql(
-        "SELECT ledger.*, agent.name FROM ledger JOIN agent ON agent.id = ledger.agent_id"
-        " ORDER BY ledger.school_id, agent.name, ledger.id"
-    ).all()
+    ledgers = connection.execute(_LEDGERS).all()
     for row in ledgers:
         batches = [
             Kept(
@@ -159,9 +169,7 @@ def _epochs(connection: Connection) -> Iterator[tuple[EpochReport, list[Kept]]]:
                 each.checksum,
                 each.from_ms,
             )
-            for each in connection.exec_driver_sql(
-                "SELECT * FROM batch WHERE ledger_id = ? ORDER BY number", (row.id,)
-            ).all()
+            for each in connection.execute(_BATCHES, {"ledger": row.id}).all()
         ]
         numbers = numbers_of(row.floor, row.ranges)
         yield (

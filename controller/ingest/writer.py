@@ -1,7 +1,6 @@
 """The one thread that writes what agents say: gather, decode, commit, then acknowledge and tell."""
 
 import logging
-import sqlite3
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -13,13 +12,15 @@ from sqlalchemy.exc import DBAPIError
 
 from contract.messages import Ack
 from contract.topics import Address
+from controller.ingest.faults import faults_in
 from controller.ingest.inbox import Inbox
 from controller.ingest.intake import Intake, Settled
 from controller.ingest.messages import Decoded, decode
 from controller.ingest.observer import Observer
 from controller.ingest.stats import IngestStats
-from controller.ingest.tables import Installation
+from controller.ingest.turn import Turns
 from controller.telemetry import retention
+from controller.telemetry.rows import rows_in
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +30,6 @@ _IDLE_S: Final = 1.0
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 5.0
 _HOUSEKEEPING_MS: Final = 3_600_000
-
-
-_OF_THE_WORK = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
-"""What a statement is to blame for; every other error is the database's own."""
 
 
 class _Unwritable(Exception):
@@ -60,7 +57,9 @@ class Writer:
         self._now_ms = now_ms
         self._acknowledge = acknowledge
         self._retention_days = retention_days
-        self._intake = Intake()
+        self._intake = Intake(rows_in(engine))
+        self._turns = Turns()
+        self._faults = faults_in(engine)
         self._loaded = False
         self._generation = 0
         self._kept_house_ms = 0
@@ -137,10 +136,12 @@ class Writer:
         began = perf_counter()
         try:
             with self._engine.connect() as connection:
-                self._begin(connection)
+                turn = self._turns.take(connection)
                 try:
-                    if not self._loaded:
-                        self._load(connection)
+                    if not (self._loaded and turn.again):
+                        self._intake.load(connection)
+                        self._loaded = True
+                    self._generation = turn.generation
                     work(connection)
                     self._intake.flush(connection)
                     connection.commit()
@@ -148,23 +149,14 @@ class Writer:
                     self._loaded = False
                     connection.rollback()
                     raise
-        except (DBAPIError, sqlite3.Error) as error:
+        except self._faults.any as error:
             cause = error.orig if isinstance(error, DBAPIError) else error
-            if isinstance(cause, _OF_THE_WORK):
+            if isinstance(cause, self._faults.of_the_work):
                 raise
             raise _Unwritable(str(cause)) from error
         self._stats.commits += 1
         self._stats.commit_seconds += perf_counter() - began
         self._tell(self._intake.settle())
-
-    def _begin(self, connection: Connection) -> None:
-        if connection.dialect.name == "sqlite":
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    def _load(self, connection: Connection) -> None:
-        self._intake.load(connection)
-        self._generation = generation(connection)
-        self._loaded = True
 
     def _tell(self, settled: Settled) -> None:
         """After the commit, and only then."""
@@ -191,13 +183,3 @@ class Writer:
             self._kept_house_ms = now_ms
             self._attempt(lambda connection: retention.apply(connection, self._retention_days, now_ms))
             self._loaded = False  # days it remembers may be gone
-
-
-def generation(connection: Connection) -> int:
-    """Which life of this installation it is; begun if it is the first."""
-    table = Installation.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
-    found = connection.execute(table.select()).one_or_none()
-    if found is None:
-        connection.execute(table.insert().values(id=1, generation=1))
-        return 1
-    return int(found.generation)

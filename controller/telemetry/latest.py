@@ -1,13 +1,11 @@
 """The newest reading of each series: in memory for whoever asks, in a table for the next start."""
 
-import sqlite3
 from typing import NamedTuple
 
-from controller.telemetry.checksum import Row
+from sqlalchemy import Connection, text
 
-_UPSERT = """INSERT INTO latest (series_id, at_ms, number, text, received_ms) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (series_id) DO UPDATE SET at_ms = excluded.at_ms, number = excluded.number, text = excluded.text,
-received_ms = excluded.received_ms WHERE excluded.at_ms > latest.at_ms"""
+from controller.telemetry.checksum import Row
+from controller.telemetry.rows import Rows
 
 
 class Known(NamedTuple):
@@ -28,11 +26,11 @@ class LatestValues:
         self._times: dict[int, int] = {}
         self._drafts: dict[int, Row] = {}
 
-    def load(self, cursor: sqlite3.Cursor) -> None:
+    def load(self, connection: Connection) -> None:
         """Begin with what the table has."""
-        found = cursor.execute("SELECT series_id, at_ms, number, text FROM latest").fetchall()
+        found = connection.execute(text("SELECT series_id, at_ms, number, text FROM latest")).all()
         self._settled = {
-            series: (series, at_ms, 0, number if text is None else text) for series, at_ms, number, text in found
+            series: (series, at_ms, 0, number if words is None else words) for series, at_ms, number, words in found
         }
         self._times = {series: row[1] for series, row in self._settled.items()}
         self._drafts = {}
@@ -50,10 +48,10 @@ class LatestValues:
                 times[series] = row[1]
                 drafts[series] = row
 
-    def flush(self, cursor: sqlite3.Cursor, received_ms: int) -> None:
+    def flush(self, connection: Connection, rows: Rows, received_ms: int) -> None:
         """Write what was taken."""
-        cursor.executemany(
-            _UPSERT,
+        rows.upsert_latest(
+            connection,
             [
                 (series, at_ms, None, value, received_ms)
                 if value.__class__ is str

@@ -1,9 +1,9 @@
 """What is kept for how long. Whole days go at once, which costs nothing and frees the space."""
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
-from controller.telemetry.days import DAY_MS, drop_before
-from controller.telemetry.raw import raw_cursor
+from controller.telemetry.days import DAY_MS
+from controller.telemetry.rows import rows_in
 
 DEFAULT_DAYS = 90
 
@@ -14,9 +14,15 @@ def apply(connection: Connection, days: int, now_ms: int) -> None:
     The newest batch stays in any case: its id is where the next one's is counted from.
     """
     oldest = now_ms // DAY_MS - days
-    drop_before(raw_cursor(connection), oldest)
-    connection.exec_driver_sql(
-        "DELETE FROM batch WHERE received_ms < ? AND coalesce(to_ms, 0) < ? AND id < (SELECT max(id) FROM batch)",
-        (oldest * DAY_MS, oldest * DAY_MS),
+    rows, end = rows_in(connection), {"end": oldest * DAY_MS}
+    for day in rows.days(connection):
+        if day < oldest:
+            rows.drop(connection, day)
+    connection.execute(
+        text(
+            "DELETE FROM batch WHERE received_ms < :end AND coalesce(to_ms, 0) < :end"
+            " AND id < (SELECT max(id) FROM batch)"
+        ),
+        end,
     )
-    connection.exec_driver_sql("DELETE FROM declared_gap WHERE to_ms < ?", (oldest * DAY_MS,))
+    connection.execute(text("DELETE FROM declared_gap WHERE to_ms < :end"), end)

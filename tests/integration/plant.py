@@ -1,13 +1,12 @@
 """Broker, database and ingest as they run, with enrolled agents that tests speak for."""
 
-import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, NullPool, create_engine, text
 from sqlmodel import Session
 
 from contract.messages import (
@@ -33,6 +32,8 @@ from controller.ingest.link import BrokerAddress
 from controller.ingest.observer import Fresh, Told
 from controller.ingest.service import Ingest, wall_ms
 from controller.ingest.stats import IngestStats
+from controller.telemetry.days import table_of
+from controller.telemetry.rows import rows_in
 from tests.databases import fresh
 from tests.integration.mqtt import WAIT_S, Client, eventually
 
@@ -166,9 +167,9 @@ def batch(
 class Plant:
     """Everything real, in one folder."""
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
-        self.file = folder / "fabfleet.db"
-        self.engine: Engine = fresh(self.file)
+    def __init__(self, folder: Path, clock: Clock, engine: Engine | None = None) -> None:
+        self.engine = engine or fresh(folder / "fabfleet.db")
+        self._asking = create_engine(self.engine.url, poolclass=NullPool)
         self.clock = clock
         self.heard = Heard()
         self.broker = EmbeddedBroker(folder / "broker", 0)
@@ -177,6 +178,10 @@ class Plant:
     def _make(self) -> Ingest:
         address = BrokerAddress(self.broker.host, self.broker.port, self.broker.login)
         return Ingest(self.engine, address, self.heard, self.clock)
+
+    @property
+    def sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
 
     @property
     def stats(self) -> IngestStats:
@@ -217,22 +222,32 @@ class Plant:
                 assert client.subscribe(address.topic(channel))
             yield Voice(client, address)
 
-    def rows(self, sql: str, *args: object) -> list[tuple[object, ...]]:
-        """Asked by a program of its own."""
-        with sqlite3.connect(self.file) as connection:
-            found = connection.execute(sql, args).fetchall()
-        connection.close()
-        return found
+    def rows(self, sql: str, **values: object) -> list[tuple[object, ...]]:
+        """Asked over a connection of its own."""
+        with self._asking.connect() as connection:
+            return [tuple(row) for row in connection.execute(text(sql), values)]
+
+    def change(self, *statements: str) -> None:
+        """By somebody else, over a connection of their own."""
+        with self._asking.begin() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+
+    def days(self) -> list[str]:
+        """The tables that readings lie in, the oldest first."""
+        with self._asking.connect() as connection:
+            return [table_of(day) for day in rows_in(connection).days(connection)]
 
     def readings(self) -> list[tuple[object, ...]]:
         """(device, metric, at_ms, value) of every stored reading."""
-        result = []
-        for (table,) in self.rows("SELECT name FROM sqlite_master WHERE name GLOB 'reading_*' ORDER BY name"):
-            result += self.rows(
-                f"SELECT slug, metric, at_ms, value FROM {table} JOIN series ON series.id = series"
-                " JOIN device ON device.id = device_id ORDER BY at_ms, slug, metric"
-            )
-        return result
+        series = {
+            row[0]: row[1:]
+            for row in self.rows("SELECT series.id, slug, metric FROM series JOIN device ON device.id = device_id")
+        }
+        with self._asking.begin() as connection:
+            rows = rows_in(connection)
+            found = [row for day in rows.days(connection) for row in rows.of_day(connection, day)]
+        return sorted([(*series[row[0]], row[1], row[3]) for row in found], key=lambda each: (each[2], each[:2]))
 
     def quarantined(self) -> dict[str, int]:
         found = self.rows("SELECT reason, sum(item_count) FROM quarantine GROUP BY reason")

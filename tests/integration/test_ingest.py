@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
 from contract.messages import Held, Presence, Status, encode
 from contract.model import CommandStatus, Event, Gap, Outcome
@@ -26,8 +27,8 @@ def _clock() -> Clock:
 
 
 @pytest.fixture(name="plant")
-def _plant(tmp_path: Path, clock: Clock) -> Iterator[Plant]:
-    plant = Plant(tmp_path, clock)
+def _plant(tmp_path: Path, clock: Clock, either_database: Engine) -> Iterator[Plant]:
+    plant = Plant(tmp_path, clock, either_database)
     plant.enrol(ME, OTHER)
     plant.start()
     yield plant
@@ -125,9 +126,9 @@ def test_the_lease_book_that_an_agent_names_is_kept_until_it_names_another(plant
 
     def held() -> tuple[object, ...]:
         (row,) = plant.rows(
-            "SELECT presence, held_generation, held_number FROM agent WHERE school_id = ? AND name = ?",
-            ME.school,
-            ME.agent,
+            "SELECT presence, held_generation, held_number FROM agent WHERE school_id = :school AND name = :name",
+            school=ME.school,
+            name=ME.agent,
         )
         return row
 
@@ -262,7 +263,7 @@ def test_a_batch_over_midnight_goes_to_both_days(plant: Plant) -> None:
         agent.inventory()
         agent.report({"pc": {"cpu": [(-1, 1.0), (0, 2.0)], "fans": [(-2, 3), (1, 4)]}}, base_ms=midnight)
         agent.acked(1)
-    assert len(plant.rows("SELECT name FROM sqlite_master WHERE name GLOB 'reading_*'")) == 2
+    assert len(plant.days()) == 2
     assert [row[2:] for row in plant.readings()] == [
         (midnight - 2, 3),
         (midnight - 1, 1.0),
@@ -287,7 +288,7 @@ def test_devices_come_and_go_with_the_inventory_and_rooms_are_made(plant: Plant)
 
 def test_presence_follows_status_and_will(plant: Plant) -> None:
     def presence() -> object:
-        return plant.rows("SELECT presence FROM agent WHERE name = ?", ME.agent)[0][0]
+        return plant.rows("SELECT presence FROM agent WHERE name = :name", name=ME.agent)[0][0]
 
     will = Status(EPOCH, Presence.OFFLINE, 7, "1.0", plant.clock())
     with plant.agent(will=will) as agent:
@@ -299,7 +300,7 @@ def test_presence_follows_status_and_will(plant: Plant) -> None:
         assert presence() == "online", "the will of an older connection is late"
         agent.client.vanish()
         eventually(lambda: presence() == "offline", "the will came true")
-    offset = plant.rows("SELECT clock_offset_ms FROM agent WHERE name = ?", ME.agent)[0][0]
+    offset = plant.rows("SELECT clock_offset_ms FROM agent WHERE name = :name", name=ME.agent)[0][0]
     assert abs(int(str(offset))) < 5_000
 
 
@@ -361,7 +362,7 @@ def test_a_busy_database_delays_and_loses_nothing(plant: Plant) -> None:
         agent.report({"pc": {"cpu": [(0, 1.0)]}})
         agent.acked(1)
         with plant.engine.connect() as other:
-            other.exec_driver_sql("BEGIN IMMEDIATE")
+            other.exec_driver_sql("BEGIN IMMEDIATE" if plant.sqlite else "LOCK TABLE installation")
             for _ in range(5):
                 agent.report({"pc": {"cpu": [(0, 1.0)]}})
             settle()
@@ -372,8 +373,18 @@ def test_a_busy_database_delays_and_loses_nothing(plant: Plant) -> None:
     assert verify(plant.engine).ok
 
 
-def test_a_full_disk_is_told_and_survived(plant: Plant) -> None:
+def test_a_full_disk_is_told_and_survived(tmp_path: Path, clock: Clock) -> None:
     """SQLite's page limit gives the very error of a full disk."""
+    plant = Plant(tmp_path, clock)
+    plant.enrol(ME)
+    plant.start()
+    try:
+        _fill_disk(plant)
+    finally:
+        plant.stop()
+
+
+def _fill_disk(plant: Plant) -> None:
     with plant.agent() as agent:
         agent.inventory()
         agent.report({"pc": {"cpu": [(0, 1.0)]}})
@@ -406,8 +417,10 @@ def test_one_message_that_the_database_cannot_take_does_not_stop_the_others(plan
         other.inventory()
         other.report({"pc": {"cpu": [(0, 1.0)]}})
         other.acked(1)
-        with plant.engine.begin() as connection:
-            connection.exec_driver_sql("CREATE TRIGGER t BEFORE INSERT ON event BEGIN SELECT RAISE(ABORT, 'no'); END")
+        if plant.sqlite:
+            plant.change("CREATE TRIGGER t BEFORE INSERT ON event BEGIN SELECT RAISE(ABORT, 'no'); END")
+        else:
+            plant.change("ALTER TABLE event ADD CHECK (kind <> 'trap')")
         agent.report({"pc": {"cpu": [(0, 1.0)]}}, events=(Event("trap", plant.clock()),))
         other.report({"pc": {"cpu": [(0, 2.0)]}})
         other.acked(2)
@@ -423,12 +436,16 @@ def test_verify_names_what_is_missing_changed_or_stray(plant: Plant) -> None:
         agent.number += 2
         agent.report({"pc": {"cpu": [(0, 1.0)]}})
         agent.acked(7)
-    table = str(plant.rows("SELECT name FROM sqlite_master WHERE name GLOB 'reading_*'")[0][0])
-    with plant.engine.begin() as connection:
-        connection.exec_driver_sql(f"DELETE FROM {table} WHERE batch = 2 AND value = 2.0")
-        connection.exec_driver_sql(f"UPDATE {table} SET value = 9.0 WHERE batch = 3 AND value = 2.0")
-        connection.exec_driver_sql(f"INSERT INTO {table} VALUES (1, 1, 99, 0)")
-        connection.exec_driver_sql("UPDATE batch SET accepted = 1 WHERE id = 4")
+    [table] = plant.days()
+    value = "value" if plant.sqlite else "number"
+    plant.change(
+        f"DELETE FROM {table} WHERE batch = 2 AND {value} = 2.0",
+        f"UPDATE {table} SET {value} = 9.0 WHERE batch = 3 AND {value} = 2.0",
+        f"INSERT INTO {table} SELECT series, at_ms + 7, 99, {value} FROM {table} WHERE batch = 1 AND {value} = 2.0"
+        if plant.sqlite
+        else f"INSERT INTO {table} (series, at_ms, batch) SELECT series, at_ms + 7, 99 FROM {table} LIMIT 1",
+        "UPDATE batch SET accepted = 1 WHERE id = 4",
+    )
     result = verify(plant.engine)
     [epoch] = result.epochs
     assert epoch.missing == [(5, 6)]

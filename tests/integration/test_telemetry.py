@@ -1,8 +1,6 @@
 """Readings of the past: few points of many, over days, and only as long as they are kept."""
 
 import math
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
@@ -13,19 +11,18 @@ from controller.ingest.tables import Batch, DeclaredGap, Ledger
 from controller.ingest.verify import verify
 from controller.telemetry import retention
 from controller.telemetry.checksum import Row
-from controller.telemetry.days import DAY_MS, DayTables, existing_days
+from controller.telemetry.days import DAY_MS
 from controller.telemetry.latest import LatestValues
-from controller.telemetry.raw import raw_cursor
+from controller.telemetry.rows import rows_in
 from controller.telemetry.store import series_points
-from tests.databases import fresh
 
 NOW = 20_000 * DAY_MS + DAY_MS // 3
 HEARTBEAT_MS = 300_000
 
 
 @pytest.fixture(name="engine")
-def _engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = fresh(tmp_path / "fabfleet.db")
+def _engine(either_database: Engine) -> Engine:
+    engine = either_database
     with Session(engine) as session:
         session.add(School(id="alpha", name="Alpha"))
         session.commit()
@@ -38,15 +35,14 @@ def _engine(tmp_path: Path) -> Iterator[Engine]:
         session.add(Series(id=1, school_id="alpha", device_id=1, metric="cpu", unit="%", kind="float"))
         session.add(Ledger(id=1, school_id="alpha", agent_id=1, epoch="00000000000000aa"))
         session.commit()
-    yield engine
-    engine.dispose()
+    return engine
 
 
 def store(engine: Engine, rows: list[Row]) -> None:
-    tables = DayTables()
+    stored = rows_in(engine)
     with engine.begin() as connection:
         for day in sorted({row[1] // DAY_MS for row in rows}):
-            tables.insert(raw_cursor(connection), day, [row for row in rows if row[1] // DAY_MS == day])
+            stored.insert(connection, day, [row for row in rows if row[1] // DAY_MS == day])
 
 
 def test_a_day_of_readings_becomes_few_points_with_its_extremes(engine: Engine) -> None:
@@ -115,30 +111,39 @@ def test_retention_drops_whole_days_and_verification_agrees(engine: Engine) -> N
     with engine.begin() as connection:
         retention.apply(connection, 30, NOW)
     with engine.connect() as connection:
-        cursor = raw_cursor(connection)
-        assert existing_days(cursor) == [20_000 - 5, 20_000]
-        assert cursor.execute("SELECT id FROM batch ORDER BY id").fetchall() == [(2,), (3,)]
+        assert rows_in(engine).days(connection) == [20_000 - 5, 20_000]
+        assert connection.exec_driver_sql("SELECT id FROM batch ORDER BY id").all() == [(2,), (3,)]
     [epoch] = verify(engine).epochs
     assert epoch.batches_checked == 2
 
 
 def test_latest_values_survive_a_restart_and_never_go_back(engine: Engine) -> None:
+    rows = rows_in(engine)
     with engine.begin() as connection:
-        cursor = raw_cursor(connection)
         first = LatestValues()
-        first.load(cursor)
+        first.load(connection)
         first.offer([(1, 100, 1, 1.0), (1, 90, 1, 0.5)])
-        first.flush(cursor, 1_000)
+        first.flush(connection, rows, 1_000)
         assert first.get(1) is None, "not before the commit"
     assert first.settle() == [(1, 100, 1, 1.0)]
     with engine.begin() as connection:
-        cursor = raw_cursor(connection)
         again = LatestValues()
-        again.load(cursor)
+        again.load(connection)
         assert again.get(1) == (100, 1.0)
         again.offer([(1, 99, 2, 7.0)])
         assert again.settle() == []
         again.offer([(1, 101, 2, "off")])
-        again.flush(cursor, 2_000)
+        again.flush(connection, rows, 2_000)
         assert again.settle() == [(1, 101, 2, "off")]
-        assert cursor.execute("SELECT at_ms, number, text FROM latest").fetchall() == [(101, None, "off")]
+        assert connection.exec_driver_sql("SELECT at_ms, number, text FROM latest").all() == [(101, None, "off")]
+
+
+def test_each_value_comes_back_as_what_it_was(engine: Engine) -> None:
+    rows: list[Row] = [
+        (1, NOW + at, 1, value)
+        for at, value in enumerate([1.0, 1, -0.5, 2**63 - 1, -(2**63), 5e-324, None, "", "Máy đang in", 0])
+    ]
+    store(engine, rows)
+    with engine.begin() as connection:
+        found = list(rows_in(engine).of_day(connection, NOW // DAY_MS))
+    assert [(row, row[3].__class__) for row in found] == [(row, row[3].__class__) for row in rows]

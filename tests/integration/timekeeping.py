@@ -17,8 +17,8 @@ from controller.scheduling.school_time import TICK_MS
 from controller.scheduling.stock import Item
 from controller.scheduling.tables import Assignment, Booking, Claim, LeaseGrant, Notice, Resource, UseSpan
 from controller.scheduling.usage import Usage
-from controller.telemetry.days import DAY_MS, DayTables
-from controller.telemetry.raw import raw_cursor
+from controller.telemetry.days import DAY_MS
+from controller.telemetry.rows import rows_in
 from tests.integration.office import PRINTER, PROJECTOR, Clock, fill
 
 MINUTE = 60_000
@@ -122,9 +122,8 @@ class Lab:
                 db.flush()
             series_id = found.id or 0
             db.merge(Latest(series_id=series_id, at_ms=at_ms, number=working, text=None, received_ms=at_ms))
-            cursor = raw_cursor(db.connection())
             value = None if working is None else int(working)
-            DayTables().insert(cursor, at_ms // DAY_MS, [(series_id, at_ms, 1, value)])
+            rows_in(self.engine).insert(db.connection(), at_ms // DAY_MS, [(series_id, at_ms, 1, value)])
             db.commit()
         if not late:
             self.clockwork.values_committed([Fresh(series_id, device_id, metric, at_ms, working)])

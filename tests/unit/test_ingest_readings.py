@@ -1,16 +1,16 @@
 """From a report to rows: the quick way and the careful way agree, and nothing is lost in either."""
 
-import sqlite3
-
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import create_engine
 
 from contract.messages import Report
 from contract.model import Kind, Value
 from controller.ingest.readings import Slot, Span, make_slot, plausible, sifted, straight
 from controller.telemetry import checksum
 from controller.telemetry.checksum import Row
-from controller.telemetry.days import DAY_MS, DayTables, day_of, rows_of_day, table_of
+from controller.telemetry.days import DAY_MS, day_of, table_of
+from controller.telemetry.rows import rows_in
 
 NOW = 1_795_000_000_000
 KINDS = {"level": Kind.FLOAT, "count": Kind.INT, "on": Kind.BOOL, "name": Kind.TEXT}
@@ -97,13 +97,15 @@ def test_rows_come_back_from_the_database_with_the_same_checksum(
     quick = straight(report(series), 7, SLOTS, Span(0, 2 * NOW))
     assert quick is not None
     rows = sorted(quick[0], key=lambda row: row[:3])
-    cursor = sqlite3.connect(":memory:").cursor()
-    DayTables().insert(cursor, 20_000, rows)
-    read = list(rows_of_day(cursor, 20_000))
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        stored = rows_in(connection)
+        stored.insert(connection, 20_000, rows)
+        read = list(stored.of_day(connection, 20_000))
+    engine.dispose()
     again = 0
     for row in read:
         again = checksum.extended(again, row)
-    cursor.connection.close()
     assert again == checksum.of_rows(rows)
 
 

@@ -1,0 +1,53 @@
+"""Whose turn it is to write: several controllers may take in on one database, one after the other.
+
+What a writer keeps in mind (ledgers, series, latest values) holds only as long as nobody else has written. So each
+transaction begins by locking the installation's row, and looks there who wrote last.
+"""
+
+import secrets
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Table, select, text, update
+
+from controller.ingest.tables import Installation
+
+_TABLE: Table = Installation.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
+_LAST = select(_TABLE.c.generation, _TABLE.c.writer).where(_TABLE.c.id == 1).with_for_update()
+_GENERATION = select(_TABLE.c.generation).where(_TABLE.c.id == 1)
+_FIRST = text("INSERT INTO installation (id, generation) VALUES (1, 1) ON CONFLICT (id) DO NOTHING")
+
+
+def generation(connection: Connection) -> int:
+    """Which life of this installation it is; begun if it is the first."""
+    found = connection.execute(_GENERATION).scalar_one_or_none()
+    if found is None:
+        connection.execute(_FIRST)
+        found = connection.execute(_GENERATION).scalar_one()
+    return int(found)
+
+
+class Turn(NamedTuple):
+    """`generation`: which life of this installation it is. `again`: nobody else has written since our last turn."""
+
+    generation: int
+    again: bool
+
+
+class Turns:
+    """One writer's name for as long as its process lives."""
+
+    def __init__(self) -> None:
+        self._name = secrets.token_hex(8)
+
+    def take(self, connection: Connection) -> Turn:
+        """Wait until no other writer is in a transaction; nobody else's begins before ours ends."""
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        found = connection.execute(_LAST).one_or_none()
+        if found is None:
+            connection.execute(_FIRST)
+            found = connection.execute(_LAST).one()
+        if found.writer == self._name:
+            return Turn(found.generation, again=True)
+        connection.execute(update(_TABLE).where(_TABLE.c.id == 1).values(writer=self._name))
+        return Turn(found.generation, again=False)

@@ -1,0 +1,53 @@
+"""Where readings lie and how they get there: the few statements that carry every one of them.
+
+Rows are keyed (series, at_ms, batch), so nothing is ever overwritten and each batch's rows can be found again. All
+of it happens in the caller's transaction. SQLAlchemy does not see what the driver does below it: begin one first.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from sqlalchemy import Connection, Engine
+
+from controller.telemetry.checksum import Row
+from controller.telemetry.days import Day
+from controller.telemetry.thinning import Point
+
+
+class Rows(Protocol):
+    """Readings by day, in one kind of database. Keeps in mind which days have a table: `forget` after a rollback."""
+
+    def days(self, connection: Connection) -> list[Day]:
+        """The days there are readings of, oldest first."""
+
+    def insert(self, connection: Connection, day: Day, rows: list[Row]) -> None:
+        """Store rows whose times are all of that day; its table is made if there is none."""
+
+    def forget(self) -> None:
+        """What was made may be gone."""
+
+    def of_day(self, connection: Connection, day: Day) -> Iterator[Row]:
+        """All rows of a day in the order of the key."""
+
+    def of_series(self, connection: Connection, day: Day, series: int, from_ms: int, to_ms: int) -> Sequence[Point]:
+        """A series' readings of a day between two times, both inclusive, in the order of time."""
+
+    def drop(self, connection: Connection, day: Day) -> None:
+        """Give up the readings of a day."""
+
+    def put(self, connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """Insert rows into an ordinary table, many at once."""
+
+    def upsert_latest(self, connection: Connection, rows: Sequence[Sequence[object]]) -> None:
+        """Rows (series_id, at_ms, number, text, received_ms), one a series at most: each replaces an older one."""
+
+
+def rows_in(database: Connection | Engine) -> Rows:
+    """What suits this database."""
+    if database.dialect.name == "sqlite":
+        from controller.telemetry.rows_sqlite import SqliteRows
+
+        return SqliteRows()
+    from controller.telemetry.rows_postgresql import PostgresRows
+
+    return PostgresRows()
