@@ -1,311 +1,37 @@
 """How fast readings are stored, and what that costs: ours, the least that could do it, and the obvious way.
 
-`python -m bench.ingest [--database sqlite] [--values N]`. One broker, one MQTT client library, the same messages:
+`python -m bench.ingest [--database sqlite|postgresql] [--values N]`: one broker, one MQTT library, same messages.
 
 - ours: the real ingest, with registry, latest values, ledger, checksums, de-duplication and acknowledgements
-- floor: paho, msgspec, and a bare executemany into the same kind of table, which answers for nothing
+- floor: paho, msgspec, and a bare executemany (binary COPY) into the same kind of table, which answers for nothing
 - naive: paho, pydantic, and an ORM's add_all for each message (fewer values, as it takes so long)
+- zabbix, on PostgreSQL and where Debian's zabbix-server-pgsql is installed: the same values as trapper items
 
 Three rounds, one after the other, medians. CPU is that of the ingest process alone.
 """
 
 import argparse
 import json
-import random
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from contract.messages import BridgeState, DeviceEntry, Inventory, MetricEntry, ProfileEntry, Report, encode
-from contract.model import Kind, Value
-from contract.topics import Address, Channel, filter_for
-from controller.broker.access import BrokerUser, Login, hash_password, new_password
+from bench import zabbix_server
+from bench.ingest_load import A_REPORT, AGENTS, Job, Result, address_of, publish
+from bench.ingest_ways import RUNS
+from controller.broker.access import BrokerUser, hash_password, new_password
 from controller.broker.embedded import EmbeddedBroker
+from controller.database import sqlite_url
+from tests.databases import PostgresServer
+from tests.integration import postgres
 
-AGENTS = 10
-DEVICES = 10
-METRICS: dict[str, Kind] = {
-    **{f"level-{number}": Kind.FLOAT for number in range(8)},
-    "count": Kind.INT,
-    "uptime": Kind.INT,
-    "on": Kind.BOOL,
-    "state": Kind.TEXT,
-}
-A_REPORT = DEVICES * len(METRICS)
-WARM_UP = AGENTS * A_REPORT
-"""Readings before the clock starts: one report of each agent, so that every series is known."""
-EPOCH = "00000000000000aa"
-SEED = 2026
-NAIVE_SHARE = 20
+SHARES = {"ours": 1, "floor": 1, "naive": 20, "zabbix": 2}
 """The naive way gets a twentieth of the values."""
 ROUNDS = 3
-WAYS = ("ours", "floor", "naive")
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What a child process is told."""
-
-    way: str
-    folder: str
-    port: int
-    user: str
-    password: str
-    values: int
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    values: int
-    seconds: float
-    cpu_seconds: float
-
-    @property
-    def stored_per_s(self) -> float:
-        return self.values / self.seconds
-
-    @property
-    def cpu_us_per_value(self) -> float:
-        return self.cpu_seconds / self.values * 1e6
-
-
-# What travels
-
-
-def address_of(number: int) -> Address:
-    return Address("bench", f"room-{number}")
-
-
-def inventory() -> bytes:
-    profile = ProfileEntry(
-        "bench/machine", "A machine", {name: MetricEntry("1", kind) for name, kind in METRICS.items()}
-    )
-    devices = tuple(DeviceEntry(f"machine-{at}", f"Machine {at}", "p", BridgeState.OPEN) for at in range(DEVICES))
-    return encode(Inventory(EPOCH, 1, {"p": profile}, devices))
-
-
-def reports(values: int, now_ms: int) -> Iterator[tuple[int, bytes]]:
-    """(agent, payload): everything that moved in two seconds, one reading a metric, agents in turn."""
-    chance = random.Random(SEED)
-    count = (WARM_UP + values) // A_REPORT
-    for at in range(count):
-        agent, number = at % AGENTS, at // AGENTS + 1
-        base_ms = now_ms - 2_000 * (count // AGENTS - number)
-        series = {
-            f"machine-{device}": {
-                name: ((chance.randrange(2_000), reading(kind, chance)),) for name, kind in METRICS.items()
-            }
-            for device in range(DEVICES)
-        }
-        yield agent, encode(Report(EPOCH, number, number, A_REPORT, base_ms, boot="b", mono_ms=base_ms, series=series))
-
-
-def reading(kind: Kind, chance: random.Random) -> Value:
-    if kind is Kind.FLOAT:
-        return round(chance.uniform(0, 100), 1)
-    if kind is Kind.INT:
-        return chance.randrange(100_000)
-    return chance.random() < 0.5 if kind is Kind.BOOL else chance.choice(["idle", "printing", "paused"])
-
-
-# Children
-
-
-def connect(job: Job, client_id: str, user: str, password: str) -> Any:
-    import paho.mqtt.client as paho
-    from paho.mqtt.enums import CallbackAPIVersion
-
-    client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id)
-    client.username_pw_set(user, password)
-    client.max_inflight_messages_set(500)
-    client.connect("127.0.0.1", job.port)
-    return client
-
-
-def publish(job: Job) -> None:
-    """Encode everything first, then send it as fast as it goes."""
-    clients = []
-    for number in range(AGENTS):
-        address = address_of(number)
-        client = connect(job, address.client_id, address.user, job.password)
-        client.loop_start()
-        clients.append((client, address.topic(Channel.REPORT)))
-        client.publish(address.topic(Channel.INVENTORY), inventory(), 1).wait_for_publish(10)
-    messages = list(reports(job.values, time.time_ns() // 1_000_000))
-    for agent, payload in messages[:AGENTS]:
-        clients[agent][0].publish(clients[agent][1], payload, 1).wait_for_publish(10)
-    time.sleep(1.0)
-    ready()
-    sys.stdin.readline()
-    sent = [clients[agent][0].publish(clients[agent][1], payload, 1) for agent, payload in messages[AGENTS:]]
-    for each in sent:
-        each.wait_for_publish(120)
-    for client, _ in clients:
-        client.disconnect()
-        client.loop_stop()
-
-
-def ready() -> None:
-    print("ready", flush=True)
-
-
-def measured(first: Callable[[], bool], done: Callable[[], int], values: int) -> Result:
-    """From the first message after the warm-up until all values are committed."""
-    while not first():
-        time.sleep(0.001)
-    began, cpu = time.perf_counter(), time.process_time()
-    while (stored := done() - WARM_UP) < values:
-        if time.perf_counter() - began > 120:
-            raise SystemExit(f"only {stored} of {values} values were stored")
-        time.sleep(0.02)
-    return Result(values, time.perf_counter() - began, time.process_time() - cpu)
-
-
-def run_ours(job: Job) -> Result:
-    from sqlmodel import Session
-
-    from controller.database import make_engine, migrate, sqlite_url
-    from controller.fleet.tables import Agent, School
-    from controller.ingest.link import BrokerAddress
-    from controller.ingest.observer import Unobserved
-    from controller.ingest.service import Ingest
-    from controller.ingest.verify import verify
-
-    engine = make_engine(sqlite_url(Path(job.folder) / "ours.db"))
-    migrate(engine)
-    with Session(engine) as session:
-        session.add(School(id="bench", name="Bench"))
-        session.flush()
-        session.add_all([Agent(school_id="bench", name=address_of(number).agent) for number in range(AGENTS)])
-        session.commit()
-    broker = BrokerAddress("127.0.0.1", job.port, Login(job.user, job.password))
-    ingest = Ingest(engine, broker, Unobserved())
-    ingest.start()
-    while not ingest.ready:
-        time.sleep(0.01)
-    ready()
-    result = measured(lambda: ingest.stats.received > 2 * AGENTS, lambda: ingest.stats.values, job.values)
-    ingest.stop()
-    if not verify(engine).ok:
-        raise SystemExit("the ledger does not balance")
-    return result
-
-
-def run_floor(job: Job) -> Result:
-    import msgspec
-
-    from controller.database import make_engine, sqlite_url
-    from controller.telemetry.days import table_of
-
-    class Bare(msgspec.Struct):
-        base_ms: int
-        series: dict[str, dict[str, list[tuple[int, bool | int | float | str | None]]]]
-
-    connection = make_engine(sqlite_url(Path(job.folder) / "floor.db")).raw_connection()
-    cursor = connection.cursor()
-    table = table_of(time.time_ns() // 86_400_000_000_000)
-    cursor.execute(
-        f"CREATE TABLE {table} (series INTEGER NOT NULL, at_ms INTEGER NOT NULL, batch INTEGER NOT NULL, value,"
-        " PRIMARY KEY (series, at_ms, batch)) WITHOUT ROWID"
-    )
-    connection.commit()
-    insert = f"INSERT INTO {table} VALUES (?, ?, ?, ?)"
-    decode = msgspec.json.Decoder(Bare).decode
-    ids: dict[tuple[str, str, str], int] = {}
-    seen = {"messages": 0, "stored": 0, "committed": 0}
-
-    def on_message(_client: Any, _data: Any, message: Any) -> None:
-        seen["messages"] += 1
-        batch, topic = seen["messages"], message.topic
-        told = decode(message.payload)
-        base = told.base_ms
-        rows = [
-            (ids.setdefault((topic, device, metric), len(ids)), base + dt, batch, value)
-            for device, metrics in told.series.items()
-            for metric, points in metrics.items()
-            for dt, value in points
-        ]
-        cursor.executemany(insert, rows)
-        seen["stored"] += len(rows)
-        if time.perf_counter() - clock[0] > 0.1 or seen["stored"] >= WARM_UP + job.values:
-            connection.commit()
-            clock[0] = time.perf_counter()
-            seen["committed"] = seen["stored"]
-
-    clock = [time.perf_counter()]
-    return listen(job, on_message, seen)
-
-
-def run_naive(job: Job) -> Result:
-    from pydantic import BaseModel
-    from sqlmodel import Field, Session, SQLModel
-
-    from controller.database import make_engine, sqlite_url
-
-    class Told(BaseModel):
-        base_ms: int
-        series: dict[str, dict[str, list[tuple[int, bool | int | float | str | None]]]]
-
-    class Reading(SQLModel, table=True):
-        id: int | None = Field(default=None, primary_key=True)
-        agent: str
-        device: str
-        metric: str
-        at_ms: int
-        number: float | None = None
-        text: str | None = None
-
-    engine = make_engine(sqlite_url(Path(job.folder) / "naive.db"))
-    SQLModel.metadata.create_all(engine)
-    seen = {"messages": 0, "stored": 0, "committed": 0}
-
-    def on_message(_client: Any, _data: Any, message: Any) -> None:
-        seen["messages"] += 1
-        told = Told.model_validate_json(message.payload)
-        rows = [
-            Reading(
-                agent=message.topic,
-                device=device,
-                metric=metric,
-                at_ms=told.base_ms + dt,
-                number=None if isinstance(value, str) else value,
-                text=value if isinstance(value, str) else None,
-            )
-            for device, metrics in told.series.items()
-            for metric, points in metrics.items()
-            for dt, value in points
-        ]
-        with Session(engine) as session:
-            session.add_all(rows)
-            session.commit()
-        seen["committed"] += len(rows)
-
-    return listen(job, on_message, seen)
-
-
-def listen(job: Job, on_message: Callable[[Any, Any, Any], None], seen: dict[str, int]) -> Result:
-    client = connect(job, job.user, job.user, job.password)
-    client.on_message = on_message
-    client.subscribe(filter_for(Channel.REPORT), 1)
-    client.loop_start()
-    time.sleep(0.5)
-    ready()
-    result = measured(lambda: seen["messages"] > AGENTS, lambda: seen["committed"], job.values)
-    client.disconnect()
-    client.loop_stop()
-    return result
-
-
-RUNS: dict[str, Callable[[Job], Result]] = {"ours": run_ours, "floor": run_floor, "naive": run_naive}
-
-
-# The parent
 
 
 def child(job: Job) -> "subprocess.Popen[str]":
@@ -323,7 +49,10 @@ def child(job: Job) -> "subprocess.Popen[str]":
     return process
 
 
-def one_round(way: str, values: int) -> Result:
+def one_round(way: str, url: str, values: int) -> Result:
+    """`url` is a new database's."""
+    if way == "zabbix":
+        return zabbix_server.run(url, values)
     password = new_password()
     with tempfile.TemporaryDirectory() as folder:
         broker = EmbeddedBroker(Path(folder) / "broker", 0)
@@ -331,9 +60,8 @@ def one_round(way: str, values: int) -> Result:
         broker.set_users([BrokerUser(address_of(number), hashed) for number in range(AGENTS)])
         broker.start()
         try:
-            ingest = child(Job(way, folder, broker.port, broker.login.user, broker.login.password, values))
-            publisher = child(Job("publisher", folder, broker.port, "", password, values))
-            time.sleep(1.0)
+            ingest = child(Job(way, url, broker.port, broker.login.user, broker.login.password, values))
+            publisher = child(Job("publisher", "", broker.port, "", password, values))
             publisher.communicate("go\n", timeout=180)
             output, _ = ingest.communicate(timeout=180)
             if ingest.returncode or publisher.returncode:
@@ -351,38 +79,51 @@ def run_child() -> None:
         print(json.dumps(asdict(RUNS[job.way](job))), flush=True)
 
 
+def measure(database: str, ways: list[str], values: int) -> dict[str, list[Result]]:
+    """All rounds, told as they end."""
+    results: dict[str, list[Result]] = {way: [] for way in ways}
+    with ExitStack() as stack:
+        server = PostgresServer(stack.enter_context(postgres.server())) if database == "postgresql" else None
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        for number in range(ROUNDS):
+            for way in ways:
+                url = server.empty() if server else sqlite_url(folder / f"{way}-{number}.db")
+                a_round = A_REPORT * AGENTS
+                last = one_round(way, url, values // SHARES[way] // a_round * a_round)
+                results[way].append(last)
+                cpu = f"{last.cpu_us_per_value:8.2f} us CPU/value" if last.cpu_seconds else ""
+                print(f"{number + 1} {way:6} {last.stored_per_s:10,.0f} values/s {cpu}")
+    return results
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--database", choices=["sqlite"], default="sqlite")
+    parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--values", type=int, default=480_000, help="readings a round")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         run_child()
         return
-    results: dict[str, list[Result]] = {way: [] for way in WAYS}
-    for number in range(ROUNDS):
-        for way in WAYS:
-            share = NAIVE_SHARE if way == "naive" else 1
-            values = options.values // share // (A_REPORT * AGENTS) * A_REPORT * AGENTS
-            results[way].append(one_round(way, values))
-            last = results[way][-1]
-            print(f"{number + 1} {way:6} {last.stored_per_s:10,.0f} values/s {last.cpu_us_per_value:8.2f} us CPU/value")
+    compared = options.database == "postgresql" and zabbix_server.installed()
+    results = measure(options.database, [*RUNS, "zabbix"] if compared else [*RUNS], options.values)
     stored = {way: statistics.median(each.stored_per_s for each in those) for way, those in results.items()}
-    cpu = {way: statistics.median(each.cpu_us_per_value for each in those) for way, those in results.items()}
+    cpu = {way: statistics.median(each.cpu_us_per_value for each in results[way]) for way in RUNS}
     print(f"\n{'median':8} {'values/s':>12} {'us CPU/value':>14}")
-    for way in WAYS:
-        print(f"{way:8} {stored[way]:12,.0f} {cpu[way]:14.2f}")
+    for way, rate in stored.items():
+        print(f"{way:8} {rate:12,.0f} {f'{cpu[way]:14.2f}' if way in cpu else ''}")
     figures = {
         "database": options.database,
         "values": options.values,
-        **{f"stored_per_s_{way}": round(stored[way]) for way in WAYS},
-        **{f"cpu_us_per_value_{way}": round(cpu[way], 3) for way in WAYS},
+        **{f"stored_per_s_{way}": round(rate) for way, rate in stored.items()},
+        **{f"cpu_us_per_value_{way}": round(each, 3) for way, each in cpu.items()},
     }
     ratios = {
         "stored_per_s_vs_naive": round(stored["ours"] / stored["naive"], 2),
         "cpu_per_value_vs_floor": round(cpu["ours"] / cpu["floor"], 3),
     }
+    if compared:
+        ratios["stored_per_s_vs_zabbix"] = round(stored["ours"] / stored["zabbix"], 2)
     print(json.dumps({"bench": "ingest", "figures": figures, "ratios": ratios}))
 
 

@@ -13,6 +13,8 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from contract.model import (
+    MAX_INTEGER,
+    MAX_TEXT,
     Command,
     ContractError,
     Event,
@@ -229,10 +231,18 @@ class Report:
         readings = 0
         for device, metrics in self.series.items():
             for metric, points in metrics.items():
-                readings += len(points)
-                if len(points) == 1 and points[0][1].__class__ is float and -MAX_SPAN_MS <= points[0][0] <= MAX_SPAN_MS:
-                    continue  # by far the most frequent, and right
+                if len(points) == 1:  # by far the most frequent: what is right is seen to be without a call
+                    ((dt_ms, value),) = points
+                    kind = value.__class__
+                    if -MAX_SPAN_MS <= dt_ms <= MAX_SPAN_MS and (
+                        kind is float
+                        or kind is bool
+                        or (kind is str and value.isascii() and len(value) <= MAX_TEXT and "\0" not in value)  # type: ignore[union-attr, operator, arg-type]
+                        or (kind is int and -MAX_INTEGER <= value <= MAX_INTEGER)  # type: ignore[operator]
+                    ):
+                        continue
                 _check_points(points, device, metric)
+            readings += sum(map(len, metrics.values()))
         items = readings + len(self.outcomes) + len(self.events)
         if items > MAX_ITEMS:
             raise ContractError(f"series: {items} items, at most {MAX_ITEMS} are taken")

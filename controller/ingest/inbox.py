@@ -6,13 +6,12 @@ from collections import deque
 from collections.abc import Callable
 
 from controller.ingest.messages import Arrival
+from controller.ingest.portion import LEAST
 
 MAX_WAITING = 5_000
 """Reports that wait; one more is dropped without an ack, and its agent sends it again."""
 MAX_WAITING_BYTES = 64 * 1024 * 1024
-PORTION = 512
-PORTION_BYTES = 512 * 1024
-"""About what one transaction writes in a tenth of a second."""
+PORTION = 1_024
 
 
 class Inbox:
@@ -40,19 +39,21 @@ class Inbox:
                 self._arrived.notify()
         return True
 
-    def take(self, wait_s: float, gather_s: float) -> list[Arrival]:
-        """What has come: nothing after `wait_s`, else all that joins the first within `gather_s`, up to a portion."""
+    def take(self, wait_s: float, gather_s: float, most_bytes: int = LEAST) -> list[Arrival]:
+        """What has come: nothing after `wait_s`, else all that joins the first within `gather_s`, up to a portion of
+        about `most_bytes`.
+        """
         with self._arrived:
             self._arrived.wait_for(lambda: self._waiting or self._closed, wait_s)
             if not self._waiting:
                 return []
             end = self._clock() + gather_s
-            while not self._closed and len(self._waiting) < PORTION and self._bytes < PORTION_BYTES:
+            while not self._closed and len(self._waiting) < PORTION and self._bytes < most_bytes:
                 left = end - self._clock()
                 if left <= 0:
                     break
                 self._arrived.wait(left)
-            return self._portion()
+            return self._portion(most_bytes)
 
     def close(self) -> None:
         """Wake whoever waits; what is here can still be taken."""
@@ -64,10 +65,10 @@ class Inbox:
     def closed(self) -> bool:
         return self._closed and not self._waiting
 
-    def _portion(self) -> list[Arrival]:
+    def _portion(self, most_bytes: int) -> list[Arrival]:
         portion: list[Arrival] = []
         size = 0
-        while self._waiting and len(portion) < PORTION and size < PORTION_BYTES:
+        while self._waiting and len(portion) < PORTION and size < most_bytes:
             arrival = self._waiting.popleft()
             size += len(arrival.payload)
             portion.append(arrival)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, insert, select, update
 
 from contract.messages import Refusal
 from controller.ingest.numbers import Numbers, Range, parse_ranges, text_of
@@ -14,11 +14,7 @@ _LEDGER: Table = Ledger.__table__  # type: ignore[attr-defined]  # SQLModel does
 _BATCH: Table = Batch.__table__  # type: ignore[attr-defined]
 
 
-_BATCH_COLUMNS = (
-    *("id", "ledger_id", "first", "number", "digest", "received_ms"),
-    *("produced", "accepted", "quarantined", "rejected", "given_up"),
-    *("row_count", "checksum", "from_ms", "to_ms", "refused"),
-)
+_SUM = update(_LEDGER).where(_LEDGER.c.id == bindparam("ledger"))
 
 _REMEMBERED = 20_000
 """Epochs kept in memory; an agent has a new one with each start."""
@@ -159,10 +155,9 @@ class LedgerBook:
     def flush(self, connection: Connection, rows: Rows) -> None:
         """Write what was entered."""
         if self._entries:
-            entered = [_batch_row(epoch, entry) for epoch, entry in self._entries]
-            rows.put(connection, _BATCH.name, _BATCH_COLUMNS, entered)
-        for epoch in self._touched.values():
-            connection.execute(update(_LEDGER).where(_LEDGER.c.id == epoch.id).values(_ledger_row(epoch)))
+            rows.put(connection, _BATCH, [_batch_row(epoch, entry) for epoch, entry in self._entries])
+        if self._touched:
+            connection.execute(_SUM, [{"ledger": epoch.id} | _ledger_row(epoch) for epoch in self._touched.values()])
 
     def refusals(self, connection: Connection, epoch: Epoch, most: int) -> tuple[Refusal, ...]:
         """The newest batches of an epoch that were refused, as far as they are kept."""
@@ -220,6 +215,7 @@ def _ledger_row(epoch: Epoch) -> dict[str, object]:
 
 
 def _batch_row(epoch: Epoch, entry: Entry) -> tuple[object, ...]:
+    """In the order of the table's columns."""
     counts = entry.counts
     return (
         entry.id,

@@ -5,6 +5,7 @@ never connects again, and says nothing.
 """
 
 import logging
+import select
 import selectors
 import socket
 import ssl
@@ -26,6 +27,8 @@ _TURN_S = 1.0
 """So often the keepalive is looked after when nothing happens."""
 _LEAVE_S = 0.5
 _STOP_S = 1.0
+_PACKETS = 50
+"""Most that are read before anything else is looked after."""
 
 
 class Loop:
@@ -107,14 +110,23 @@ class Loop:
             self._held_up = not self._held_up
             both = selectors.EVENT_READ | selectors.EVENT_WRITE
             self._selector.modify(sock, both if self._held_up else selectors.EVENT_READ)
-        decrypted = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0  # the selector knows nothing of it
+        decrypted = _decrypted(sock)
         ready = {key.fileobj: events for key, events in self._selector.select(0 if decrypted else patience_s)}
         if decrypted or ready.get(sock, 0) & selectors.EVENT_READ:
-            client.loop_read()
+            self._read(sock)
         if self._woken in ready:
             self._woken.recv(4096)
         client.loop_write()  # without output too: only after it does paho call `_on_output` again
         client.loop_misc()
+
+    def _read(self, sock: "SocketLike") -> None:
+        """What has come, up to a bound: paho reads one packet a call, and all else in a turn costs more than that."""
+        coming = select.poll()
+        coming.register(sock, select.POLLIN)
+        for _ in range(_PACKETS):
+            self._client.loop_read()
+            if self._client.socket() is not sock or not (_decrypted(sock) or coming.poll(0)):
+                break
 
     def _drop(self) -> None:
         """Close what is still open, and have that told. Paho notices a lost connection when it writes to it."""
@@ -140,3 +152,8 @@ class Loop:
         """There is something to write. Called by whichever thread brought it; our own writes it before it waits."""
         if threading.get_ident() != self._thread.ident:
             self._wake()
+
+
+def _decrypted(sock: "SocketLike") -> bool:
+    """Whether bytes wait that no selector knows of, since they have left the kernel."""
+    return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from contract.messages import Inventory, Report, Status
 from contract.model import ContractError
@@ -20,8 +20,7 @@ class Arrival:
     retained: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """A report with the digest that names its content."""
 
     digest: str
@@ -31,8 +30,7 @@ class Batch:
 Content: TypeAlias = Status | Inventory | Batch | Undecodable
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(NamedTuple):
     """`address` and `channel` are None when the topic is not ours."""
 
     arrival: Arrival

@@ -18,6 +18,8 @@ from controller.ingest.writer import Writer
 from controller.telemetry.retention import DEFAULT_DAYS
 
 STOP_S = 10.0
+_GARBAGE = 20_000
+"""New objects before the collector looks for cycles: decoded readings are that many at once, and hold none."""
 
 
 def wall_ms() -> int:
@@ -58,6 +60,7 @@ class Ingest:
     def start(self) -> None:
         """Begin; needs neither broker nor agents to be there yet."""
         gc.freeze()  # what is here now stays; the collector need not go through it with every few thousand readings
+        gc.set_threshold(_GARBAGE)
         self._writer.start()
         self._link.start()
 

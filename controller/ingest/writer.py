@@ -15,8 +15,9 @@ from contract.topics import Address
 from controller.ingest.faults import faults_in
 from controller.ingest.inbox import Inbox
 from controller.ingest.intake import Intake, Settled
-from controller.ingest.messages import Decoded, decode
+from controller.ingest.messages import Arrival, decode
 from controller.ingest.observer import Observer
+from controller.ingest.portion import Portion
 from controller.ingest.stats import IngestStats
 from controller.ingest.turn import Turns
 from controller.telemetry import retention
@@ -60,6 +61,7 @@ class Writer:
         self._intake = Intake(rows_in(engine))
         self._turns = Turns()
         self._faults = faults_in(engine)
+        self._portion = Portion()
         self._loaded = False
         self._generation = 0
         self._kept_house_ms = 0
@@ -80,10 +82,10 @@ class Writer:
     def _run(self) -> None:
         while not self._inbox.closed:
             try:
-                arrivals = self._inbox.take(_IDLE_S, GATHER_S)
+                arrivals = self._inbox.take(_IDLE_S, GATHER_S, self._portion.size)
                 self._stats.queue_depth = len(self._inbox)
                 if arrivals:
-                    self._write([decode(arrival) for arrival in arrivals])
+                    self._write(arrivals)
                 self._watch()
                 self._keep_house()
             except Exception:
@@ -91,20 +93,22 @@ class Writer:
                 self._loaded = False
                 self._stopping.wait(_FIRST_PAUSE_S)
 
-    def _write(self, messages: list[Decoded]) -> None:
+    def _write(self, arrivals: list[Arrival]) -> None:
         """Commit them together; if one of them makes that fail, each by itself."""
-        if self._attempt(partial(self._take_all, messages)):
+        began = perf_counter()
+        if self._attempt(partial(self._take_all, arrivals)):
+            self._portion.written(sum([len(arrival.payload) for arrival in arrivals]), perf_counter() - began)
             return
-        for message in messages:
-            if not self._attempt(partial(self._take_all, [message])):
-                self._attempt(partial(self._set_aside, message))
+        for arrival in arrivals:
+            if not self._attempt(partial(self._take_all, [arrival])):
+                self._attempt(partial(self._set_aside, arrival))
 
-    def _take_all(self, messages: list[Decoded], connection: Connection) -> None:
-        for message in messages:
-            self._intake.take(connection, message)
+    def _take_all(self, arrivals: list[Arrival], connection: Connection) -> None:
+        for arrival in arrivals:
+            self._intake.take(connection, decode(arrival))  # at once: what is decoded is still in the processor's cache
 
-    def _set_aside(self, message: Decoded, _connection: Connection) -> None:
-        self._intake.set_aside(message, "the controller failed on it; its log says how")
+    def _set_aside(self, arrival: Arrival, _connection: Connection) -> None:
+        self._intake.set_aside(decode(arrival), "the controller failed on it; its log says how")
 
     def _attempt(self, work: Callable[[Connection], None]) -> bool:
         """Do `work` in a transaction, as often as the database needs; False if the fault is in the work itself."""

@@ -23,7 +23,7 @@ class LatestValues:
 
     def __init__(self) -> None:
         self._settled: dict[int, Row] = {}
-        self._times: dict[int, int] = {}
+        self._newest: dict[int, Row] = {}
         self._drafts: dict[int, Row] = {}
 
     def load(self, connection: Connection) -> None:
@@ -32,7 +32,7 @@ class LatestValues:
         self._settled = {
             series: (series, at_ms, 0, number if words is None else words) for series, at_ms, number, words in found
         }
-        self._times = {series: row[1] for series, row in self._settled.items()}
+        self._newest = dict(self._settled)
         self._drafts = {}
 
     def get(self, series_id: int) -> Known | None:
@@ -41,12 +41,11 @@ class LatestValues:
 
     def offer(self, rows: list[Row]) -> None:
         """Take those that are newer than what is known. Hot: runs over every reading."""
-        times, drafts = self._times, self._drafts
+        newest, drafts = self._newest, self._drafts
         for row in rows:
             series = row[0]
-            if series not in times or row[1] > times[series]:
-                times[series] = row[1]
-                drafts[series] = row
+            if series not in newest or row[1] > newest[series][1]:
+                newest[series] = drafts[series] = row
 
     def flush(self, connection: Connection, rows: Rows, received_ms: int) -> None:
         """Write what was taken."""

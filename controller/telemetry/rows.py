@@ -7,7 +7,7 @@ of it happens in the caller's transaction. SQLAlchemy does not see what the driv
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Table
 
 from controller.telemetry.checksum import Row
 from controller.telemetry.days import Day
@@ -21,7 +21,7 @@ class Rows(Protocol):
         """The days there are readings of, oldest first."""
 
     def insert(self, connection: Connection, day: Day, rows: list[Row]) -> None:
-        """Store rows whose times are all of that day; its table is made if there is none."""
+        """Store rows whose times are all of that day, and maybe sort them; its table is made if there is none."""
 
     def forget(self) -> None:
         """What was made may be gone."""
@@ -35,8 +35,8 @@ class Rows(Protocol):
     def drop(self, connection: Connection, day: Day) -> None:
         """Give up the readings of a day."""
 
-    def put(self, connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Insert rows into an ordinary table, many at once."""
+    def put(self, connection: Connection, table: Table, rows: Sequence[Sequence[object]]) -> None:
+        """Insert rows into an ordinary table, many at once; each has a value for each column, in their order."""
 
     def upsert_latest(self, connection: Connection, rows: Sequence[Sequence[object]]) -> None:
         """Rows (series_id, at_ms, number, text, received_ms), one a series at most: each replaces an older one."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 
 from controller.telemetry.checksum import Row
 from controller.telemetry.days import DAY_MS, Day, days_in, table_of
@@ -44,12 +44,12 @@ class PostgresRows:
             self._made.add(day)
         table = table_of(day)
         numbers = [row for row in rows if row[3].__class__ is float]
+        others = [row for row in rows if row[3].__class__ is not float]
+        wholes = [row for row in others if row[3].__class__ is not str]
+        texts = [row for row in others if row[3].__class__ is str]
         _copy(cursor, f"{table} ({_KEY}, number)", (*_KEY_TYPES, "float8"), numbers)
-        if len(numbers) < len(rows):
-            wholes = [row for row in rows if row[3].__class__ is int or row[3] is None]
-            texts = [row for row in rows if row[3].__class__ is str]
-            _copy(cursor, f"{table} ({_KEY}, whole)", (*_KEY_TYPES, "int8"), wholes)
-            _copy(cursor, f"{table} ({_KEY}, text)", (*_KEY_TYPES, "text"), texts)
+        _copy(cursor, f"{table} ({_KEY}, whole)", (*_KEY_TYPES, "int8"), wholes)
+        _copy(cursor, f"{table} ({_KEY}, text)", (*_KEY_TYPES, "text"), texts)
 
     def forget(self) -> None:
         self._made.clear()
@@ -77,10 +77,10 @@ class PostgresRows:
         self._made.discard(day)
         _cursor(connection).execute(f"DROP TABLE {table_of(day)}")
 
-    def put(self, connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        with _cursor(connection).copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(row)
+    def put(self, connection: Connection, table: Table, rows: Sequence[Sequence[object]]) -> None:
+        names = ", ".join(column.name for column in table.columns)
+        types = [column.type.compile(connection.dialect).partition("(")[0].lower() for column in table.columns]
+        _copy(_cursor(connection), f"{table.name} ({names})", types, rows)
 
     def upsert_latest(self, connection: Connection, rows: Sequence[Sequence[object]]) -> None:
         if not rows:

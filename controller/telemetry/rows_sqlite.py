@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 
 from controller.database import DAY_TABLE_PREFIX
 from controller.telemetry.checksum import Row
@@ -37,6 +37,7 @@ class SqliteRows:
                 " batch INTEGER NOT NULL, value, PRIMARY KEY (series, at_ms, batch)) WITHOUT ROWID"
             )
             statement = self._inserts[day] = f"INSERT INTO {table} VALUES (?, ?, ?, ?)"  # noqa: S608 - own name
+        rows.sort()  # in the order of the key: neighbours go to the same page, which halves what inserting costs
         cursor.executemany(statement, rows)
 
     def forget(self) -> None:
@@ -61,9 +62,10 @@ class SqliteRows:
         self._inserts.pop(day, None)
         _cursor(connection).execute(f"DROP TABLE {table_of(day)}")
 
-    def put(self, connection: Connection, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        marks = ", ".join("?" * len(columns))
-        _cursor(connection).executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", rows)  # noqa: S608
+    def put(self, connection: Connection, table: Table, rows: Sequence[Sequence[object]]) -> None:
+        columns = ", ".join(column.name for column in table.columns)
+        marks = ", ".join("?" * len(table.columns))
+        _cursor(connection).executemany(f"INSERT INTO {table.name} ({columns}) VALUES ({marks})", rows)  # noqa: S608
 
     def upsert_latest(self, connection: Connection, rows: Sequence[Sequence[object]]) -> None:
         _cursor(connection).executemany(_UPSERT, rows)
