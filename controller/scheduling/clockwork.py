@@ -1,6 +1,7 @@
 """What time does to bookings: requests run out, nobody comes, uses end, leases are due. The tables are the truth."""
 
 import logging
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -28,6 +29,9 @@ from controller.scheduling.usage import Usage
 TURN_S: Final = 15.0
 """A turn is taken at least so often, whatever else wakes it."""
 _TURN, _EDGE = "turn", "edge"
+_AT_ONCE_MS: Final = 50
+_SOON_MS: Final = 500
+"""How long a machine that begins or ends to work may wait for company: in a large fleet there is always one."""
 _MINUTE_MS: Final = 60_000
 _USUAL: Final = BookingLimits(school_id="")
 _TOLD: Final = {BookingState.EXPIRED: Kind.EXPIRED, BookingState.NO_SHOW: Kind.NO_SHOW}
@@ -66,6 +70,9 @@ class Clockwork:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
             timezone=UTC,
         )
+        self._asking = threading.Lock()
+        self._turning = False
+        self._due: datetime | None = None
 
     def start(self) -> None:
         self._scheduler.add_job(self._try, "interval", seconds=TURN_S, id=_TURN, next_run_time=datetime.now(UTC))
@@ -77,15 +84,14 @@ class Clockwork:
 
     def wake(self) -> None:
         """A booking was made or changed: look at once. From any thread."""
-        if self._scheduler.running:
-            self._scheduler.modify_job(_TURN, next_run_time=datetime.now(UTC) + timedelta(milliseconds=50))
+        self._turn_within(_AT_ONCE_MS)
 
     def registry_changed(self, agent_id: int) -> None:
         self._usage.registry_changed(agent_id)
 
     def values_committed(self, values: Sequence[Fresh]) -> None:
         if self._usage.notes(values):
-            self.wake()
+            self._turn_within(_SOON_MS)
 
     def outcomes_committed(self, outcomes: Sequence[Told]) -> None:
         pass
@@ -124,7 +130,30 @@ class Clockwork:
         with self._engine.connect() as connection:
             return [_case(row) for row in connection.execute(_near(self._now_ms()))]
 
+    def _turn_within(self, ms: int) -> None:
+        """Once, however often it is asked for; what is asked for during a turn comes after it."""
+        with self._asking:
+            due = datetime.now(UTC) + timedelta(milliseconds=ms)
+            if self._due is None or due < self._due:
+                self._due = due
+                if not self._turning and self._scheduler.running:
+                    self._scheduler.modify_job(_TURN, next_run_time=due)
+
     def _try(self) -> None:
+        with self._asking:
+            self._turning, self._due = True, None
+        try:
+            self._turn_and_come_back()
+        finally:
+            self._turned()
+
+    def _turned(self) -> None:
+        with self._asking:
+            self._turning = False
+            if self._due is not None and self._scheduler.running:
+                self._scheduler.modify_job(_TURN, next_run_time=self._due)
+
+    def _turn_and_come_back(self) -> None:
         try:
             edge = self.turn()
         except SQLAlchemyError as error:

@@ -1,6 +1,7 @@
 """What becomes of bookings as time passes: requests run out, no-shows are freed, what is used counts as come."""
 
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -164,6 +165,32 @@ def test_clockwork_wakes_at_the_next_edge_by_itself(lab: Lab) -> None:
     try:
         eventually(lambda: lab.state(request) is S.EXPIRED, "it ran out at its time", 14.0)
     finally:
+        clockwork.stop()
+
+
+def test_clockwork_that_is_woken_in_the_middle_of_a_turn_takes_another(lab: Lab) -> None:
+    """And one only, however often: nothing that was asked for waits for the interval."""
+    turns = 0
+    in_a_turn, go_on = threading.Event(), threading.Event()
+
+    def held() -> int:
+        nonlocal turns
+        turns += 1
+        in_a_turn.set()
+        go_on.wait(20)
+        return wall_ms()
+
+    clockwork = Clockwork(lab.engine, held, leases=lab.desk, usage=lab.usage, leases_changed=lambda: None)
+    clockwork.start()
+    try:
+        assert in_a_turn.wait(20)
+        before = turns
+        for _ in range(50):
+            clockwork.wake()
+        go_on.set()
+        eventually(lambda: turns >= 2 * before, "another turn", 10.0)
+    finally:
+        go_on.set()
         clockwork.stop()
 
 
