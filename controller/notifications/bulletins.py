@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Table, insert, select
 from sqlmodel import Session
 
 from controller.notifications.tables import Bulletin
-from controller.notifications.topics import TOPIC_OF
+from controller.notifications.topics import AT_ONCE, TOPIC_OF
 
 _BULLETIN: Table = Bulletin.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
 
@@ -29,8 +29,9 @@ class Word:
 
     @property
     def key(self) -> str:
-        """The same news has the same, whoever reads it."""
-        said = json.dumps([self.kind, self.subject, dict(self.detail)], sort_keys=True)
+        """The same news has the same, whoever reads it. Of what comes for many bookings the first stands for all."""
+        about = [self.school_id] if self.kind in AT_ONCE else [self.subject, dict(self.detail)]
+        said = json.dumps([self.kind, *about], sort_keys=True)
         return hashlib.sha256(said.encode()).hexdigest()
 
 

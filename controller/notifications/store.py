@@ -167,6 +167,8 @@ def give_up(connection: Connection, now_ms: int) -> int:
     """End what was tried for long enough; how many. The reason of the last attempt stays."""
     abandoned = and_(_DELIVERY.c.state == _S.SENDING, _DELIVERY.c.claimed_until_ms <= now_ms)
     late = and_(or_(_DELIVERY.c.state == _S.WAITING, abandoned), _DELIVERY.c.expires_ms <= now_ms)
+    if connection.execute(select(_DELIVERY.c.id).where(late).limit(1)).first() is None:
+        return 0  # it is asked every two seconds: no write lock for nothing
     tried = update(_DELIVERY).where(late, _DELIVERY.c.result != "").values(state=_S.FAILED, ended_ms=now_ms)
     never = update(_DELIVERY).where(late).values(state=_S.FAILED, ended_ms=now_ms, result=Result.TOO_LATE)
     return _count(connection.execute(tried)) + _count(connection.execute(never))

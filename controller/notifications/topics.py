@@ -45,6 +45,8 @@ TOPIC_OF: Final[Mapping[str, Topic]] = {
 }
 """The kinds of bulletins. What is not here is told on pages alone."""
 
+AT_ONCE: Final = frozenset({"calendar-changed"})
+"""What tells of each booking, and comes for a whole term of them at once."""
 USUAL: Final = frozenset(Topic) - {Topic.COMMAND_DONE}
 """What somebody hears of who has not chosen: a command that is done is seen where it was given."""
 FOR_STAFF: Final = frozenset({Topic.REQUEST, Topic.MACHINE})

@@ -79,6 +79,15 @@ def test_the_same_news_within_ten_minutes_is_one_and_other_news_is_not(post: Pos
     assert len(end.got) == 3
 
 
+def test_a_calendar_that_changes_around_a_term_of_bookings_is_one_piece_of_news(post: Post, end: HttpEnd) -> None:
+    post.channel(HA, end.url)
+    for number in range(3):
+        post.say(f"b{number}", kind="calendar-changed", detail={"start_ms": number})
+    post.turn()
+    post.turn()
+    assert subjects(end) == ["b0"]
+
+
 def test_a_failure_is_tried_again_ever_later_and_the_queue_goes_on_meanwhile(post: Post, end: HttpEnd) -> None:
     end.script = [503, 500]
     post.channel(HA, end.url)

@@ -1,5 +1,7 @@
 """What can be filled in for each kind of channel, what is refused, and that every address is one that Apprise takes."""
 
+import subprocess
+import sys
 from collections.abc import Mapping
 
 import apprise
@@ -184,3 +186,11 @@ def test_every_kind_of_news_can_be_said_in_a_message() -> None:
 def test_requests_and_machines_are_news_for_those_who_look_after_them() -> None:
     assert {each for each in Topic if not may_hear(TEACHER, each)} == {Topic.REQUEST, Topic.MACHINE}
     assert all(may_hear(TECHNICIAN, each) for each in Topic)
+
+
+def test_the_controller_loads_apprise_and_its_like_only_in_the_process_that_sends() -> None:
+    told = (
+        "import sys, controller.main; print([n for n in ('apprise', 'requests', 'cryptography') if n in sys.modules])"
+    )
+    found = subprocess.run((sys.executable, "-c", told), capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
