@@ -6,6 +6,7 @@ from dataclasses import Field, dataclass, field, fields, is_dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 PREFIX = "FABFLEET_"
@@ -57,6 +58,30 @@ class JobsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class NoticesConfig:
+    """How notifications are sent. `public_url` is the pages' address, as people's phones reach it: links begin with it.
+
+    The mail server and the Zalo Official Account are for everybody; without them people write their own. `ca` is a file
+    of certificates to trust instead of the usual ones. With `private_addresses` people may have notifications sent to
+    machines inside of the network, and to this one. What was sent is forgotten after `keep_days`.
+    """
+
+    public_url: str = ""
+    private_addresses: bool = False
+    ca: Path | None = None
+    keep_days: int = 60
+    smtp_host: str = ""
+    smtp_port: int = 587
+    smtp_security: str = "starttls"
+    smtp_user: str = ""
+    smtp_password: str = field(default="", repr=False)
+    smtp_sender: str = ""
+    zalo_app_id: str = ""
+    zalo_secret_key: str = field(default="", repr=False)
+    zalo_refresh_token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ControllerConfig:
     """Everything that may be set. `hosts` are further names under which browsers may ask for the pages. `zone` is the
     schools' own time, by its IANA name.
@@ -75,6 +100,7 @@ class ControllerConfig:
     log_level: str = "info"
     broker: BrokerConfig = field(default_factory=BrokerConfig)
     jobs: JobsConfig = field(default_factory=JobsConfig)
+    notices: NoticesConfig = field(default_factory=NoticesConfig)
 
     @property
     def folder(self) -> Path:
@@ -202,8 +228,28 @@ def _check(config: ControllerConfig) -> None:
     for key in (each.name for each in fields(JobsConfig)):
         if getattr(config.jobs, key) < 1:
             raise ConfigError(f"jobs.{key}: {getattr(config.jobs, key)} is not 1 or more")
+    _check_notices(config.notices)
     if not config.broker.embedded and not config.broker.host:
         raise ConfigError("broker.host: an external broker needs an address")
+
+
+def _check_notices(notices: NoticesConfig) -> None:
+    url = urlsplit(notices.public_url)
+    if notices.public_url and (url.scheme not in ("http", "https") or not url.hostname):
+        raise ConfigError(f"notices.public_url: {notices.public_url!r} is no address such as https://fab.example.vn")
+    if notices.smtp_security not in ("starttls", "tls", "none"):
+        raise ConfigError(f"notices.smtp_security: {notices.smtp_security!r} is none of starttls, tls, none")
+    if not 0 < notices.smtp_port <= 65_535:
+        raise ConfigError(f"notices.smtp_port: {notices.smtp_port} is not a port between 1 and 65535")
+    if notices.smtp_host and "@" not in (notices.smtp_sender or notices.smtp_user):
+        raise ConfigError("notices.smtp_sender: a mail server needs a sender's address")
+    if notices.keep_days < 1:
+        raise ConfigError(f"notices.keep_days: {notices.keep_days} is not 1 or more")
+    if notices.ca is not None and not notices.ca.is_file():
+        raise ConfigError(f"notices.ca: {notices.ca} is not a file")
+    zalo = (notices.zalo_app_id, notices.zalo_secret_key, notices.zalo_refresh_token)
+    if any(zalo) and not all(zalo):
+        raise ConfigError("notices.zalo_app_id, zalo_secret_key, zalo_refresh_token: give all or none")
 
 
 def _check_zone(zone: str) -> None:

@@ -25,6 +25,7 @@ _TABLES = (
     "controller.scheduling.tables",
     "controller.commands.tables",
     "controller.jobs.tables",
+    "controller.notifications.tables",
 )
 """Every module with SQLModel tables: a new one is added here, and its migration beside the others."""
 

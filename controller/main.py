@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -31,6 +32,10 @@ from controller.identity.password import Passwords
 from controller.identity.signin import SignIn
 from controller.jobs.errors import JobError
 from controller.jobs.service import Jobs
+from controller.notifications.outlet import Outlet
+from controller.notifications.sealing import Seal
+from controller.notifications.sender import Sender
+from controller.notifications.settings import Notifications
 from controller.plant import Plant
 from controller.scheduling.attendance import Attendance
 from controller.scheduling.booking_errors import BookingError
@@ -45,6 +50,7 @@ from controller.timetable.editing import Timetables
 from controller.web import pages, signin
 from controller.web.access import SESSION_COOKIE, Access
 from controller.web.live import Hub
+from controller.web.news_words import NewsWords
 from controller.web.security import Gate, SecurityHeaders, own_hosts
 
 FOLLOW_S = 3.0
@@ -69,7 +75,22 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
     jobs = Jobs(engine, live, commands, config.folder / "files", now_ms, room=config.jobs)
     clockwork = Clockwork(engine, now_ms, leases=leases, usage=Usage(engine, now_ms), leases_changed=dispatcher.wake)
     office = Office(engine, live, ZoneInfo(config.zone), now_ms, clockwork.wake)
-    plant = Plant(config, engine, live, dispatcher=dispatcher, jobs=jobs, clockwork=clockwork, now_ms=now_ms)
+    seal = Seal(config.folder)
+    outlet = Outlet(engine, seal, config.notices, now_ms)
+    news = NewsWords(office, live, config.notices.public_url, now_ms)
+    sender = Sender(
+        engine,
+        outlet,
+        seal,
+        news,
+        zone=ZoneInfo(config.zone),
+        keep_days=config.notices.keep_days,
+        now_ms=now_ms,
+        chance=random.random,
+    )
+    plant = Plant(
+        config, engine, live, dispatcher=dispatcher, jobs=jobs, clockwork=clockwork, sender=sender, now_ms=now_ms
+    )
     services = Services(
         config=config,
         engine=engine,
@@ -87,6 +108,8 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         leases=leases,
         timetables=Timetables(engine, ZoneInfo(config.zone), now_ms),
         stocktaking=Stocktaking(engine, now_ms, clockwork.wake),
+        notifications=Notifications(engine, outlet, seal, now_ms),
+        news=news,
         now_ms=now_ms,
     )
     return assemble(services)

@@ -1,4 +1,6 @@
-"""The parts of the controller that run beside the web server: database, broker, ingest, dispatcher, jobs, clockwork."""
+"""The parts of the controller that run beside the web server: database, broker, ingest, dispatcher, jobs, clockwork,
+and the sender of notifications.
+"""
 
 import threading
 from collections.abc import Callable
@@ -20,6 +22,7 @@ from controller.ingest.service import Ingest
 from controller.ingest.stats import IngestStats
 from controller.jobs.service import Jobs
 from controller.lock import StateLock
+from controller.notifications.sender import Sender
 from controller.scheduling.clockwork import Clockwork
 
 _ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
@@ -44,7 +47,7 @@ class Ready:
 
 
 class Plant:
-    """The parts that run: database, broker, ingest, dispatcher, jobs, clockwork. Made, started and stopped once."""
+    """The parts that run, as this module names them. Made, started and stopped once."""
 
     def __init__(
         self,
@@ -55,6 +58,7 @@ class Plant:
         dispatcher: Dispatcher,
         jobs: Jobs,
         clockwork: Clockwork,
+        sender: Sender,
         now_ms: Callable[[], int],
     ) -> None:
         self._config = config
@@ -63,6 +67,7 @@ class Plant:
         self._dispatcher = dispatcher
         self._jobs = jobs
         self._clockwork = clockwork
+        self._sender = sender
         self._now_ms = now_ms
         self._lock = StateLock(config.folder)
         self._broker: EmbeddedBroker | None = None
@@ -83,6 +88,7 @@ class Plant:
             self._dispatcher.start(self._ingest.say)
             self._jobs.start()
             self._clockwork.start()
+            self._sender.start()
             self._ingest.start()
         except BaseException:
             self.stop()
@@ -90,6 +96,7 @@ class Plant:
 
     def stop(self) -> None:
         """Stop what was started, the last first."""
+        self._sender.stop()
         self._clockwork.stop()
         self._jobs.stop()
         self._dispatcher.stop()

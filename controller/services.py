@@ -12,6 +12,7 @@ from controller.fleet.live import LiveFleet
 from controller.identity.limit import FailureLimit
 from controller.identity.signin import SignIn
 from controller.jobs.service import Jobs
+from controller.notifications.settings import Notifications
 from controller.plant import Plant
 from controller.scheduling.attendance import Attendance
 from controller.scheduling.clockwork import Clockwork
@@ -20,6 +21,7 @@ from controller.scheduling.office import Office
 from controller.scheduling.stocktaking import Stocktaking
 from controller.timetable.editing import Timetables
 from controller.web.live import Hub
+from controller.web.news_words import NewsWords
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,4 +49,6 @@ class Services:
     leases: LeaseDesk
     timetables: Timetables
     stocktaking: Stocktaking
+    notifications: Notifications
+    news: NewsWords
     now_ms: Callable[[], int]

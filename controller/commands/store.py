@@ -11,6 +11,7 @@ from controller.commands.moves import Waiting
 from controller.commands.states import OPEN, Standing, rank, standing
 from controller.commands.tables import CommandStep, StoredCommand
 from controller.ingest.observer import Told
+from controller.notifications.bulletins import Word, enqueue
 from controller.scope import Scope
 
 _COMMAND: Table = StoredCommand.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
@@ -161,6 +162,7 @@ def conclude(
             )
             ended.update(rows.scalars())
     _put_steps(connection, [_own_step(command_id, end, now_ms, detail) for command_id in ended])
+    _tell(connection, ended, now_ms)
     return ended
 
 
@@ -177,6 +179,7 @@ def hear(connection: Connection, agent_id: int, outcomes: Sequence[Outcome], rec
             told.append(Told(outcome.command_id, account.device_id, outcome, account.hears(outcome)))
     for account in accounts.values():
         account.write(connection, received_ms)
+    _tell(connection, {each.command_id for each in told if each.moved and each.outcome.status.final}, received_ms)
     return told
 
 
@@ -254,6 +257,16 @@ def _put_steps(connection: Connection, steps: Sequence[CommandStep]) -> None:
         connection.execute(delete(_STEP).where(_STEP.c.command_id.in_(ids), _STEP.c.status == status))
     if steps:
         connection.execute(insert(_STEP), [step.model_dump() for step in steps])
+
+
+def _tell(connection: Connection, command_ids: Collection[str], now_ms: int) -> None:
+    """Who gave them hears how they ended. That a print was begun is no news: its job has its own."""
+    for row in connection.execute(select(_COMMAND).where(_COMMAND.c.id.in_(command_ids))) if command_ids else ():
+        done = row.status == CommandStatus.DONE
+        if row.by_id and not (done and "digest" in row.args):
+            kind = "command-done" if done else "command-failed"
+            detail = {"device_id": row.device_id, "action": row.action, "status": row.status, "detail": row.detail}
+            enqueue(connection, Word(kind, row.id, row.school_id, row.by_id, detail=detail), now_ms)
 
 
 def _one(connection: Connection, asked: Select[Any]) -> StoredCommand | None:

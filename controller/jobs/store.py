@@ -1,6 +1,6 @@
 """Every query of print jobs, their log and their files. The caller commits."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, CursorResult, delete, func, true, update
@@ -8,12 +8,20 @@ from sqlmodel import Session, col, select
 
 from controller.jobs.states import NEXT, JobState
 from controller.jobs.tables import JobFile, JobStep, PrintJob
+from controller.notifications.bulletins import Word, enqueue
 from controller.scope import Scope
 
 ACTIVE: Final = (JobState.RELEASED, JobState.PRINTING)
 """The machine is, or may be, at work on it."""
 OPEN: Final = tuple(state for state in JobState if not state.final)
 DETAIL: Final = 1024
+_TOLD: Final[Mapping[JobState, str]] = {
+    JobState.DONE: "job-done",
+    JobState.FAILED: "job-failed",
+    JobState.UNKNOWN: "job-failed",
+    JobState.REFUSED: "job-failed",
+}
+"""The ends that people hear of: the others are somebody's own doing."""
 
 
 def job(db: Session, scope: Scope, job_id: int) -> PrintJob | None:
@@ -90,7 +98,18 @@ def move(
         .execution_options(synchronize_session=False)
     )
     db.expire_all()
-    return _count(changed) == 1
+    moved = _count(changed) == 1
+    if moved and after in _TOLD:
+        _tell(db, job_id, after, now_ms)
+    return moved
+
+
+def _tell(db: Session, job_id: int, state: JobState, now_ms: int) -> None:
+    """Who sent it and who released it hear how it ended. The file's name may be a pupil's: it is not told."""
+    ended = db.get_one(PrintJob, job_id)
+    detail = {"device_id": ended.device_id, "state": state.value}
+    for user_id in sorted({ended.by_id, ended.released_by} - {""}):
+        enqueue(db, Word(_TOLD[state], str(job_id), ended.school_id, user_id, detail=detail), now_ms)
 
 
 def set_stop(

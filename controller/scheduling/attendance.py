@@ -13,11 +13,11 @@ from controller.identity.store import audit
 from controller.scheduling import facts, views
 from controller.scheduling.booking_errors import NoSuchBooking, NotYours, Refused, TooLate
 from controller.scheduling.booking_states import BookingState
-from controller.scheduling.bookings import Bookings
-from controller.scheduling.notices import Kind
+from controller.scheduling.bookings import Bookings, Then, nothing
+from controller.scheduling.notices import Kind, News, post
 from controller.scheduling.policy import HAZARD_SUPERVISED, MAINTENANCE, Code, Problem
 from controller.scheduling.sight import Moment, Use, at_hand, free_until, moment
-from controller.scheduling.tables import Notice, Supervisor
+from controller.scheduling.tables import Supervisor
 from controller.scheduling.views import BookingView, ThingView
 
 MOST_TEXT: Final = 300
@@ -92,21 +92,17 @@ class Attendance:
                 self._certified(connection, who, booking)
             elif sight.moment not in (Moment.READY, Moment.LATE):
                 raise TooLate(f"for the reader it is {sight.moment}")
-        self._bookings.advance(booking.id, BookingState.CHECKED_IN, by=who.id)
+        then = self._covered(who, sight, booking) if sight.moment is Moment.SOMEBODY_ELSES else nothing
+        self._bookings.advance(booking.id, BookingState.CHECKED_IN, by=who.id, then=then)
         if who.id in booking.supervisors:
             self._is_present(who, booking)
-        if sight.moment is Moment.SOMEBODY_ELSES:
-            self._tell(
-                Notice(
-                    school_id=booking.school_id,
-                    user_id=booking.holder_id,
-                    at_ms=self._now_ms(),
-                    kind=Kind.SUBSTITUTE,
-                    subject=booking.id,
-                    detail={"by": who.name, "thing": sight.thing.name},
-                )
-            )
         self._changed()
+
+    def _covered(self, who: Principal, sight: Sight, booking: BookingView) -> Then:
+        """Tells the holder who took the machine in their place."""
+        detail = {"by": who.name, "thing": sight.thing.name}
+        news = News(Kind.SUBSTITUTE, booking.id, booking.school_id, booking.holder_id, detail)
+        return lambda connection: post(connection, news, self._now_ms())
 
     def give_back(self, who: Principal, code: str) -> None:
         """Let go of all that the booking still has: of a use that began, and of one that is not wanted any more.
@@ -139,16 +135,11 @@ class Attendance:
     def report(self, who: Principal, code: str, text: str) -> None:
         """Tell the technicians of the machine's school of a problem; `text` is cut to MOST_TEXT."""
         thing = self.sight(who, code).thing
-        self._tell(
-            Notice(
-                school_id=thing.school_id,
-                at_ms=self._now_ms(),
-                kind=Kind.PROBLEM,
-                subject=thing.code,
-                detail={"by": who.name, "thing": thing.name, "text": text.strip()[:MOST_TEXT]},
-            ),
-            by=who.id,
-        )
+        detail = {"by": who.name, "thing": thing.name, "text": text.strip()[:MOST_TEXT]}
+        with self._engine.begin() as connection:
+            now_ms, school_id = self._now_ms(), thing.school_id
+            audit(connection, now_ms, "problem-report", actor=who.id, subject=thing.code, school_id=school_id)
+            post(connection, News(Kind.PROBLEM, thing.code, school_id, detail=detail), now_ms)
 
     def _sight(self, connection: Connection, who: Principal, code: str) -> Sight:
         thing, known = views.thing_of_code(connection, code.strip().upper()), views.things(connection, who.scope)
@@ -204,15 +195,6 @@ class Attendance:
                 db.commit()
             except IntegrityError:  # the same person, a moment before
                 db.rollback()
-
-    def _tell(self, notice: Notice, by: str = "") -> None:
-        """With an audit line if `by` is given: what changes a booking has its own."""
-        with Session(self._engine) as db:
-            if by:
-                action = f"{notice.kind}-report"
-                audit(db, notice.at_ms, action, actor=by, subject=notice.subject, school_id=notice.school_id)
-            db.add(notice)
-            db.commit()
 
 
 def _about(sight: Sight) -> BookingView:

@@ -19,6 +19,7 @@ from controller.scheduling.policy import Thing
 from controller.scheduling.school_time import TICK_MS, ticks
 from controller.scheduling.stock import BREADTHS, Item, Serving, Stock, TooNarrow, lock_as_known, read
 from controller.scheduling.tables import Assignment, Booking, Resource, Supervisor
+from controller.scheduling.telling import tell_request
 
 __all__ = [
     "Booked",
@@ -42,8 +43,16 @@ Allowed: TypeAlias = Callable[[Thing], bool]
 """Whether a unit may be chosen. It is asked within the transaction, and should not take long."""
 
 
+Then: TypeAlias = Callable[[Connection], None]
+"""What is written beside a change, in its transaction."""
+
+
 def anything(_thing: Thing) -> bool:
     return True
+
+
+def nothing(_connection: Connection) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +108,16 @@ class _Move:
     span_ms: range
     allowed: Allowed
     by: str
+    then: Then
 
 
 @dataclass(frozen=True, slots=True)
 class _Say:
-    """What the audit log is told."""
+    """What the audit log is told, and what is written beside."""
 
     by: str
     why: str
+    then: Then
 
 
 class Bookings:
@@ -128,29 +139,40 @@ class Bookings:
                     return self._write(connection, request, likely)
         return self._retried(lambda connection, breadth: self._book(connection, request, allowed, breadth))
 
-    def move(self, booking_id: str, start_ms: int, end_ms: int, allowed: Allowed = anything, *, by: str = "") -> Booked:
+    def move(
+        self,
+        booking_id: str,
+        start_ms: int,
+        end_ms: int,
+        allowed: Allowed = anything,
+        *,
+        by: str = "",
+        then: Then = nothing,
+    ) -> Booked:
         """To another time, with what can be had there of what was asked for; where it is now if it cannot.
 
         With units that are `allowed` alone; `by` is the opaque id of who moves it. Raises Taken, NoSuchBooking,
         TooLate.
         """
-        move = _Move(booking_id, range(start_ms, end_ms), allowed, by)
+        move = _Move(booking_id, range(start_ms, end_ms), allowed, by, then)
         return self._retried(lambda connection, breadth: self._move(connection, move, breadth))
 
-    def end(self, booking_id: str, state: BookingState, *, by: str = "") -> Booked:
+    def end(self, booking_id: str, state: BookingState, *, by: str = "", then: Then = nothing) -> Booked:
         """Let go of what it holds beyond this tick; it is told as it was. `by` is the opaque id of who ends it.
 
         Raises NoSuchBooking, and TooLate if it cannot come to `state` from where it is.
         """
-        return self._retried(lambda connection, _: self._end(connection, booking_id, state, by))
+        return self._retried(lambda connection, _: self._end(connection, booking_id, state, _Say(by, "", then)))
 
-    def advance(self, booking_id: str, state: BookingState, *, by: str = "", why: str = "") -> Booked:
+    def advance(
+        self, booking_id: str, state: BookingState, *, by: str = "", why: str = "", then: Then = nothing
+    ) -> Booked:
         """To a state that goes on holding what it has: confirmed, checked in. `by` is the opaque id of who does.
 
         `why` is for the audit log, if nobody did. Raises NoSuchBooking, and TooLate if it cannot come to `state` from
         where it is.
         """
-        return self._retried(lambda connection, _: self._advance(connection, booking_id, state, _Say(by, why)))
+        return self._retried(lambda connection, _: self._advance(connection, booking_id, state, _Say(by, why, then)))
 
     def find(self, booking_id: str) -> Booked | None:
         with self._engine.connect() as connection:
@@ -234,6 +256,8 @@ class Bookings:
             school_id=request.school_id,
             detail=request.overruled,
         )
+        if request.hold_until_ms is not None:
+            tell_request(connection, booked.id, request.by_id, self._now_ms())
         return booked
 
     def _values(self, request: Request) -> dict[str, object]:
@@ -272,9 +296,11 @@ class Bookings:
         _assign(connection, booking_id, Serving(stock, _choice(connection, stock, use)), use)
         changed = {"start_ms": move.span_ms.start, "end_ms": move.span_ms.stop, "sequence": row.sequence + 1}
         audit(connection, self._now_ms(), "booking-move", actor=move.by, subject=booking_id, school_id=row.school_id)
-        return _booked(connection, self._change(connection, booking_id, changed))
+        moved = _booked(connection, self._change(connection, booking_id, changed))
+        move.then(connection)
+        return moved
 
-    def _end(self, connection: Connection, booking_id: str, state: BookingState, by: str) -> Booked:
+    def _end(self, connection: Connection, booking_id: str, state: BookingState, say: _Say) -> Booked:
         row = _standing(connection, booking_id)
         held = holds_of(connection, booking_id)
         claims.lock(connection, {each.resource_id for each in held})
@@ -284,9 +310,10 @@ class Bookings:
         over = {"state": state, "sequence": row.sequence + 1, "ended_ms": self._now_ms()}
         row = self._change(connection, booking_id, over)
         ended = _booked(connection, row)
+        say.then(connection)  # it still has what it had
         shorten(connection, booking_id, ticks(0, self._now_ms()).stop)
         now_ms, school = self._now_ms(), row.school_id
-        audit(connection, now_ms, "booking-end", actor=by, subject=booking_id, school_id=school, detail=state)
+        audit(connection, now_ms, "booking-end", actor=say.by, subject=booking_id, school_id=school, detail=state)
         return ended
 
     def _advance(self, connection: Connection, booking_id: str, state: BookingState, say: _Say) -> Booked:
@@ -303,6 +330,7 @@ class Bookings:
         changed = self._change(connection, booking_id, values)
         action, school = f"booking-{state}", row.school_id
         audit(connection, self._now_ms(), action, actor=say.by, subject=booking_id, school_id=school, detail=say.why)
+        say.then(connection)
         return _booked(connection, changed)
 
     def _change(self, connection: Connection, booking_id: str, values: dict[str, object]) -> Row[Any]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
-from sqlalchemy import Engine, Row, Select, Table, and_, case, exists, func, or_, select
+from sqlalchemy import Connection, Engine, Row, Select, Table, and_, case, exists, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
@@ -18,12 +18,13 @@ from controller.ingest.observer import Fresh, Told
 from controller.scheduling.booked import WALK_UP_KIND
 from controller.scheduling.booking_errors import BookingError
 from controller.scheduling.booking_states import BookingState
-from controller.scheduling.bookings import Bookings
+from controller.scheduling.bookings import Bookings, Then, nothing
 from controller.scheduling.fates import Case, edge_ms, fate
 from controller.scheduling.leases import LeaseDesk
 from controller.scheduling.notices import Kind, post_to_holder
 from controller.scheduling.policy import MAINTENANCE
 from controller.scheduling.tables import Assignment, Booking, BookingLimits, Resource, UseSpan
+from controller.scheduling.telling import remind
 from controller.scheduling.usage import Usage
 
 TURN_S: Final = 15.0
@@ -107,6 +108,8 @@ class Clockwork:
             state = fate(each, self._now_ms())
             if state is not None:
                 self._come_to(each, state)
+        with self._engine.begin() as connection:
+            remind(connection, self._now_ms())
         if self._leases.follow_bookings():
             self._leases_changed()
         return _nearest(cases, self._now_ms())
@@ -116,14 +119,20 @@ class Clockwork:
             if state.holds:
                 self._bookings.advance(booking.booking_id, state, why="the machine is at work")
             else:
-                self._bookings.end(booking.booking_id, state)
+                self._bookings.end(booking.booking_id, state, then=self._telling(booking, state))
         except BookingError as error:  # somebody did something with it at this moment
             _log.info("booking %s does not become %s: %s", booking.booking_id, state, error)
-            return
-        if state in _TOLD:
-            with Session(self._engine) as db:
+
+    def _telling(self, booking: Case, state: BookingState) -> Then:
+        """Tells the holder, in the transaction of what is told."""
+        if state not in _TOLD:
+            return nothing
+
+        def tell(connection: Connection) -> None:
+            with Session(connection) as db:
                 post_to_holder(db, _TOLD[state], booking.booking_id, self._now_ms())
-                db.commit()
+
+        return tell
 
     def _cases(self) -> Sequence[Case]:
         """The bookings that have begun or will soon, and all requests."""

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from controller.scheduling.alternatives import Alternative
 from controller.scheduling.booking_errors import Refused, Taken
-from controller.scheduling.bookings import Booked, Bookings, Request
+from controller.scheduling.bookings import Booked, Bookings, Request, Then, nothing
 from controller.scheduling.choice import Choice
 from controller.scheduling.policy import Code, Facts, Problem, standing
 from controller.scheduling.series import Outcome, Verdict, dates
@@ -81,10 +81,10 @@ class Desk:
         except Taken as lost:
             raise Taken(str(lost), self.alternatives(request, facts)) from None
 
-    def move(self, booking_id: str, request: Request, facts: Facts, reason: str = "") -> Booked:
+    def move(self, booking_id: str, request: Request, facts: Facts, reason: str = "", then: Then = nothing) -> Booked:
         """Have the booking at the request's time instead, by the same rules; `request` is the booking as it is to be.
 
-        Raises as `book`, and NoSuchBooking, TooLate.
+        `then` as in `Bookings.move`. Raises as `book`, and NoSuchBooking, TooLate.
         """
         with self._reading.connect() as connection:
             wish = Wish(connection, request, facts)
@@ -99,6 +99,7 @@ class Desk:
                 request.end_ms,
                 wish.allowed(request.span_ms, reason),
                 by=facts.asker.id,
+                then=then,
             )
         except Taken as lost:
             raise Taken(str(lost), self.alternatives(request, facts)) from None

@@ -15,7 +15,7 @@ from controller.scheduling import facts, views
 from controller.scheduling.alternatives import Alternative
 from controller.scheduling.booking_errors import KeyUsed, NoSuchBooking, NothingOfThatKind, NotYours
 from controller.scheduling.booking_states import BookingState
-from controller.scheduling.bookings import Booked, Bookings, Request
+from controller.scheduling.bookings import Booked, Bookings, Request, Then, nothing
 from controller.scheduling.choice import Choice
 from controller.scheduling.desk import Desk, Pick, Series
 from controller.scheduling.notices import Kind, News, post
@@ -232,27 +232,28 @@ class Office:
         with self._engine.connect() as connection:
             asked = self._as_asked(connection, booking_id, start_ms, end_ms)
             request, known = self._prepare(connection, who, asked)
-        moved = self._desk.move(booking_id, request, known, reason)
-        return self._done(who, moved, Word(Kind.MOVED, before))
+        then = self._telling(who, Word(Kind.MOVED, before))
+        return self._done(who, self._desk.move(booking_id, request, known, reason, then))
 
     def cancel(self, who: Principal, booking_id: str) -> BookingView:
         """Raises TooLate if it is over."""
         view = self._own(who, booking_id)
         begun = view.state is BookingState.CHECKED_IN
-        ended = self._bookings.end(booking_id, BookingState.DONE if begun else BookingState.CANCELLED, by=who.id)
-        return self._done(who, ended, Word(Kind.CANCELLED, view))
+        state = BookingState.DONE if begun else BookingState.CANCELLED
+        then = self._telling(who, Word(Kind.CANCELLED, view))
+        return self._done(who, self._bookings.end(booking_id, state, by=who.id, then=then))
 
     def confirm(self, who: Principal, booking_id: str) -> BookingView:
         """Say yes to a request. Raises TooLate."""
         before = self._managed(who, booking_id)
-        confirmed = self._bookings.advance(booking_id, BookingState.CONFIRMED, by=who.id)
-        return self._done(who, confirmed, Word(Kind.CONFIRMED, before))
+        then = self._telling(who, Word(Kind.CONFIRMED, before))
+        return self._done(who, self._bookings.advance(booking_id, BookingState.CONFIRMED, by=who.id, then=then))
 
     def refuse(self, who: Principal, booking_id: str, why: str = "") -> BookingView:
         """Say no to a request; its holder is told `why`, MAX_WHY characters of it. Raises TooLate."""
         before = self._managed(who, booking_id)
-        refused = self._bookings.end(booking_id, BookingState.REFUSED, by=who.id)
-        return self._done(who, refused, Word(Kind.REFUSED, before, why.strip()[:MAX_WHY]))
+        then = self._telling(who, Word(Kind.REFUSED, before, why.strip()[:MAX_WHY]))
+        return self._done(who, self._bookings.end(booking_id, BookingState.REFUSED, by=who.id, then=then))
 
     # this slot again
 
@@ -369,12 +370,13 @@ class Office:
         except KeyError:
             return None
 
-    def _done(self, who: Principal, booked: Booked, word: Word | None = None) -> BookingView:
-        """`word` is for the holder, if somebody else did it."""
-        if word is not None and word.booking.holder_id and not word.booking.mine:
-            with Session(self._engine) as db:
-                post(db, word.news(who), self._now_ms())
-                db.commit()
+    def _telling(self, who: Principal, word: Word) -> Then:
+        """Tells the holder, if somebody else did it, in the transaction of what is told."""
+        if not word.booking.holder_id or word.booking.mine:
+            return nothing
+        return lambda connection: post(connection, word.news(who), self._now_ms())
+
+    def _done(self, who: Principal, booked: Booked) -> BookingView:
         self._changed()
         return self.find(who, booked.id)
 

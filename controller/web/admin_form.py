@@ -18,7 +18,9 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """As HTML has it: `kind` is `text`, `number`, `date`, `time`, `select` or `checkbox`, which is on if `value` is."""
+    """As HTML has it: `kind` is `text`, `password`, `number`, `date`, `time`, `select` or `checkbox`, which is on if
+    `value` is.
+    """
 
     name: str
     label: str

@@ -12,12 +12,16 @@ from markupsafe import Markup
 
 from controller.scheduling.noticeboard import NoticeView
 from controller.scheduling.notices import Kind
+from controller.scheduling.telling import REMINDER, REQUESTED
 from controller.scheduling.views import BookingView
 from controller.web.booking_reader import Reader
 from controller.web.booking_words import Say, capital, day_of, day_words
 from controller.web.formats import age
 from controller.web.i18n import Language
 from controller.web.typography import tidy
+
+OFFER: Final = "waitlist-offer"
+"""What somebody on the waitlist is offered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,24 @@ _FORMS: Final[Mapping[str, _Form]] = {
         "warning",
         icon="calendar-x",
     ),
+    REQUESTED: _Form(
+        lambda words, told: words.t("A request waits: {thing}, {when}", thing=told.thing, when=told.when),
+        lambda words, _: words.t("It keeps what it asks for until somebody approves it or sends it back."),
+        "warning",
+        icon="hourglass",
+    ),
+    REMINDER: _Form(
+        lambda words, told: words.t("Soon: {thing}, {when}", thing=told.thing, when=told.when),
+        lambda words, _: words.t("Check in at the machine when it begins."),
+        "in-use",
+        icon="clock",
+    ),
+    OFFER: _Form(
+        lambda words, told: words.t("Free for you: {thing}, {when}", thing=told.thing, when=told.when),
+        lambda words, _: words.t("It is kept for a while. Say soon whether you want it."),
+        "in-use",
+        icon="info-circle",
+    ),
     Kind.PROBLEM: _Form(
         lambda words, told: words.t(
             "{by} reports a problem: {thing}", by=told.by or words.t("Somebody"), thing=told.thing
@@ -165,6 +187,11 @@ def entry(notice: NoticeView, find: Find, reader: Reader) -> NoticeEntry | None:
     )
 
 
+def kinds() -> frozenset[str]:
+    """Those that have words."""
+    return frozenset(_FORMS)
+
+
 def moved_words(notice: NoticeView, booking: BookingView, reader: Reader) -> Markup:
     """For a booking's badge: from where it was moved, and why."""
     words, was = reader.words, _was(notice, booking)
@@ -198,6 +225,8 @@ def _told(notice: NoticeView, booking: BookingView | None, reader: Reader) -> _T
         when = reader.when_of(was, booking.school_id)
         if was != booking.span_ms or not to:
             to.append(reader.when(booking))
+    elif {"start_ms", "end_ms"} <= detail.keys():
+        when = reader.when_of(range(int(detail["start_ms"]), int(detail["end_ms"])))
     reason = _REASONS.get(str(detail.get("reason")))
     return _Told(
         thing=thing,

@@ -23,6 +23,7 @@ from controller.web import (
     jobs_pages,
     label_pages,
     my_pages,
+    notification_pages,
     report_pages,
     views,
     week_pages,
@@ -49,6 +50,7 @@ def router(services: Services) -> APIRouter:
     routes.include_router(device_pages.router(services))
     routes.include_router(feed_pages.router(services))
     routes.include_router(import_pages.router(services))
+    routes.include_router(notification_pages.router(services))
     routes.include_router(my_pages.router(services))
     routes.include_router(calendar_pages.router(services))
     routes.include_router(checkin_pages.router(services))

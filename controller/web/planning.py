@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from markupsafe import Markup
 
 from controller.fleet.picture import SchoolRow
-from controller.identity.policy import Permission, Principal
+from controller.identity.policy import Permission, Principal, may
 from controller.scheduling.ahead import Ahead
 from controller.services import Services
 from controller.web.access import allowed
@@ -92,13 +92,15 @@ class Planning:
     def _tabs(self, school_id: str) -> tuple[Tab, ...]:
         words, path = self.words, self.request.url.path.replace("/admin/rooms", "/admin/things")
         query = f"?school={school_id}" if school_id else ""
-        pages = (
+        pages: tuple[tuple[str, str], ...] = (
             ("/admin/time", words.t("School time")),
             ("/admin/things", words.t("Rooms and machines")),
             ("/admin/limits", words.t("Booking limits")),
             ("/admin/certificates", words.t("Certificates")),
             ("/import", words.t("Import data")),
         )
+        if may(self.who, Permission.MANAGE_USERS):
+            pages = (*pages, ("/admin/notifications", words.t("Notifications")))
         return tuple(Tab(href + query, text, path.startswith(href)) for href, text in pages)
 
 

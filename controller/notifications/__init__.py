@@ -1,0 +1,1 @@
+"""Notifications: news that people asked for, sent to them outside of the pages."""
