@@ -13,7 +13,7 @@ from agent.leases import NO_BOOK, Edition
 from agent.outbox import Outbox
 from agent.pace import NORMAL, Pace, full_jitter_ms
 from agent.roster import Roster
-from agent.session import Listeners, Session, Station, status
+from agent.session import Listeners, Login, Session, Station, status
 from contract.messages import Presence
 from contract.topics import Address
 
@@ -53,11 +53,13 @@ class Uplink:
         book: Callable[[], Edition] = lambda: NO_BOOK,
         pace: Pace = NORMAL,
         chance: Callable[[], float] = random.random,
+        login: Login = Login(),  # noqa: B008 - frozen
     ) -> None:
         self._broker = broker
-        self._station = Station(address, outbox, roster, clock, listeners, book, pace, chance)
+        self._station = Station(address, outbox, roster, clock, listeners, book, pace, chance, login)
         self._news = threading.Event()
         self._stopping = False
+        self._anew = False
         self._online = False
         self._since_ms = clock.now_ms()
         self._connections: dict[str, int] = {}
@@ -98,6 +100,11 @@ class Uplink:
             session.appended()
         self._news.set()
 
+    def reconnect(self) -> None:
+        """End this connection in an orderly way and make another: there is another way to sign in."""
+        self._anew = True
+        self._news.set()
+
     def stop(self) -> None:
         """Say goodbye and end, within two seconds when the network answers."""
         self._stopping = True
@@ -136,7 +143,9 @@ class Uplink:
         number = self._connections.get(epoch, 0) + 1
         self._connections[epoch] = number
         will = status(self._station, Presence.OFFLINE, number, self._station.clock.now_ms())
-        connection = Connection(self._broker, self._station.address, will, self._news.set)
+        self._anew = False
+        broker = self._station.login.of(self._broker)
+        connection = Connection(broker, self._station.address, will, self._news.set)
         try:
             connection.open()
             if self._greeted(connection):
@@ -145,6 +154,8 @@ class Uplink:
             self._set_online(online=False)
             connection.close()
         self._why = connection.why or self._why
+        if connection.refused:
+            self._station.login.refused()
 
     def _greeted(self, connection: Connection) -> bool:
         until_ms = self._station.clock.mono_ms() + _GREETING_MS
@@ -164,6 +175,8 @@ class Uplink:
         try:
             while connection.state is LinkState.UP and session.epoch == self._station.outbox.epoch:
                 self._news.clear()
+                if self._anew:
+                    return
                 due_ms = session.step()
                 if self._stopping:
                     self._say_farewell(session, connection)

@@ -8,14 +8,18 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session
 
 from controller.broker.access import Login
 from controller.broker.embedded import EmbeddedBroker
 from controller.commands.dispatcher import Dispatcher
 from controller.config import ControllerConfig
 from controller.database import migrate, quick_check
+from controller.fleet import renewals
 from controller.fleet.enrolment import broker_users
 from controller.fleet.live import LiveFleet
+from controller.fleet.renewals import Authorities, Renewals
+from controller.identity.store import audit
 from controller.ingest import link
 from controller.ingest.observer import Observers
 from controller.ingest.service import Ingest
@@ -72,6 +76,12 @@ class Plant:
         self._clockwork = clockwork
         self._now_ms = now_ms
         self.certificates = keeper(config, now_ms)
+        self.renewals = Renewals(
+            engine,
+            now_ms,
+            admit=self.admit,
+            authorities=self.authorities,
+        )
         self._lock = StateLock(config.folder)
         self._broker: EmbeddedBroker | None = None
         self._ingest: Ingest | None = None
@@ -119,6 +129,28 @@ class Plant:
             if users != self._admitted:
                 self._broker.set_users(users)
                 self._admitted = list(users)
+
+    def authorities(self) -> Authorities:
+        """Whom agents are to trust now."""
+        if not self._encrypts or not self.certificates.own:
+            return Authorities()
+        return Authorities(self.certificates.bundle(), self.certificates.newest())
+
+    def look_after_credentials(self) -> None:
+        """Ask those agents for whom there are new ones. Once all trust the next authority, it takes over."""
+        if self._ingest is not None:
+            self._ingest.wanted = self.renewals.wanted()
+        following = self.certificates.store.following()
+        if following is not None and self.renewals.all_trust(following.fingerprint):
+            self.succeed()
+
+    def succeed(self) -> None:
+        """The next authority signs from now on; agents are asked to forget the former."""
+        self.certificates.store.succeed()
+        with Session(self._engine) as db:
+            audit(db, self._now_ms(), "authority-succeeded", subject=self.authorities().newest)
+            renewals.ask(db, self._now_ms())
+            db.commit()
 
     def look_after_certificates(self) -> None:
         """Renew what is due, take over what was given anew. A disk that takes nothing now is tried again later."""

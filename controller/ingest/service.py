@@ -2,7 +2,8 @@
 
 import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from sqlalchemy import Engine
 
@@ -36,6 +37,8 @@ class Ingest:
         retention_days: int = DEFAULT_DAYS,
     ) -> None:
         self.stats = IngestStats()
+        self.wanted: Mapping[Address, int] = {}
+        """Agents that are to fetch new credentials, and of which number."""
         self._observer = observer
         self._now_ms = now_ms
         self._inbox = Inbox()
@@ -82,4 +85,5 @@ class Ingest:
         self._observer.broker_connected(connected)
 
     def _acknowledge(self, address: Address, ack: Ack) -> None:
-        self._link.say(address, Channel.ACK, encode_ack(ack))
+        wanted = self.wanted.get(address, 0) if ack.complete else 0
+        self._link.say(address, Channel.ACK, encode_ack(replace(ack, credentials=wanted) if wanted else ack))

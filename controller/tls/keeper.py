@@ -65,6 +65,11 @@ class Keeper:
         """What agents are to trust, PEM; empty if the certificate was given: who gave it says whom to trust."""
         return self.store.bundle() if self.own else ""
 
+    def newest(self) -> str:
+        """The fingerprint of the newest authority in the bundle."""
+        found = (self.store.following() or self.store.anchor()) if self.own else None
+        return found.fingerprint if found else ""
+
     def look(self) -> bool:
         """Renew what is due, take over what was given anew; whether the certificate is another one now.
 

@@ -66,6 +66,11 @@ class TlsStore:
         found = self.read(AUTHORITY)
         return anchor(found.certificate) if found else None
 
+    def following(self) -> Anchor | None:
+        """The authority that will sign next, while agents are being told to trust it."""
+        found = self.read(NEXT)
+        return anchor(found.certificate) if found else None
+
     def bundle(self) -> str:
         """All authorities that agents are to trust now, PEM: the one that signs, and one that will. May be empty."""
         pairs = (self.read(AUTHORITY), self.read(NEXT))
