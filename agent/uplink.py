@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agent.certificates import Fault, fault_of, words_for
 from agent.clock import Clock
 from agent.connection import CONNECT_TIMEOUT_S, Broker, Connection, LinkState
 from agent.leases import NO_BOOK, Edition
@@ -15,6 +16,7 @@ from agent.pace import NORMAL, Pace, full_jitter_ms
 from agent.roster import Roster
 from agent.session import Listeners, Login, Session, Station, status
 from contract.messages import Presence
+from contract.model import Event
 from contract.topics import Address
 
 _GREETING_MS = 10_000
@@ -65,6 +67,7 @@ class Uplink:
         self._connections: dict[str, int] = {}
         self._last_ack_ms = 0
         self._why = "not connected yet"
+        self._fault: Fault | None = None
         self._session: Session | None = None
         self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
 
@@ -120,7 +123,8 @@ class Uplink:
             try:
                 self._connect()
             except OSError as error:
-                self._why = f"no way to {self._broker.host}:{self._broker.port}: {error}"
+                self._why = f"no way to {self._broker.host}:{self._broker.port}: {words_for(error)}"
+                self._complain(error)
             except Exception as error:  # noqa: BLE001 - outermost loop: the next connection starts afresh
                 _log.exception("the connection ended by a fault of ours")
                 self._why = f"{type(error).__name__}: {error}"
@@ -129,6 +133,15 @@ class Uplink:
             if not self._stopping:
                 _log.info("offline: %s", self._why)
                 self._pause(full_jitter_ms(failures, pace, self._station.chance))
+
+    def _complain(self, error: OSError) -> None:
+        """A certificate that does not hold is told once, until the agent was online or it is another fault."""
+        fault = fault_of(error)
+        if fault is not None and fault is not self._fault:
+            _log.warning("%s", self._why)
+            now_ms = max(0, self._station.clock.now_ms())
+            self._station.listeners.event(Event(fault, now_ms, detail=self._why[:500]))
+        self._fault = fault or self._fault
 
     def _pause(self, wait_ms: int) -> None:
         """Wait, whatever is appended meanwhile."""
@@ -199,4 +212,5 @@ class Uplink:
             self._online = online
             self._since_ms = self._station.clock.now_ms()
             self._why = "" if online else self._why
+            self._fault = None if online else self._fault
             _log.info("online" if online else "connection lost")

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
+from contract.topics import Address
 from controller.broker.access import Login
 from controller.broker.embedded import EmbeddedBroker
 from controller.commands.dispatcher import Dispatcher
@@ -21,12 +22,14 @@ from controller.fleet.live import LiveFleet
 from controller.fleet.renewals import Authorities, Renewals
 from controller.identity.store import audit
 from controller.ingest import link
+from controller.ingest.floods import Floods
 from controller.ingest.observer import Observers
 from controller.ingest.service import Ingest
 from controller.ingest.stats import IngestStats
 from controller.jobs.service import Jobs
 from controller.lock import StateLock
 from controller.scheduling.clockwork import Clockwork
+from controller.scope import Scope
 from controller.tls.authority import BadCertificate
 from controller.tls.keeper import keeper
 
@@ -76,6 +79,7 @@ class Plant:
         self._clockwork = clockwork
         self._now_ms = now_ms
         self.certificates = keeper(config, now_ms)
+        self._floods = Floods(engine, now_ms, self.admit, live.registry_changed)
         self.renewals = Renewals(
             engine,
             now_ms,
@@ -99,7 +103,7 @@ class Plant:
             self._live.load()
             endpoint = self._start_broker()
             observers = Observers((self._live, self._dispatcher, self._jobs, self._clockwork))
-            self._ingest = Ingest(self._engine, endpoint, observers, self._now_ms)
+            self._ingest = Ingest(self._engine, endpoint, observers, self._now_ms, flooded=self._cut_off)
             self._dispatcher.start(self._ingest.say)
             self._jobs.start()
             self._clockwork.start()
@@ -143,6 +147,21 @@ class Plant:
         following = self.certificates.store.following()
         if following is not None and self.renewals.all_trust(following.fingerprint):
             self.succeed()
+
+    def readmit(self, scope: Scope, agent_id: int, actor: str, source: str) -> None:
+        """Let an agent in again that said too much. Raises NotCutOff."""
+        address = self._floods.readmit(scope, agent_id, actor, source)
+        if self._ingest is not None:
+            self._ingest.forgive(address)
+
+    def _cut_off(self, address: Address) -> None:
+        try:
+            if not self._floods.cut_off(address) and self._ingest is not None:
+                self._ingest.forgive(address)  # whatever is still on its way: it is not in, or nobody of ours
+        except SQLAlchemyError as error:
+            _log.error("%s cannot be cut off now: %s", address, error)
+            if self._ingest is not None:
+                self._ingest.forgive(address)  # it will be noticed again
 
     def succeed(self) -> None:
         """The next authority signs from now on; agents are asked to forget the former."""
