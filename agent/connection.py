@@ -140,7 +140,9 @@ def _new_client(client_id: str, broker: Broker) -> "Client":
     if broker.username:
         client.username_pw_set(broker.username, broker.password)
     if broker.tls_ca:
-        client.tls_set(ca_certs=broker.tls_ca)
+        from agent.tls import context_for
+
+        client.tls_set_context(context_for(broker.tls_ca))
     return client
 
 
