@@ -173,7 +173,7 @@ def run_ours(job: Job) -> Result:
     from controller.database import make_engine, migrate, sqlite_url
     from controller.fleet.tables import Agent, School
     from controller.ingest.link import BrokerAddress
-from controller.ingest.meter import Allowance
+    from controller.ingest.meter import Allowance
     from controller.ingest.observer import Unobserved
     from controller.ingest.service import Ingest
     from controller.ingest.verify import verify
