@@ -11,6 +11,7 @@ from agent.connection import Broker
 from agent.desired import read_desired, settings
 from agent.download import Source
 from agent.errors import WrongConfig
+from agent.files import replace_file
 from agent.job_files import Room
 from agent.outbox import Limits
 from contract.model import ContractError, Value, check_name, check_text
@@ -35,6 +36,20 @@ class DeviceConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Credentials:
+    """How the broker knows this agent, and the key that its lease books are signed with.
+
+    `number` rises with each renewal; `former` are those before, until these have been used.
+    """
+
+    user: str
+    password: str = field(repr=False)
+    lease_key: bytes = field(repr=False)
+    number: int = 0
+    former: "Credentials | None" = None
+
+
+@dataclass(frozen=True, slots=True)
 class AgentConfig:
     """All that an agent is told from outside. `lease_key` is its own key for lease books, empty before enrolment."""
 
@@ -42,6 +57,7 @@ class AgentConfig:
     room: str
     broker: Broker
     lease_key: bytes = field(repr=False)
+    credentials: Credentials
     devices: tuple[DeviceConfig, ...]
     flush_s: float
     limits: Limits
@@ -49,15 +65,6 @@ class AgentConfig:
     job_room: Room
     state: Path
     source: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """What enrolment gave: how the broker knows this agent, and the key that its lease books are signed with."""
-
-    user: str
-    password: str = field(repr=False)
-    lease_key: bytes = field(repr=False)
 
 
 _KEYS: Mapping[str, tuple[type, Any]] = {
@@ -103,6 +110,7 @@ def load_config(
         room=values["room"],
         broker=_broker(path, values, credentials),
         lease_key=credentials.lease_key,
+        credentials=credentials,
         devices=devices,
         flush_s=_within(path, "flush_s", values["flush_s"], 0.05, 3600),
         job_source=Source(
@@ -148,11 +156,37 @@ def read_credentials(state: Path, address: Address) -> Credentials:
     except OSError as error:
         raise WrongConfig(f"{path}: {error.strerror}") from None
     try:
-        given = json.loads(text)
-        user = given.get("user", address.user)
-        return Credentials(user, given["password"], bytes.fromhex(given.get("lease_key", "")))
+        return _credentials(json.loads(text), address)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise WrongConfig(f"{path}: cannot be read ({error}); enrol this agent again") from None
+
+
+def _credentials(given: Any, address: Address) -> Credentials:
+    former = given.get("former")
+    return Credentials(
+        user=given.get("user", address.user),
+        password=given["password"],
+        lease_key=bytes.fromhex(given.get("lease_key", "")),
+        number=int(given.get("number", 0)),
+        former=_credentials(former, address) if former else None,
+    )
+
+
+def write_credentials(state: Path, credentials: Credentials) -> None:
+    """In one step, and on disk. Raises OSError."""
+    import json
+
+    replace_file(state / CREDENTIALS, json.dumps(_plain(credentials)).encode())
+
+
+def _plain(credentials: Credentials) -> dict[str, Any]:
+    plain: dict[str, Any] = {
+        "user": credentials.user,
+        "password": credentials.password,
+        "lease_key": credentials.lease_key.hex(),
+        "number": credentials.number,
+    }
+    return plain | ({"former": _plain(credentials.former)} if credentials.former else {})
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

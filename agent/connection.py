@@ -54,6 +54,7 @@ class Connection:
         self._confirmed = 0
         self.state = LinkState.OPENING
         self.why = ""
+        self.refused = False
         self.inbox: deque[tuple[Channel, bytes]] = deque(maxlen=_INBOX)
         self._client = _new_client(address.client_id, broker)
         self._client.will_set(address.topic(Channel.STATUS), encode(will), qos=1, retain=True)
@@ -95,6 +96,7 @@ class Connection:
     def _on_connect(self, _client: Any, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
             self.why = f"the broker refused: {reason}"
+            self.refused = True
             return
         self._client.subscribe([(self._address.topic(channel), 1) for channel in DOWN])
 
@@ -138,7 +140,9 @@ def _new_client(client_id: str, broker: Broker) -> "Client":
     if broker.username:
         client.username_pw_set(broker.username, broker.password)
     if broker.tls_ca:
-        client.tls_set(ca_certs=broker.tls_ca)
+        from agent.tls import context_for
+
+        client.tls_set_context(context_for(broker.tls_ca))
     return client
 
 

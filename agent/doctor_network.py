@@ -3,8 +3,10 @@
 import errno
 import socket
 import time
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from agent.certificates import Fault, fault_of
 from agent.config import AgentConfig
 from agent.connection import Broker, refusal_of
 from agent.download import Source, authorization, connection_to
@@ -12,14 +14,15 @@ from agent.errors import NoFile
 from agent.findings import Finding, Trouble, Verdict, good, same
 from device_profiles.profile import Words
 
+if TYPE_CHECKING:
+    from ssl import SSLCertVerificationError
+
 PATIENCE_S = 5.0
 _BROKER = Words("broker", "máy chủ tin nhắn")
 _SERVER = Words("server", "máy chủ")
 _ENROL = Words(
     "Enrol this agent again: fabfleet-agent enrol URL TOKEN", "Đăng ký lại agent: fabfleet-agent enrol URL TOKEN"
 )
-_EXPIRED, _NOT_YET_VALID, _WRONG_NAME, _WRONG_ADDRESS = 10, 9, 62, 64
-"""X509_V_ERR_... of OpenSSL's x509_vfy.h."""
 _NO_FILE = f"/api/v1/files/{'0' * 64}"
 
 
@@ -133,7 +136,7 @@ def _certificate(connection: socket.socket, host: str, where: str, tls_ca: str) 
         with context.wrap_socket(connection, server_hostname=host):
             return None
     except ssl.SSLCertVerificationError as error:
-        return _bad_certificate(error.verify_code, error.verify_message, where)
+        return _bad_certificate(error, where)
     except (ssl.SSLError, ConnectionError, TimeoutError):
         return Trouble(
             "no-tls",
@@ -145,9 +148,10 @@ def _certificate(connection: socket.socket, host: str, where: str, tls_ca: str) 
         )
 
 
-def _bad_certificate(code: int, message: str, where: str) -> Trouble:
+def _bad_certificate(error: "SSLCertVerificationError", where: str) -> Trouble:
+    fault, message = fault_of(error), error.verify_message
     today = time.strftime("%Y-%m-%d %H:%M")
-    if code == _NOT_YET_VALID:
+    if fault is Fault.NOT_YET_VALID:
         return Trouble(
             "clock-wrong",
             Words(
@@ -159,7 +163,7 @@ def _bad_certificate(code: int, message: str, where: str) -> Trouble:
                 "Chỉnh đồng hồ: sudo timedatectl set-ntp true, hoặc sudo date -s 'NĂM-THÁNG-NGÀY GIỜ:PHÚT'.",
             ),
         )
-    if code == _EXPIRED:
+    if fault is Fault.EXPIRED:
         return Trouble(
             "certificate-expired",
             Words(
@@ -171,7 +175,7 @@ def _bad_certificate(code: int, message: str, where: str) -> Trouble:
                 "Nếu giờ đó sai thì chỉnh đồng hồ; nếu đúng thì gia hạn chứng chỉ ở máy chủ.",
             ),
         )
-    if code in (_WRONG_NAME, _WRONG_ADDRESS):
+    if fault is Fault.NAME:
         return Trouble(
             "certificate-name",
             Words(f"{where}: its certificate is for another name", f"{where}: chứng chỉ cấp cho tên khác"),

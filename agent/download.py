@@ -110,9 +110,9 @@ def connection_to(source: Source, silence_s: float = SILENCE_S) -> "HTTPConnecti
     return HTTPSConnection(host, port, timeout=silence_s, context=context)
 
 
-def authorization(address: Address, key: bytes, path: str) -> str:
-    """The header for GET `path`."""
-    signature = hmac.new(key, f"GET {path}".encode(), hashlib.sha256).hexdigest()
+def authorization(address: Address, key: bytes, path: str, method: str = "GET") -> str:
+    """The header for a request of `path`."""
+    signature = hmac.new(key, f"{method} {path}".encode(), hashlib.sha256).hexdigest()
     return f"Fabfleet {address.user} {signature}"
 
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.config import CREDENTIALS
+from agent.config import Credentials, write_credentials
 from agent.errors import EnrolmentRefused
 from agent.files import replace_file
+from agent.renewal import AUTHORITIES
 from contract.model import MAX_NAME, ContractError, check_name
 from contract.topics import Address
 
@@ -18,7 +19,10 @@ _MOST_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """What the controller gave, and the `url` it was reached at. `lease_key` is hexadecimal."""
+    """What the controller gave, and the `url` it was reached at. `lease_key` is hexadecimal.
+
+    `ca` is whom to trust from now on, PEM; empty: whom this computer trusts anyway.
+    """
 
     url: str
     address: Address
@@ -28,6 +32,8 @@ class Enrolled:
     user: str
     password: str
     lease_key: str
+    number: int = 0
+    ca: str = ""
 
 
 def default_name() -> str:
@@ -70,6 +76,8 @@ def _enrolled(url: str, given: Any) -> Enrolled:
         user=str(given["user"]),
         password=str(given["password"]),
         lease_key=bytes.fromhex(given["lease_key"]).hex(),
+        number=int(given.get("credentials", 0)),
+        ca=str(given.get("ca", "")),
     )
 
 
@@ -82,18 +90,21 @@ def _reason(body: bytes, code: int) -> str:
 
 
 def write_enrolled(enrolled: Enrolled, config: Path, state: Path) -> None:
-    """Write credentials.json, and agent.toml if there is none yet. Raises OSError."""
+    """Write whom to trust, credentials.json, and agent.toml if there is none yet. Raises OSError."""
     state.mkdir(parents=True, exist_ok=True)
-    secret = {"user": enrolled.user, "password": enrolled.password, "lease_key": enrolled.lease_key}
-    replace_file(state / CREDENTIALS, json.dumps(secret).encode())
+    if enrolled.ca:
+        replace_file(state / AUTHORITIES, enrolled.ca.encode())
+    key = bytes.fromhex(enrolled.lease_key)
+    write_credentials(state, Credentials(enrolled.user, enrolled.password, key, enrolled.number))
     if not config.exists():
         config.parent.mkdir(parents=True, exist_ok=True)
-        config.write_text(first_config(enrolled), "utf-8")
+        config.write_text(first_config(enrolled, state), "utf-8")
 
 
-def first_config(enrolled: Enrolled) -> str:
+def first_config(enrolled: Enrolled, state: Path) -> str:
     """agent.toml for this computer and its network."""
-    authority = 'tls_ca = "/etc/ssl/certs/ca-certificates.crt"'
+    trusted = str((state / AUTHORITIES).resolve()) if enrolled.ca else "/etc/ssl/certs/ca-certificates.crt"
+    authority = f"tls_ca = {json.dumps(trusted)}"
     tls = authority if enrolled.broker_tls else f"# {authority}"
     return f"""# The agent of this computer. `fabfleet-agent doctor` looks whether all is well.
 school = {json.dumps(enrolled.address.school)}

@@ -31,3 +31,11 @@ class NoFile(AgentError):
 
 class NoFileYet(NoFile):
     """The server was not there, or broke off: ask it again, and tell whoever asked when that has lasted."""
+
+
+class NotTrusted(AgentError):
+    """Whoever answers cannot prove to be the server that is meant: say nothing to it, tell the user."""
+
+
+class Unreachable(AgentError):
+    """Nobody answers: tell the user, or try again later."""

@@ -52,7 +52,8 @@ class JobFiles:
     ) -> None:
         """Removes what a crash left half written."""
         self._folder = folder
-        self._source = source
+        self.source = source
+        """Where files come from; may be replaced at any time."""
         self._room = room
         self._longest_s = longest_s
         self._away_s = away_s
@@ -119,7 +120,7 @@ class JobFiles:
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     def _download_once(self, path: Path, over: Callable[[], str]) -> None:
-        with opened(self._source, path.name, self._room.largest, over) as download:
+        with opened(self.source, path.name, self._room.largest, over) as download:
             self._make_room(download.size)
             store(self._folder, download.pieces(), path.name)
 

@@ -36,10 +36,12 @@ class LeaseKeeper:
     used.
     """
 
-    def __init__(self, path: Path, address: Address, key: bytes, tell: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, path: Path, address: Address, key: bytes, tell: Callable[[str, str], None], former: bytes = b""
+    ) -> None:
         self._path = path
         self._address = address
-        self._key = key
+        self._keys = tuple(filter(None, (key, former)))
         self._tell = tell
         self._lock = threading.Lock()
         self._book = self._load()
@@ -76,6 +78,20 @@ class LeaseKeeper:
             book = self._book
             return book is not None and book is not self._written and self._write(book) is None
 
+    def rekey(self, key: bytes) -> None:
+        """Books signed with `key` count too, from now on; those of the key before still do."""
+        with self._lock:
+            self._keys = (key, *self._keys[:1])
+
+    def forget_former(self, key: bytes) -> bool:
+        """Whether only books signed with `key` count now: not before the book on disk is one."""
+        with self._lock:
+            written = self._written
+            if written is not self._book or (written is not None and not verify(written, key)):
+                return False
+            self._keys = (key,)
+            return True
+
     def _write(self, book: LeaseBook) -> OSError | None:
         """What the disk says if it does not take it."""
         try:
@@ -89,9 +105,9 @@ class LeaseKeeper:
     def _objection(self, book: LeaseBook) -> str | None:
         if book.agent != str(self._address):
             return f"it is for {book.agent[:80]}"
-        if not self._key:
+        if not self._keys:
             return "this agent has no key"
-        return None if verify(book, self._key) else "its signature is wrong"
+        return None if any(verify(book, key) for key in self._keys) else "its signature is wrong"
 
     def _load(self) -> LeaseBook | None:
         try:

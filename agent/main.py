@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -18,16 +18,19 @@ from agent.commands import Commands
 from agent.config import AgentConfig, DeviceConfig
 from agent.control import ControlServer
 from agent.desired import DesiredKeeper
+from agent.download import Source
 from agent.job_files import FOLDER, JobFiles
 from agent.journal import Journal
+from agent.keyring import Keyring
 from agent.lease_watch import LeaseWatch
 from agent.leases import LeaseKeeper
 from agent.local import answer
 from agent.outbox import Outbox
 from agent.recorder import Recorder
+from agent.renewal import Renewal
 from agent.roster import Roster, printable, profile_entry
 from agent.service import Notifier
-from agent.session import Listeners
+from agent.session import Listeners, Login
 from agent.uplink import Uplink
 from agent.worker import Worker
 from contract.messages import BridgeState, DeviceEntry, LeaseBook
@@ -56,14 +59,20 @@ class Agent:
         self.outbox = Outbox(state / "outbox.db", clock.now_ms, config.limits)
         self.roster = Roster()
         self.recorder = Recorder(self.outbox, clock, config.flush_s, self._wake)
-        self._leases = LeaseKeeper(state / "leases.json", config.address, config.lease_key, self.tell)
+        self._keyring = Keyring(state, config.credentials)
+        former = config.credentials.former
+        self._leases = LeaseKeeper(
+            state / "leases.json", config.address, config.lease_key, self.tell, former.lease_key if former else b""
+        )
         self._desired = DesiredKeeper(state, self.tell)
         self._workers: dict[str, Worker] = {}
+        self._files = JobFiles(state / FOLDER, config.job_source, config.job_room)
+        self._renewal = Renewal(state, self._keyring, self._source, self._renewed)
         self._commands = Commands(
             self._workers,
             journal=Journal(state / "commands.journal"),
             leases=self._leases,
-            files=JobFiles(state / FOLDER, config.job_source, config.job_room),
+            files=self._files,
             recorder=self.recorder,
             clock=clock,
             online=lambda: self.uplink.in_touch,
@@ -83,8 +92,11 @@ class Agent:
             outbox=self.outbox,
             roster=self.roster,
             clock=clock,
-            listeners=Listeners(self._commands.take, self._take_leases, self._desired.take, self.recorder.tell),
+            listeners=Listeners(
+                self._commands.take, self._take_leases, self._desired.take, self.recorder.tell, self._take_number
+            ),
             book=self._leases.held,
+            login=Login(self._keyring.login, lambda: self._keyring.in_use.number, self._keyring.refused),
         )
         self._control = ControlServer(state, {"status": self._answer_status, "do": self._answer_do})
         self._notifier = Notifier()
@@ -124,6 +136,7 @@ class Agent:
     def stop(self) -> None:
         """Write down what there is, say goodbye, let go. A device that hangs is not waited for."""
         self._notifier.ending()
+        self._renewal.stop()
         self._control.stop()
         self._commands.close()
         for worker in self._workers.values():
@@ -145,6 +158,22 @@ class Agent:
     def _take_leases(self, book: LeaseBook) -> None:
         if self._leases.take(book):
             self._watch.look()
+
+    def _take_number(self, wanted: int) -> None:
+        """Which credentials the controller wants this agent to have, 0 for those it has."""
+        self._files.source = self._source()
+        if wanted > self._keyring.number:
+            self._renewal.wanted(wanted)
+        else:
+            self._keyring.settle(self._leases.forget_former)
+
+    def _source(self) -> Source:
+        return replace(self._config.job_source, key=self._keyring.in_use.lease_key)
+
+    def _renewed(self) -> None:
+        self._leases.rekey(self._keyring.newest.lease_key)
+        self.tell("credentials-renewed", str(self._keyring.number))
+        self.uplink.reconnect()
 
     def _add(self, device: DeviceConfig) -> None:
         profile = device.profile

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from agent import VERSION
 from agent.batches import Batch
 from agent.clock import Clock
-from agent.connection import Connection
+from agent.connection import Broker, Connection
 from agent.errors import CannotWrite
 from agent.leases import NO_BOOK, Edition
 from agent.outbox import Outbox
@@ -31,11 +31,21 @@ class Listeners:
     leases: Callable[[LeaseBook], None] = lambda _: None
     config: Callable[[Config], None] = lambda _: None
     event: Callable[[Event], None] = lambda _: None
+    credentials: Callable[[int], None] = lambda _: None
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How to sign in next: `of` puts it into the broker's address, `number` counts it, `refused` was not let in."""
+
+    of: Callable[[Broker], Broker] = lambda broker: broker
+    number: Callable[[], int] = lambda: 0
+    refused: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """What a session speaks for. `book` tells which lease book is on disk now."""
+    """What a session speaks for. `book` tells which lease book is on disk now, `login` who signs in with what."""
 
     address: Address
     outbox: Outbox
@@ -45,6 +55,7 @@ class Station:
     book: Callable[[], Edition]
     pace: Pace
     chance: Callable[[], float]
+    login: "Login" = Login()
 
 
 def status(station: Station, presence: Presence, connection: int, since_ms: int) -> Status:
@@ -63,6 +74,7 @@ def status(station: Station, presence: Presence, connection: int, since_ms: int)
         held=station.outbox.held() if online else (),
         lease_generation=book.generation,
         lease_number=book.number,
+        credentials=station.login.number(),
     )
 
 
@@ -225,6 +237,7 @@ class Session:
             self._replaying = True
         if ack.complete:
             self._cleared.add(ack.epoch)
+            self._station.listeners.credentials(ack.credentials)
 
     def _tell(self, kind: str, detail: str) -> None:
         now_ms = max(0, self._station.clock.now_ms())

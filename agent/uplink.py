@@ -7,14 +7,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agent.certificates import Fault, fault_of, words_for
 from agent.clock import Clock
 from agent.connection import CONNECT_TIMEOUT_S, Broker, Connection, LinkState
 from agent.leases import NO_BOOK, Edition
 from agent.outbox import Outbox
 from agent.pace import NORMAL, Pace, full_jitter_ms
 from agent.roster import Roster
-from agent.session import Listeners, Session, Station, status
+from agent.session import Listeners, Login, Session, Station, status
 from contract.messages import Presence
+from contract.model import Event
 from contract.topics import Address
 
 _GREETING_MS = 10_000
@@ -53,16 +55,19 @@ class Uplink:
         book: Callable[[], Edition] = lambda: NO_BOOK,
         pace: Pace = NORMAL,
         chance: Callable[[], float] = random.random,
+        login: Login = Login(),  # noqa: B008 - frozen
     ) -> None:
         self._broker = broker
-        self._station = Station(address, outbox, roster, clock, listeners, book, pace, chance)
+        self._station = Station(address, outbox, roster, clock, listeners, book, pace, chance, login)
         self._news = threading.Event()
         self._stopping = False
+        self._anew = False
         self._online = False
         self._since_ms = clock.now_ms()
         self._connections: dict[str, int] = {}
         self._last_ack_ms = 0
         self._why = "not connected yet"
+        self._fault: Fault | None = None
         self._session: Session | None = None
         self._thread = threading.Thread(target=self._run, name="uplink", daemon=True)
 
@@ -98,6 +103,11 @@ class Uplink:
             session.appended()
         self._news.set()
 
+    def reconnect(self) -> None:
+        """End this connection in an orderly way and make another: there is another way to sign in."""
+        self._anew = True
+        self._news.set()
+
     def stop(self) -> None:
         """Say goodbye and end, within two seconds when the network answers."""
         self._stopping = True
@@ -113,7 +123,8 @@ class Uplink:
             try:
                 self._connect()
             except OSError as error:
-                self._why = f"no way to {self._broker.host}:{self._broker.port}: {error}"
+                self._why = f"no way to {self._broker.host}:{self._broker.port}: {words_for(error)}"
+                self._complain(error)
             except Exception as error:  # noqa: BLE001 - outermost loop: the next connection starts afresh
                 _log.exception("the connection ended by a fault of ours")
                 self._why = f"{type(error).__name__}: {error}"
@@ -122,6 +133,15 @@ class Uplink:
             if not self._stopping:
                 _log.info("offline: %s", self._why)
                 self._pause(full_jitter_ms(failures, pace, self._station.chance))
+
+    def _complain(self, error: OSError) -> None:
+        """A certificate that does not hold is told once, until the agent was online or it is another fault."""
+        fault = fault_of(error)
+        if fault is not None and fault is not self._fault:
+            _log.warning("%s", self._why)
+            now_ms = max(0, self._station.clock.now_ms())
+            self._station.listeners.event(Event(fault, now_ms, detail=self._why[:500]))
+        self._fault = fault or self._fault
 
     def _pause(self, wait_ms: int) -> None:
         """Wait, whatever is appended meanwhile."""
@@ -136,7 +156,9 @@ class Uplink:
         number = self._connections.get(epoch, 0) + 1
         self._connections[epoch] = number
         will = status(self._station, Presence.OFFLINE, number, self._station.clock.now_ms())
-        connection = Connection(self._broker, self._station.address, will, self._news.set)
+        self._anew = False
+        broker = self._station.login.of(self._broker)
+        connection = Connection(broker, self._station.address, will, self._news.set)
         try:
             connection.open()
             if self._greeted(connection):
@@ -145,6 +167,8 @@ class Uplink:
             self._set_online(online=False)
             connection.close()
         self._why = connection.why or self._why
+        if connection.refused:
+            self._station.login.refused()
 
     def _greeted(self, connection: Connection) -> bool:
         until_ms = self._station.clock.mono_ms() + _GREETING_MS
@@ -164,6 +188,8 @@ class Uplink:
         try:
             while connection.state is LinkState.UP and session.epoch == self._station.outbox.epoch:
                 self._news.clear()
+                if self._anew:
+                    return
                 due_ms = session.step()
                 if self._stopping:
                     self._say_farewell(session, connection)
@@ -186,4 +212,5 @@ class Uplink:
             self._online = online
             self._since_ms = self._station.clock.now_ms()
             self._why = "" if online else self._why
+            self._fault = None if online else self._fault
             _log.info("online" if online else "connection lost")

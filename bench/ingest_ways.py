@@ -20,6 +20,7 @@ def run_ours(job: Job) -> Result:
     from controller.database import make_engine, migrate
     from controller.fleet.tables import Agent, School
     from controller.ingest.link import BrokerAddress
+    from controller.ingest.meter import Allowance
     from controller.ingest.observer import Unobserved
     from controller.ingest.service import Ingest
     from controller.ingest.verify import verify
@@ -32,7 +33,7 @@ def run_ours(job: Job) -> Result:
         session.add_all([Agent(school_id="bench", name=address_of(number).agent) for number in range(AGENTS)])
         session.commit()
     broker = BrokerAddress("127.0.0.1", job.port, Login(job.user, job.password))
-    ingest = Ingest(engine, broker, Unobserved())
+    ingest = Ingest(engine, broker, Unobserved(), allowance=Allowance(1e12, 1e12, 1e12, 1e12))
     ingest.start()
     while not ingest.ready:
         time.sleep(0.01)

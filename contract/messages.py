@@ -92,6 +92,7 @@ class Status:
     `held` lists the epochs on disk; the controller answers each with a complete Ack. `lease_generation` and
     `lease_number` name the lease book on disk, 0 and 0 if there is none. They are state, said with every status: an
     acknowledgement that gets lost is made good by the next one. Offline, neither is told nor means anything.
+    `credentials` is the number of the credentials that this connection was made with.
     """
 
     epoch: str
@@ -104,11 +105,13 @@ class Status:
     held: tuple[Held, ...] = ()
     lease_generation: int = 0
     lease_number: int = 0
+    credentials: int = 0
     v: int = VERSION
 
     def __post_init__(self) -> None:
         _check_version(self.v)
         _check_epoch(self.epoch)
+        check_integer(self.credentials, "credentials", 0)
         check_integer(self.connection, "connection", 0)
         check_text(self.agent_version, "agent_version", 40)
         check_integer(self.since_ms, "since_ms", 0)
@@ -301,6 +304,7 @@ class Ack:
 
     `complete` says that these are all numbers of the epoch that the controller has: what the agent thought
     committed and is not here, it sends again (a controller restored from a backup). `at_ms` is the controller's clock.
+    `credentials`, if higher than the agent's own number, asks it to fetch those of that number over HTTP.
     """
 
     generation: int
@@ -309,11 +313,13 @@ class Ack:
     committed: tuple[tuple[int, int], ...] = ()
     refused: tuple[Refusal, ...] = ()
     complete: bool = False
+    credentials: int = 0
     v: int = VERSION
 
     def __post_init__(self) -> None:
         _check_version(self.v)
         _check_epoch(self.epoch)
+        check_integer(self.credentials, "credentials", 0)
         check_integer(self.generation, "generation", 0)
         check_integer(self.at_ms, "at_ms", 0)
         _check_count(self.committed, "committed", MAX_RANGES)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from controller.config import ConfigError, ControllerConfig, load
+from controller.transport_commands import add_transport_commands
 
 if TYPE_CHECKING:
     from controller.identity.admin import Admin
@@ -79,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
     )
     _add_user_commands(add("user", "Accounts."), common)
     _add_token_commands(add("token", "Bearer tokens for programs."), common)
+    add_transport_commands(add, common)
     enrol = add("enrol-token", "Make a one-time token that adds agents to a school.", _enrol_token)
     enrol.add_argument("--school", required=True, help="short name as in topics; made if it is new")
     enrol.add_argument("--school-name", default="", help="name on the pages, for a new school")

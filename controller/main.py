@@ -16,7 +16,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from controller.api import bookings as bookings_api
 from controller.api import commands as commands_api
-from controller.api import devices, enrol, files, health, quarantine, series, stream
+from controller.api import devices, enrol, files, health, quarantine, renewal, series, stream
 from controller.api import jobs as jobs_api
 from controller.api.malformed import malformed
 from controller.api.models import Problem
@@ -97,7 +97,7 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         live=live,
         hub=Hub(live),
         signin=SignIn(engine, Passwords(), now_ms),
-        enrolment=Enrolment(engine, now_ms, plant.admit),
+        enrolment=Enrolment(engine, now_ms, plant.admit, lambda: plant.authorities().newest),
         enrol_limit=FailureLimit(20, 5 * 60_000, now_ms),
         plant=plant,
         commands=commands,
@@ -171,6 +171,7 @@ def api(services: Services) -> APIRouter:
     routes.include_router(guarded)
     routes.include_router(enrol.router(services))
     routes.include_router(files.router(services))
+    routes.include_router(renewal.router(services))
     return routes
 
 
@@ -179,6 +180,8 @@ async def _follow(plant: Plant) -> None:
     while True:
         await asyncio.sleep(FOLLOW_S)
         try:
+            await asyncio.to_thread(plant.look_after_credentials)
+            await asyncio.to_thread(plant.look_after_certificates)
             await asyncio.to_thread(plant.admit)
         except SQLAlchemyError as error:
             _log.warning("the agents cannot be read now: %s", type(error).__name__)

@@ -23,6 +23,7 @@ def registry_of(services: Services) -> CollectorRegistry:
 COUNTERS = (
     ("received", "Messages received from the broker."),
     ("shed", "Messages dropped unacknowledged because the queue was full."),
+    ("flooded", "Messages dropped unacknowledged because their agent said far too much."),
     ("batches", "Batches committed."),
     ("values", "Readings committed."),
     ("events", "Events committed."),

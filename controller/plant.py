@@ -2,21 +2,29 @@
 and the sender of notifications.
 """
 
+import logging
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session
 
+from contract.topics import Address
 from controller.broker.access import Login
 from controller.broker.embedded import EmbeddedBroker
 from controller.commands.dispatcher import Dispatcher
 from controller.config import ControllerConfig
 from controller.database import migrate, quick_check
+from controller.fleet import renewals
 from controller.fleet.enrolment import broker_users
 from controller.fleet.live import LiveFleet
+from controller.fleet.renewals import Authorities, Renewals
+from controller.identity.store import audit
 from controller.ingest import link
+from controller.ingest.floods import Floods
 from controller.ingest.observer import Observers
 from controller.ingest.service import Ingest
 from controller.ingest.stats import IngestStats
@@ -24,8 +32,14 @@ from controller.jobs.service import Jobs
 from controller.lock import StateLock
 from controller.notifications.sender import Sender
 from controller.scheduling.clockwork import Clockwork
+from controller.scope import Scope
+from controller.tls.authority import BadCertificate
+from controller.tls.keeper import keeper
 
 _ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - as above
+"""How the controller itself reaches a broker that listens everywhere."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +83,14 @@ class Plant:
         self._clockwork = clockwork
         self._sender = sender
         self._now_ms = now_ms
+        self.certificates = keeper(config, now_ms)
+        self._floods = Floods(engine, now_ms, self.admit, live.registry_changed)
+        self.renewals = Renewals(
+            engine,
+            now_ms,
+            admit=self.admit,
+            authorities=self.authorities,
+        )
         self._lock = StateLock(config.folder)
         self._broker: EmbeddedBroker | None = None
         self._ingest: Ingest | None = None
@@ -81,10 +103,12 @@ class Plant:
         self._lock.take()
         try:
             migrate(self._engine)
+            if self._encrypts:
+                self.certificates.look()
             self._live.load()
             endpoint = self._start_broker()
             observers = Observers((self._live, self._dispatcher, self._jobs, self._clockwork))
-            self._ingest = Ingest(self._engine, endpoint, observers, self._now_ms)
+            self._ingest = Ingest(self._engine, endpoint, observers, self._now_ms, flooded=self._cut_off)
             self._dispatcher.start(self._ingest.say)
             self._jobs.start()
             self._clockwork.start()
@@ -117,6 +141,56 @@ class Plant:
                 self._broker.set_users(users)
                 self._admitted = list(users)
 
+    def authorities(self) -> Authorities:
+        """Whom agents are to trust now."""
+        if not self._encrypts or not self.certificates.own:
+            return Authorities()
+        return Authorities(self.certificates.bundle(), self.certificates.newest())
+
+    def look_after_credentials(self) -> None:
+        """Ask those agents for whom there are new ones. Once all trust the next authority, it takes over."""
+        if self._ingest is not None:
+            self._ingest.wanted = self.renewals.wanted()
+        following = self.certificates.store.following()
+        if following is not None and self.renewals.all_trust(following.fingerprint):
+            self.succeed()
+
+    def readmit(self, scope: Scope, agent_id: int, actor: str, source: str) -> None:
+        """Let an agent in again that said too much. Raises NotCutOff."""
+        address = self._floods.readmit(scope, agent_id, actor, source)
+        if self._ingest is not None:
+            self._ingest.forgive(address)
+
+    def _cut_off(self, address: Address) -> None:
+        try:
+            if not self._floods.cut_off(address) and self._ingest is not None:
+                self._ingest.forgive(address)  # whatever is still on its way: it is not in, or nobody of ours
+        except SQLAlchemyError as error:
+            _log.error("%s cannot be cut off now: %s", address, error)
+            if self._ingest is not None:
+                self._ingest.forgive(address)  # it will be noticed again
+
+    def succeed(self) -> None:
+        """The next authority signs from now on; agents are asked to forget the former."""
+        self.certificates.store.succeed()
+        with Session(self._engine) as db:
+            audit(db, self._now_ms(), "authority-succeeded", subject=self.authorities().newest)
+            renewals.ask(db, self._now_ms())
+            db.commit()
+
+    def look_after_certificates(self) -> None:
+        """Renew what is due, take over what was given anew. A disk that takes nothing now is tried again later."""
+        if not self._encrypts:
+            return
+        try:
+            self.certificates.look()
+        except (OSError, BadCertificate) as error:
+            _log.error("the server's certificate cannot be looked after: %s", error)
+
+    @property
+    def _encrypts(self) -> bool:
+        return self._config.tls or self._config.broker_tls
+
     @property
     def stats(self) -> IngestStats:
         """What the ingest counts; zeros before the start."""
@@ -128,10 +202,10 @@ class Plant:
         return self._broker.pid if self._broker is not None else None
 
     def address(self) -> BrokerAddress:
-        asked = self._config.broker
-        port = self._broker.port if self._broker is not None else asked.port
-        host = asked.public_host or ("" if asked.host in _ANY else asked.host)
-        return BrokerAddress(host, port, asked.ca is not None)
+        config, asked = self._config, self._config.broker
+        port = self._broker.port if self._broker is not None else config.broker_port
+        host = asked.public_host or ("" if config.broker_host in _ANY else config.broker_host)
+        return BrokerAddress(host, port, config.broker_tls or asked.ca is not None)
 
     def ready(self) -> Ready:
         try:
@@ -143,11 +217,20 @@ class Plant:
         return Ready(database, self._live.broker, self._ingest is not None and self._ingest.stats.writable)
 
     def _start_broker(self) -> link.BrokerAddress:
-        asked = self._config.broker
+        config, asked = self._config, self._config.broker
         if not asked.embedded:
-            return link.BrokerAddress(asked.host, asked.port, Login(asked.user, asked.password), asked.ca)
-        broker = EmbeddedBroker(self._config.folder / "broker", asked.port, asked.host)
+            tls = ssl.create_default_context(cafile=str(asked.ca)) if asked.ca else None
+            return link.BrokerAddress(config.broker_host, asked.port, Login(asked.user, asked.password), tls)
+        certificate = self.certificates.file if config.broker_tls else None
+        broker = EmbeddedBroker(config.folder / "broker", config.broker_port, config.broker_host, certificate)
         self._broker = broker
         self.admit()
         broker.start()
-        return link.BrokerAddress(broker.host, broker.port, broker.login)
+        if certificate is not None:
+            self.certificates.follow(lambda _file: broker.reload())
+        return link.BrokerAddress(
+            _LOOPBACK.get(broker.host, broker.host),
+            broker.port,
+            broker.login,
+            self.certificates.trust() if certificate is not None else None,
+        )

@@ -5,7 +5,7 @@ set -eu
 # package:proof, where the proof is a command, or a file for what has none; it counts wherever it came from
 needed="chromium-headless-shell:chromium-headless-shell gcc:gcc git:git iproute2:ip khal:khal
         libelf-dev:/usr/include/libelf.h
-        libsimavr-dev:/usr/include/simavr/sim_avr.h openssl:openssl postgresql:pg_ctlcluster
+        libsimavr-dev:/usr/include/simavr/sim_avr.h mosquitto:mosquitto openssl:openssl postgresql:pg_ctlcluster
         procps:pgrep"
 
 PATH="$PATH:/usr/sbin:/sbin"

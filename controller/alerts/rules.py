@@ -69,6 +69,7 @@ class Contact:
     heard_ms: int
     detail: str = ""
     revoked: bool = False
+    flooded_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +106,15 @@ class Verdict:
     due_ms: int | None = None
 
 
-OF_THE_AGENT: Final = frozenset({"agent-revoked", "agent-unheard", "agent-offline"})
+OF_THE_AGENT: Final = frozenset({"agent-flooding", "agent-revoked", "agent-unheard", "agent-offline"})
 """Codes of reasons that every device of an agent shares: one cause, however many devices."""
 
 _UNHEARD: Final = Words("The agent has not been heard yet", "Agent chưa gửi tín hiệu lần nào")
 _AGENT_GONE: Final = Words("No contact with the agent", "Mất kết nối với agent")
 _REVOKED: Final = Words("The agent was revoked", "Agent đã bị thu hồi")
+_FLOODING: Final = Words(
+    "The agent sent far too much and was cut off", "Agent gửi quá nhiều dữ liệu nên đã bị ngắt kết nối"
+)
 _ABSENT: Final = Words("The agent no longer lists this device", "Agent không còn thấy thiết bị này")
 _SILENT: Final = Words("Nothing heard for longer than expected", "Lâu hơn bình thường chưa có tín hiệu")
 _LOST: Final = Words("The agent cannot reach the device", "Agent không liên lạc được với thiết bị")
@@ -134,7 +138,7 @@ def judge(
     deadline_ms = contact.heard_ms + silence_ms(profile)
     gone = _out_of_contact(contact, deadline_ms, now_ms)
     if gone is not None:
-        return Verdict(DeviceState.OFFLINE, (gone,), memory)
+        return Verdict(gone.state, (gone,), memory)
     rules = profile.alerts if profile is not None else ()
     kept = dict(_step(rules, values, now_ms, memory))
     raised = [_reason(rules[place], metric, each) for (place, metric), each in kept.items() if each.raised]
@@ -169,6 +173,8 @@ def _lateness_ms(heartbeat: float) -> int:
 
 
 def _out_of_contact(contact: Contact, deadline_ms: int, now_ms: int) -> Reason | None:
+    if contact.flooded_ms is not None:
+        return Reason("agent-flooding", DeviceState.FAULT, _FLOODING, contact.flooded_ms)
     if contact.revoked:
         return _gone("agent-revoked", _REVOKED, contact.heard_ms)
     if not contact.presence:

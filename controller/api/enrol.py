@@ -44,6 +44,8 @@ def router(services: Services) -> APIRouter:
             user=made.user,
             password=made.password,
             lease_key=made.lease_key,
+            credentials=made.number,
+            ca=services.plant.authorities().pem,
         )
 
     return routes

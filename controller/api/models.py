@@ -223,6 +223,18 @@ class EnrolOut(Model):
     user: str
     password: str
     lease_key: str = Field(description="hexadecimal; signs the agent's lease books")
+    credentials: int = Field(default=0, description="their number; it rises with each renewal")
+    ca: str = Field(default="", description="PEM; whom to trust from now on, empty if that is not the server's matter")
+
+
+class RenewalOut(Model):
+    """New credentials of an agent. Told once. Those it has are good until it has connected with these."""
+
+    number: int
+    user: str
+    password: str
+    lease_key: str = Field(description="hexadecimal")
+    ca: str = Field(description="PEM; empty: it goes on trusting whom it trusts")
 
 
 class QuarantinedOut(Model):

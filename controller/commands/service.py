@@ -383,6 +383,6 @@ def _request_key(who: Principal, wanted: Wanted) -> str:
 
 def _contact(view: DeviceView) -> str:
     """Why a command would not arrive now, empty if it would."""
-    if view.state is not DeviceState.OFFLINE:
-        return ""
-    return "offline" if any(reason.code in OF_THE_AGENT for reason in view.reasons) else "lost"
+    if any(reason.code in OF_THE_AGENT for reason in view.reasons):
+        return "offline"
+    return "lost" if view.state is DeviceState.OFFLINE else ""

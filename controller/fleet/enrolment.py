@@ -4,13 +4,14 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, delete
 from sqlmodel import Session, col, select
 
 from contract.model import check_name
 from contract.topics import Address
-from controller.broker.access import BrokerUser, hash_password, new_password
-from controller.fleet.tables import Agent, Room, School
+from controller.broker.access import BrokerUser, hash_password, mosquitto_hash, new_password, user_name
+from controller.fleet import renewals
+from controller.fleet.tables import Agent, Renewal, Room, School
 from controller.identity import store
 
 
@@ -34,6 +35,7 @@ class Credentials:
     user: str
     password: str = field(repr=False)
     lease_key: str = field(repr=False)
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,12 @@ def add_agent(db: Session, place: Place, agent: str, *, replace: bool = False) -
         raise NameTaken(f"{place.school} has an agent {agent} already")
     row = found or Agent(school_id=place.school, name=agent)
     row.room_id = room_id if room_id is not None else row.room_id
-    row.password_hash, row.lease_key, row.revoked = hash_password(password), lease_key, False
+    row.password_hash, row.mosquitto_hash = hash_password(password), mosquitto_hash(password)
+    row.lease_key, row.revoked, row.flooded_ms = lease_key, False, None
     db.add(row)
     db.flush()
-    return Credentials(address, address.user, password, lease_key)
+    db.execute(delete(Renewal).where(col(Renewal.agent_id) == row.id))
+    return Credentials(address, user_name(address, row.login_number), password, lease_key, row.login_number)
 
 
 def ensure_place(db: Session, place: Place) -> int | None:
@@ -92,17 +96,34 @@ def ensure_place(db: Session, place: Place) -> int | None:
 
 
 def broker_users(engine: Engine) -> list[BrokerUser]:
-    """Every agent that may connect."""
+    """Every agent that may connect, twice while it has not used its new credentials."""
     with Session(engine) as db:
-        asked = select(Agent).where(col(Agent.revoked).is_(False), Agent.password_hash != "")
-        return [BrokerUser(Address(row.school_id, row.name), row.password_hash) for row in db.exec(asked)]
+        asked = select(Agent, Renewal).join(Renewal, col(Renewal.agent_id) == Agent.id, isouter=True)
+        allowed = asked.where(col(Agent.revoked).is_(False), Agent.password_hash != "").order_by(col(Agent.id))
+        users = []
+        for row, renewal in db.exec(allowed):
+            address = Address(row.school_id, row.name)
+            users.append(BrokerUser(address, row.password_hash, row.mosquitto_hash, row.login_number))
+            if renewal is not None and renewal.number != row.login_number:
+                users.append(BrokerUser(address, renewal.password_hash, renewal.mosquitto_hash, renewal.number))
+        return users
 
 
 class Enrolment:
-    """The door for new agents. `admit` has the broker follow the table at once."""
+    """The door for new agents. `admit` has the broker follow the table at once.
 
-    def __init__(self, engine: Engine, now_ms: Callable[[], int], admit: Callable[[], None]) -> None:
+    `trusted` is the fingerprint of the newest authority that they are told to trust.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        now_ms: Callable[[], int],
+        admit: Callable[[], None],
+        trusted: Callable[[], str] = lambda: "",
+    ) -> None:
         self._engine = engine
+        self._trusted = trusted
         self._now_ms = now_ms
         self._admit = admit
 
@@ -116,6 +137,7 @@ class Enrolment:
                 db.commit()
                 raise TokenRefused("this token is unknown, used up or expired")
             credentials = add_agent(db, Place(used.school_id, used.room), agent)
+            renewals.told(db, credentials.address, self._trusted())
             store.audit(
                 db, now, "enrol", subject=str(credentials.address), school_id=used.school_id,
                 address=source, detail=f"token {used.id}",

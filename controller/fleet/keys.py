@@ -7,10 +7,10 @@ import secrets
 from typing import Final
 
 from sqlalchemy import Engine
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from contract.topics import Address
-from controller.fleet.tables import Agent
+from controller.fleet.tables import Agent, Renewal
 
 SCHEME: Final = "Fabfleet"
 _HEADER = re.compile(rf"{SCHEME} ([a-z0-9-]{{1,63}})\.([a-z0-9-]{{1,63}}) ([0-9a-f]{{64}})")
@@ -26,16 +26,18 @@ def proof(key: bytes, request: str) -> str:
 def proven(engine: Engine, authorization: str, request: str) -> int | None:
     """The id of the agent whose key made the header `Authorization: Fabfleet <school>.<agent> <proof>` of `request`.
 
-    None if it did not, or if the agent was revoked.
+    None if it did not, or if the agent was revoked. A key that was handed over and not used yet counts too.
     """
     found = _HEADER.fullmatch(authorization)
     if found is None:
         return None
     address = Address(found[1], found[2])
     with Session(engine) as db:
-        asked = select(Agent).where(Agent.school_id == address.school, Agent.name == address.agent)
-        agent = db.exec(asked).first()
+        asked = select(Agent, Renewal).join(Renewal, col(Renewal.agent_id) == Agent.id, isouter=True)
+        row = db.exec(asked.where(Agent.school_id == address.school, Agent.name == address.agent)).first()
+    agent, renewal = row if row is not None else (None, None)
     known = agent is not None and not agent.revoked and bool(agent.lease_key)
-    key = bytes.fromhex(agent.lease_key) if agent is not None and known else _NOBODY
-    right = hmac.compare_digest(found[3], proof(key, request))
-    return agent.id if agent is not None and known and right else None
+    keys = [bytes.fromhex(agent.lease_key) if agent is not None and known else _NOBODY]
+    keys.append(bytes.fromhex(renewal.lease_key) if renewal is not None and known else _NOBODY)
+    right = [hmac.compare_digest(found[3], proof(key, request)) for key in keys]
+    return agent.id if agent is not None and known and any(right) else None

@@ -49,6 +49,7 @@ class AgentRow:
     clock_offset_ms: int
     revoked: bool
     version: str = ""
+    flooded_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,6 +363,7 @@ class Picture:
             heard_ms=heard_ms,
             detail=tile.row.detail,
             revoked=agent.revoked,
+            flooded_ms=agent.flooded_ms,
         )
 
     def _tile(self, row: DeviceRow, before: Tile | None) -> Tile:

@@ -50,6 +50,7 @@ def _agent(agent: Agent) -> AgentRow:
         clock_offset_ms=agent.clock_offset_ms or 0,
         revoked=agent.revoked,
         version=agent.version,
+        flooded_ms=agent.flooded_ms,
     )
 
 

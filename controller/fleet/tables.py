@@ -34,6 +34,10 @@ class Agent(SQLModel, table=True):
     `connection` and `epoch` order its status messages, `inventory_*` its inventories. `clock_offset_ms` is the
     agent's clock minus the controller's, None until it was heard. `book_number` is that of its newest lease book (0:
     it never had one), `held_*` name the book that it says it holds.
+
+    `login_number` counts its credentials, `wanted_number` is what that is to rise to; `trusted` is the fingerprint of
+    the newest authority that it was told to trust. `flooded_ms` is when it was cut off for saying too
+    much, None if not.
     """
 
     __tablename__ = "agent"
@@ -45,7 +49,12 @@ class Agent(SQLModel, table=True):
     room_id: int | None = Field(default=None, foreign_key="room.id", index=True)
     password_hash: str = ""
     lease_key: str = ""
+    mosquitto_hash: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    login_number: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    wanted_number: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    trusted: str = Field(default="", sa_column_kwargs={"server_default": ""})
     revoked: bool = False
+    flooded_ms: int | None = Field(default=None, sa_type=BigInteger)
     presence: str = UNKNOWN_PRESENCE
     connection: int = Field(default=0, sa_type=BigInteger)
     epoch: str = ""
@@ -64,6 +73,21 @@ class Agent(SQLModel, table=True):
     @property
     def online(self) -> bool:
         return self.presence == Presence.ONLINE
+
+
+class Renewal(SQLModel, table=True):
+    """New credentials that were handed to an agent and not used by it yet; the old ones are good until then."""
+
+    __tablename__ = "renewal"
+
+    agent_id: int = Field(foreign_key="agent.id", primary_key=True)
+    school_id: str = Field(foreign_key="school.id", index=True)
+    number: int
+    password_hash: str
+    mosquitto_hash: str
+    lease_key: str
+    trusted: str
+    at_ms: int = Field(sa_type=BigInteger)
 
 
 class DeclaredProfile(SQLModel, table=True):

@@ -14,6 +14,7 @@ from contract.messages import MAX_RANGES, Inventory, Presence, Report, Status
 from contract.model import Event, Gap, Outcome
 from contract.topics import Channel
 from controller.commands import store as commands
+from controller.fleet import renewals
 from controller.ingest import presence
 from controller.ingest.acks import Acks, Complete
 from controller.ingest.codec import Reason, Undecodable, decode_head
@@ -385,6 +386,8 @@ class Intake:
         self._drafts.changed.add(agent.id)
         if status.presence is not Presence.ONLINE:
             return
+        if status.credentials != agent.login_number and renewals.used(connection, agent.id, status.credentials):
+            agent.login_number = status.credentials
         for held in status.held:
             epoch = self._ledger.known_epoch(connection, agent.id, held.epoch)
             ranges = tuple(epoch.numbers) if epoch else ()

@@ -50,6 +50,7 @@ class AgentState:
     clock_offset_ms: int | None
     inventory_epoch: str
     inventory_number: int
+    login_number: int
     device_ids: dict[str, int] = field(default_factory=dict)
     declared: dict[str, Declared] = field(default_factory=dict)
     slots: dict[str, dict[str, Slot]] = field(default_factory=dict)
@@ -170,6 +171,7 @@ class Registry:
             clock_offset_ms=row.clock_offset_ms,
             inventory_epoch=row.inventory_epoch,
             inventory_number=row.inventory_number,
+            login_number=row.login_number,
         )
         self._load_devices(connection, agent)
         return agent

@@ -1,8 +1,12 @@
 """Ingest as a whole: started and stopped by the composition root."""
 
 import gc
+import logging
+import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from sqlalchemy import Engine
 
@@ -12,10 +16,13 @@ from controller.ingest.codec import encode_ack
 from controller.ingest.inbox import Inbox
 from controller.ingest.link import BrokerAddress, Link
 from controller.ingest.messages import Arrival
+from controller.ingest.meter import Allowance, Meter
 from controller.ingest.observer import Observer
 from controller.ingest.stats import IngestStats
 from controller.ingest.writer import Writer
 from controller.telemetry.retention import DEFAULT_DAYS
+
+log = logging.getLogger(__name__)
 
 STOP_S = 10.0
 _GARBAGE = 20_000
@@ -27,7 +34,10 @@ def wall_ms() -> int:
 
 
 class Ingest:
-    """Hears every agent, stores what it says, and acknowledges what is committed. Nothing happens before `start`."""
+    """Hears every agent, stores what it says, and acknowledges what is committed. Nothing happens before `start`.
+
+    Who says more than `allowance` is no longer heard, and `flooded` is told once, in a thread of its own.
+    """
 
     def __init__(
         self,
@@ -35,12 +45,20 @@ class Ingest:
         broker: BrokerAddress,
         observer: Observer,
         now_ms: Callable[[], int] = wall_ms,
+        *,
         retention_days: int = DEFAULT_DAYS,
+        allowance: Allowance = Allowance(),  # noqa: B008 - frozen
+        flooded: Callable[[Address], None] = lambda _: None,
     ) -> None:
         self.stats = IngestStats()
+        self.wanted: Mapping[Address, int] = {}
+        """Agents that are to fetch new credentials, and of which number."""
         self._observer = observer
         self._now_ms = now_ms
         self._inbox = Inbox()
+        self._meter = Meter(allowance, time.monotonic)
+        self._flooded = flooded
+        self._forgiven: deque[str] = deque()
         self._link = Link(broker, self._heard, self._connected)
         self._writer = Writer(
             engine,
@@ -75,9 +93,31 @@ class Ingest:
 
     def _heard(self, topic: str, payload: bytes, retained: bool) -> None:
         self.stats.received += 1
+        if self._is_flood(topic, len(payload)):
+            self.stats.flooded += 1
+            return
         report = topic.endswith("/report")
         if not self._inbox.put(Arrival(topic, payload, self._now_ms(), retained), spare=not report):
             self.stats.shed += 1
+
+    def forgive(self, address: Address) -> None:
+        """Hear an agent again that was over its allowance. From any thread."""
+        self._forgiven.append(str(address))
+
+    def _is_flood(self, topic: str, size: int) -> bool:
+        """Whether it goes beyond what its agent may say: then it is dropped, and its agent keeps it."""
+        while self._forgiven:
+            self._meter.forgive(self._forgiven.popleft())
+        name = "/".join(topic.split("/")[2:4])
+        if self._meter.over(name):
+            return True
+        if not self._meter.count(name, size):
+            return False
+        log.warning("%s says far too much; it is cut off", name)
+        school, _, agent = name.partition("/")
+        # not in this thread, which is the only one that hears the others
+        threading.Thread(target=self._flooded, args=(Address(school, agent),), name="flood", daemon=True).start()
+        return True
 
     def _connected(self, connected: bool) -> None:
         self.stats.connected = connected
@@ -85,4 +125,5 @@ class Ingest:
         self._observer.broker_connected(connected)
 
     def _acknowledge(self, address: Address, ack: Ack) -> None:
-        self._link.say(address, Channel.ACK, encode_ack(ack))
+        wanted = self.wanted.get(address, 0) if ack.complete else 0
+        self._link.say(address, Channel.ACK, encode_ack(replace(ack, credentials=wanted) if wanted else ack))

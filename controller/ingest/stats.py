@@ -10,6 +10,7 @@ class IngestStats:
 
     received: int = 0
     shed: int = 0
+    flooded: int = 0
     batches: int = 0
     values: int = 0
     events: int = 0

@@ -28,8 +28,9 @@ PUBLIC: Final = frozenset(
     {"/signin", "/language", "/healthz", "/readyz", "/metrics", "/openapi.json", "/favicon.ico", "/api/v1/enrol"}
 )
 """Paths that answer without a session or token. `/metrics` asks for itself, `/api/v1/enrol` takes its own token."""
-_FOR_AGENTS: Final = "/api/v1/files/"
-"""Asks for an agent's own proof."""
+_RENEWALS: Final = "/api/v1/renewals/"
+_FOR_AGENTS: Final = ("/api/v1/files/", _RENEWALS)
+"""Ask for an agent's own proof."""
 _WITHOUT_COOKIES: Final = frozenset({"/api/v1/enrol"})
 """Unsafe requests that take no account of cookies, and so need no form token."""
 _PUBLIC_FOLDER: Final = "/static/"
@@ -41,11 +42,15 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def is_public(path: str) -> bool:
-    return path in PUBLIC or path.startswith((_PUBLIC_FOLDER, _FOR_AGENTS, FEEDS, OPEN_BOARDS))
+    return path in PUBLIC or path.startswith((_PUBLIC_FOLDER, *_FOR_AGENTS, FEEDS, OPEN_BOARDS))
 
 
 def is_api(path: str) -> bool:
     return path.startswith("/api/")
+
+
+def _without_cookies(path: str) -> bool:
+    return path in _WITHOUT_COOKIES or path.startswith(_RENEWALS)
 
 
 class Access:
@@ -84,7 +89,7 @@ class Access:
         if state.user is None and is_api(path) and not is_public(path):
             await _unauthorised(send)
             return
-        if scope["method"] not in _SAFE and not state.bearer and path not in _WITHOUT_COOKIES:
+        if scope["method"] not in _SAFE and not state.bearer and not _without_cookies(path):
             receive, right = await _form_is_ours(request, receive)
             if not right:
                 await refuse(send, 403, "The form is out of date or came from elsewhere. Load the page again.")

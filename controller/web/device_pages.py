@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Request
@@ -11,6 +12,7 @@ from controller.commands.errors import CommandError
 from controller.commands.service import MAX_KEY, Wanted
 from controller.fleet import roster
 from controller.identity.policy import Permission, Principal, may
+from controller.ingest.floods import NotCutOff
 from controller.scheduling.views import ThingView
 from controller.services import Services
 from controller.web import job_view
@@ -30,6 +32,7 @@ JOBS: Final = 5
 """In the lists of a device's page."""
 
 DeviceViewer = Annotated[Principal, Depends(allowed(Permission.VIEW_DEVICES))]
+Enroller = Annotated[Principal, Depends(allowed(Permission.ENROL_AGENTS))]
 Commander = Annotated[Principal, Depends(allowed(Permission.COMMAND))]
 
 
@@ -43,7 +46,8 @@ def router(services: Services) -> APIRouter:
     @routes.get("/devices/{device_id}/panel")
     def panel(request: Request, who: DeviceViewer, device_id: int) -> Response:
         visit = Visit(services, request, who, device_id)
-        return visit.render("panel.html", view=_view(visit), card=_card(visit, brief=True))
+        readmits = may(who, Permission.ENROL_AGENTS)
+        return visit.render("panel.html", view=_view(visit), card=_card(visit, brief=True), readmits=readmits)
 
     @routes.get("/devices/{device_id}/commands")
     def commands(request: Request, who: DeviceViewer, device_id: int, *, brief: bool = False) -> Response:
@@ -66,6 +70,14 @@ def router(services: Services) -> APIRouter:
         visit = Visit(services, request, who, device_id)
         return visit.render("jobs.html", device=visit.device, jobs=_jobs(visit))
 
+    @routes.post("/devices/{device_id}/agent/readmit")
+    def readmit(request: Request, who: Enroller, device_id: int) -> Response:
+        """Let the device's agent in again, which was cut off for saying far too much."""
+        visit = Visit(services, request, who, device_id)
+        with suppress(NotCutOff):  # somebody else was faster
+            services.plant.readmit(who.scope, visit.device.agent_id, who.id, address(request))
+        return RedirectResponse(f"/devices/{device_id}#agent", 303)
+
     return routes
 
 
@@ -79,6 +91,7 @@ def _page(visit: Visit, why: Refused | None = None) -> Response:
         prints=visit.prints,
         jobs=_jobs(visit) if visit.prints else (),
         thing=_thing(visit),
+        readmits=may(visit.who, Permission.ENROL_AGENTS),
         manages=may(visit.who, Permission.MANAGE_BOOKINGS),
         today=today(visit),
         script="device.js",

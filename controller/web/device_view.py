@@ -104,6 +104,8 @@ class AgentView:
     presence: str
     heard_ms: int
     version: str
+    id: int = 0
+    cut_off: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +202,17 @@ def _profile(known: Known, language: Language) -> ProfileView:
 
 
 def _agent(agent: AgentRow, language: Language) -> AgentView:
-    if agent.revoked:
+    if agent.flooded_ms is not None:
+        presence = language.t("cut off: it sent far too much")
+    elif agent.revoked:
         presence = language.t("revoked")
     elif agent.presence == Presence.ONLINE:
         presence = language.t("online")
     else:
         presence = language.t("no contact") if agent.presence else language.t("not heard yet")
-    return AgentView(agent.name, str(presence), agent.heard_ms, agent.version)
+    return AgentView(
+        agent.name, str(presence), agent.heard_ms, agent.version, agent.id, cut_off=agent.flooded_ms is not None
+    )
 
 
 def metric_label(value: ValueView, profile: DeviceProfile | None, language: Language) -> str:

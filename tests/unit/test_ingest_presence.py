@@ -25,6 +25,7 @@ def agent(presence: str = "", epoch: str = "", connection: int = 0) -> AgentStat
         clock_offset_ms=None,
         inventory_epoch="",
         inventory_number=0,
+        login_number=0,
     )
 
 
