@@ -1,7 +1,9 @@
 """Enrolment: trade a one-time token for this agent's credentials, and write its first configuration."""
 
 import json
+import os
 import socket
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,13 +84,28 @@ def _reason(body: bytes, code: int) -> str:
 
 
 def write_enrolled(enrolled: Enrolled, config: Path, state: Path) -> None:
-    """Write credentials.json, and agent.toml if there is none yet. Raises OSError."""
+    """Write credentials.json, and agent.toml if there is none yet; both for the account that has `state`.
+
+    Raises OSError.
+    """
     state.mkdir(parents=True, exist_ok=True)
     secret = {"user": enrolled.user, "password": enrolled.password, "lease_key": enrolled.lease_key}
     replace_file(state / CREDENTIALS, json.dumps(secret).encode())
+    _hand_over(state / CREDENTIALS, state, 0o600)
     if not config.exists():
         config.parent.mkdir(parents=True, exist_ok=True)
         config.write_text(first_config(enrolled), "utf-8")
+        _hand_over(config, state, 0o640)
+
+
+def _hand_over(path: Path, state: Path, mode: int) -> None:
+    """Root enrols, the service's account reads: what is secret becomes its own, settings stay root's."""
+    if sys.platform == "win32" or os.geteuid() != 0:
+        return
+    account = state.stat()
+    if account.st_uid != 0:
+        os.chown(path, 0 if mode & 0o040 else account.st_uid, account.st_gid)
+        path.chmod(mode)
 
 
 def first_config(enrolled: Enrolled) -> str:
