@@ -26,10 +26,10 @@ _CLEAN = (
     "LANG=C.UTF-8",
     "DEBIAN_FRONTEND=noninteractive",
 )
-_BOOT_S = 120.0
+_BOOT_S = 240.0
 _REBOOT = 133
 """systemd-nspawn(1), --keep-unit."""
-_COMMAND_S = 180.0
+_COMMAND_S = 400.0
 
 
 class Container:
@@ -100,7 +100,7 @@ class Container:
         """What a script said, whether it succeeded or not."""
         return self.run(script).stdout.strip()
 
-    def until(self, script: str, wanted: str, within_s: float = 90.0) -> None:
+    def until(self, script: str, wanted: str, within_s: float = 150.0) -> None:
         """Repeat a script until it says what is wanted, somewhere in its answer."""
         deadline = time.monotonic() + within_s
         while wanted not in (said := self.told(script)):

@@ -10,7 +10,7 @@ import pytest
 from tests.install.container import Container, container
 from tools.deb import AGENT, PARTS, Target, build, commit_time
 
-pytestmark = [pytest.mark.install, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.install, pytest.mark.timeout(900)]
 GUIDE = Path(__file__).parents[2] / "docs" / "install.md"
 FIRST = Target("amd64", "3.11", 1, commit_time())
 NEXT = replace(FIRST, revision=2)
@@ -89,7 +89,7 @@ def test_each_service_runs_as_its_own_user_who_alone_reads_its_state(machine: Co
 
 def test_a_service_that_hangs_is_killed_and_started_again(machine: Container, said: str) -> None:
     """The watchdogs are shortened here, as an administrator may; the units' own are a minute and two."""
-    for service, patience_s in zip(SERVICES, (12, 35), strict=True):
+    for service, patience_s in zip(SERVICES, (20, 45), strict=True):
         folder = f"/etc/systemd/system/{service}.service.d"
         machine.do(f"mkdir -p {folder}; printf '[Service]\nWatchdogSec={patience_s}\n' > {folder}/watchdog.conf")
     machine.do("systemctl daemon-reload; systemctl restart fabfleet-controller fabfleet-agent")
@@ -97,11 +97,12 @@ def test_a_service_that_hangs_is_killed_and_started_again(machine: Container, sa
     hung = [process(machine, service) for service in SERVICES]
     machine.do(f"kill -STOP {' '.join(hung)}")
     for service, before in zip(SERVICES, hung, strict=True):
-        machine.until(f"systemctl show --property NRestarts {service}", "NRestarts=1")
+        machine.until(f"[ $(systemctl show --property NRestarts --value {service}) -gt 0 ] && echo again", "again")
         machine.until(f"systemctl is-active {service}", "active")
         assert process(machine, service) != before
         assert "watchdog" in machine.do(f"journalctl --unit {service} | tr A-Z a-z")
     online(machine)
+    machine.do("rm -r /etc/systemd/system/fabfleet-*.service.d; systemctl daemon-reload")
 
 
 def test_both_come_back_after_a_reboot(machine: Container, said: str) -> None:

@@ -25,7 +25,7 @@ from tests.integration.mqtt import eventually
 from tests.integration.running import Running, running, seed, settings
 from tools.windows import pack
 
-pytestmark = [pytest.mark.wine, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.wine, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_the_same_files_give_the_same_zip(computer: Windows, tmp_path: Path) -> 
 
 def test_controller_sees_the_computer_and_what_it_drives(computer: Windows, browser: httpx.Client) -> None:
     wanted = {"computer": "ok", "network": "ok", "projector": "ok", "printer": "ok"}
-    eventually(lambda: devices(browser) == wanted, "all four devices are well", 60)
+    eventually(lambda: devices(browser) == wanted, "all four devices are well", 120)
     host = values(browser, "computer")
     assert host["memory-free"] > 0  # type: ignore[operator]
     assert {"cpu", "memory-used", "disk-c-used", "uptime"} <= host.keys()
@@ -130,7 +130,7 @@ def test_projector_is_driven_over_tcp(computer: Windows, projector: SimulatedPro
 def test_printer_is_driven_over_rfc2217_and_guarded_by_its_lease(
     computer: Windows, printer: SimulatedPrinter, browser: httpx.Client
 ) -> None:
-    eventually(lambda: values(browser, "printer").get("state") == "ready", "the printer is ready", 60)
+    eventually(lambda: values(browser, "printer").get("state") == "ready", "the printer is ready", 120)
     assert computer.agent("do", "printer", "home").returncode == 1
     assert not [line for line in printer.done() if "G28" in line]
     assert computer.agent("do", "printer", "stop").returncode == 0
@@ -151,9 +151,9 @@ def test_an_agent_killed_with_its_computer_goes_on_where_it_was(
     process = computer.process()
     assert process is not None
     os.kill(process, signal.SIGKILL)
-    eventually(lambda: "offline" in devices(browser).values(), "its devices are offline", 60)
+    eventually(lambda: "offline" in devices(browser).values(), "its devices are offline", 120)
     computer.reboot()
-    eventually(lambda: "offline" not in devices(browser).values(), "they are back", 60)
+    eventually(lambda: "offline" not in devices(browser).values(), "they are back", 120)
     assert computer.process() != process
     assert verify(make_engine(settings(state).database)) == 0
 
@@ -165,9 +165,9 @@ def test_doctor_finds_no_fault(computer: Windows) -> None:
 
 def test_a_stopped_service_ends_and_says_goodbye(computer: Windows, browser: httpx.Client) -> None:
     computer.service("stop")
-    eventually(lambda: computer.process() is None, "the service ended", 60)
+    eventually(lambda: computer.process() is None, "the service ended", 120)
     assert "STOPPED" in computer.service("query")
     assert not (computer.state / "control.json").exists()
-    eventually(lambda: set(devices(browser).values()) == {"offline"}, "its devices are offline", 60)
+    eventually(lambda: set(devices(browser).values()) == {"offline"}, "its devices are offline", 120)
     assert computer.agent("service", "remove").returncode == 0
     assert "STATE" not in computer.service("query")

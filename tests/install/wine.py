@@ -14,7 +14,7 @@ PROGRAMS = "Program Files/Fabfleet"
 STATE = "ProgramData/Fabfleet"
 _VERSION = r"HKLM\Software\Microsoft\Windows NT\CurrentVersion"
 _SERVICE = b"agent\0service\0run"
-_COMMAND_S = 90.0
+_COMMAND_S = 240.0
 
 
 class Windows:
@@ -70,7 +70,7 @@ class Windows:
                     return int(folder.name)
         return None
 
-    def until_told(self, wanted: str, *arguments: str, within_s: float = 60.0) -> None:
+    def until_told(self, wanted: str, *arguments: str, within_s: float = 120.0) -> None:
         """Ask the agent's command until it says what is wanted, somewhere in its answer."""
         deadline = time.monotonic() + within_s
         while wanted not in (said := self.told(*arguments)):
