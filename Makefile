@@ -19,7 +19,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 export HOST PORT STATE
 
-.PHONY: help run prepare setup check test soak hil bench packages assets lock
+.PHONY: help run prepare setup check test soak hil bench packages assets lock deb windows
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -31,6 +31,8 @@ help:
 	@echo "make soak    the long tests at their stated size: an hour of kills, and as long again several times"
 	@echo "make hil     what hardware-in-the-loop tests there are; ARGS runs them"
 	@echo "make bench   what benchmarks there are; NAME=ingest runs one"
+	@echo "make deb     Debian packages of agent and controller in dist/ (ARGS=\"agent --arch arm64 --python 3.13\")"
+	@echo "make windows Windows package of the agent in dist/"
 	@echo "make lock    take the newest dependencies into requirements/"
 
 # --- setting up: a stamp for what running needs, and one for all the rest
@@ -66,6 +68,14 @@ setup: $(VENV)/all.stamp
 
 lock: $(VENV)/all.stamp
 	@$(BIN)/python -m tools.lock
+
+# --- packages to install; see docs/install.md
+
+deb: $(VENV)/run.stamp $(MO) assets
+	@$(BIN)/python -m tools.deb $(ARGS)
+
+windows: $(VENV)/run.stamp
+	@$(BIN)/python -m tools.windows
 
 # --- running
 

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from agent import VERSION
 from agent.frugal import save_memory
+from agent.places import config_file, state_folder
 
 if TYPE_CHECKING:
     from device_profiles.profile import Words
-
-_STATE = Path("/var/lib/fabfleet")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     given = _parser().parse_args(arguments)
     state = given.state / "agent"
-    config = given.config or state / "agent.toml"
+    config = given.config or config_file(given.state)
     try:
         return int(_COMMANDS[given.command](given, config, state))
     except (AgentError, OSError) as error:
@@ -37,9 +36,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=VERSION)
     commands = parser.add_subparsers(dest="command", required=True)
     common = argparse.ArgumentParser(add_help=False)
-    state = Path(os.environ.get("FABFLEET_STATE", _STATE))
+    state = state_folder(os.environ)
     common.add_argument("--state", type=Path, default=state, help=f"state folder (default {state})")
-    common.add_argument("--config", type=Path, help="agent.toml (default STATE/agent/agent.toml)")
+    common.add_argument(
+        "--config",
+        type=Path,
+        help="agent.toml (default /etc/fabfleet/agent.toml; with another STATE: STATE/agent/agent.toml)",
+    )
     run = commands.add_parser("run", parents=[common], help="look after this machine until stopped")
     run.add_argument("--die-with-parent", action="store_true", help="stop when standard input closes")
     run.add_argument("--verbose", action="store_true")
@@ -71,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     doctor.add_argument("--json", action="store_true", help="for scripts: a line of JSON for each thing looked at")
     commands.add_parser("status", parents=[common], help="how the running agent is")
+    if sys.platform == "win32":
+        service = commands.add_parser("service", parents=[common], help="the Windows service; as administrator")
+        service.add_argument("action", choices=("install", "remove", "run"), help="run: for Windows alone")
     return parser
 
 
@@ -130,6 +136,21 @@ def _status(_given: argparse.Namespace, _config_file: Path, state: Path) -> int:
     return 0
 
 
+def _service(given: argparse.Namespace, config_file: Path, state: Path) -> int:
+    if sys.platform == "win32":
+        from agent import windows_service as service
+
+        if given.action == "run":
+            save_memory()
+            service.serve_agent(config_file, state)
+        elif given.action == "install":
+            command = f'"{sys.executable}" -m agent service run --state "{given.state.absolute()}"'
+            service.install(command)
+        else:
+            service.remove()
+    return 0
+
+
 def _status_lines(status: Mapping[str, Any]) -> list[str]:
     uplink, outbox, clock = status["uplink"], status["outbox"], status["clock"]
     lines = [
@@ -158,7 +179,7 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-_COMMANDS = {"run": _run, "enrol": _enrol, "do": _do, "doctor": _doctor, "status": _status}
+_COMMANDS = {"run": _run, "enrol": _enrol, "do": _do, "doctor": _doctor, "status": _status, "service": _service}
 
 if __name__ == "__main__":
     sys.exit(main())

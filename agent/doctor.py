@@ -12,6 +12,7 @@ from agent import doctor_state as kept
 from agent.clock import Clock
 from agent.config import AgentConfig, DeviceConfig, load_config
 from agent.control import ask
+from agent.doctor_frozen import frozen
 from agent.errors import NoAnswer, NotRunning, WrongConfig
 from agent.findings import Finding, Trouble, Verdict, good, same
 from agent.main import make_bridge
@@ -25,6 +26,7 @@ _ON_LINUX = sys.platform == "linux"
 def examine(config_file: Path, state: Path, clock: Clock) -> Iterator[Finding]:
     """Look at everything in turn; each finding is told as it is made. Nothing of a running agent is disturbed."""
     yield kept.folder(state)
+    yield frozen(state)
     what = Words("configuration", "cấu hình")
     try:
         config = load_config(config_file, state)

@@ -1,12 +1,14 @@
 """Enrolment: trade a one-time token for this agent's credentials, and write its first configuration."""
 
 import json
+import os
 import socket
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.config import Credentials, write_credentials
+from agent.config import CREDENTIALS, Credentials, write_credentials
 from agent.errors import EnrolmentRefused
 from agent.files import replace_file
 from agent.renewal import AUTHORITIES
@@ -90,15 +92,31 @@ def _reason(body: bytes, code: int) -> str:
 
 
 def write_enrolled(enrolled: Enrolled, config: Path, state: Path) -> None:
-    """Write whom to trust, credentials.json, and agent.toml if there is none yet. Raises OSError."""
+    """Write whom to trust, credentials.json, and agent.toml if there is none yet; all for the account that has `state`.
+
+    Raises OSError.
+    """
     state.mkdir(parents=True, exist_ok=True)
     if enrolled.ca:
         replace_file(state / AUTHORITIES, enrolled.ca.encode())
+        _hand_over(state / AUTHORITIES, state, 0o600)
     key = bytes.fromhex(enrolled.lease_key)
     write_credentials(state, Credentials(enrolled.user, enrolled.password, key, enrolled.number))
+    _hand_over(state / CREDENTIALS, state, 0o600)
     if not config.exists():
         config.parent.mkdir(parents=True, exist_ok=True)
         config.write_text(first_config(enrolled, state), "utf-8")
+        _hand_over(config, state, 0o640)
+
+
+def _hand_over(path: Path, state: Path, mode: int) -> None:
+    """Root enrols, the service's account reads: what is secret becomes its own, settings stay root's."""
+    if sys.platform == "win32" or os.geteuid() != 0:
+        return
+    account = state.stat()
+    if account.st_uid != 0:
+        os.chown(path, 0 if mode & 0o040 else account.st_uid, account.st_gid)
+        path.chmod(mode)
 
 
 def first_config(enrolled: Enrolled, state: Path) -> str:

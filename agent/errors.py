@@ -25,6 +25,10 @@ class EnrolmentRefused(AgentError):
     """The controller did not take this agent in; the message says why."""
 
 
+class ServiceFailed(AgentError):
+    """Windows does not do with the service what it was asked: tell whoever asked, who may need to be administrator."""
+
+
 class NoFile(AgentError):
     """The job file cannot be had; the message says why. Nothing was done: tell whoever asked."""
 

@@ -29,7 +29,7 @@ from agent.outbox import Outbox
 from agent.recorder import Recorder
 from agent.renewal import Renewal
 from agent.roster import Roster, printable, profile_entry
-from agent.service import Notifier
+from agent.service import Manager, Notifier
 from agent.session import Listeners, Login
 from agent.uplink import Uplink
 from agent.worker import Worker
@@ -48,7 +48,7 @@ _log = logging.getLogger(__name__)
 class Agent:
     """All parts of one agent. Raises CannotWrite or OSError when the state folder cannot be used at all."""
 
-    def __init__(self, config: AgentConfig, clock: Clock) -> None:
+    def __init__(self, config: AgentConfig, clock: Clock, manager: Manager | None = None) -> None:
         self._config = config
         self._clock = clock
         state = config.state
@@ -99,7 +99,7 @@ class Agent:
             login=Login(self._keyring.login, lambda: self._keyring.in_use.number, self._keyring.refused),
         )
         self._control = ControlServer(state, {"status": self._answer_status, "do": self._answer_do})
-        self._notifier = Notifier()
+        self._manager = manager or Notifier()
         for device in config.devices:
             self._add(device)
 
@@ -112,7 +112,7 @@ class Agent:
         for worker in self._workers.values():
             worker.start()
         self._control.start()
-        self._notifier.ready()
+        self._manager.ready()
 
     def beat(self) -> None:
         """What is looked after every BEAT_S seconds, and when a lease ends."""
@@ -126,7 +126,7 @@ class Agent:
         self._commands.expire()
         if self._leases.write():
             self._wake()
-        self._notifier.alive()
+        self._manager.alive()
 
     def rest_s(self) -> float:
         """How long until the next beat."""
@@ -135,7 +135,7 @@ class Agent:
 
     def stop(self) -> None:
         """Write down what there is, say goodbye, let go. A device that hangs is not waited for."""
-        self._notifier.ending()
+        self._manager.ending()
         self._renewal.stop()
         self._control.stop()
         self._commands.close()
@@ -235,7 +235,14 @@ def run(config: AgentConfig, *, die_with_parent: bool, ready: Callable[[], None]
         signal.signal(number, lambda *_: stop.set())
     if die_with_parent:
         threading.Thread(target=_wait_for_end_of_input, args=(stop,), name="parent", daemon=True).start()
-    agent = Agent(config, Clock())
+    run_until(stop, config, Notifier(), ready)
+
+
+def run_until(
+    stop: threading.Event, config: AgentConfig, manager: Manager, ready: Callable[[], None] = lambda: None
+) -> None:
+    """Run until `stop` is set, by whomever."""
+    agent = Agent(config, Clock(), manager)
     agent.start()
     gc.collect()
     gc.freeze()  # what is loaded stays: it need not be looked through each time

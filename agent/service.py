@@ -3,6 +3,17 @@
 import os
 import socket
 from collections.abc import Mapping
+from typing import Protocol
+
+
+class Manager(Protocol):
+    """Whoever started the agent and looks whether it lives: systemd, or Windows (agent/windows_service.py)."""
+
+    def ready(self) -> None: ...
+
+    def alive(self) -> None: ...
+
+    def ending(self) -> None: ...
 
 
 class Notifier:

@@ -211,7 +211,7 @@ class TcpLink:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             for option, seconds in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
-                if hasattr(socket, option):
+                with suppress(AttributeError, OSError):  # not every system has them, or takes them
                     self._socket.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), seconds)
 
     def write(self, data: bytes) -> None:

@@ -107,8 +107,8 @@ class NetworkBridge:
         for part in parts:
             try:
                 values.update(part())
-            except (BridgeError, OSError, psutil.Error, ValueError):
-                continue  # its values read None
+            except (BridgeError, OSError, psutil.Error, ValueError, RuntimeError):
+                continue  # its values read None; psutil raises RuntimeError where Windows does not list its adapters
         self._seen.update(values)
         return values
 

@@ -1,4 +1,4 @@
-"""The wireless links of this machine. Linux by nl80211; elsewhere, and without a radio, there are none."""
+"""The wireless links of this machine: Linux by nl80211, Windows by wlanapi; without a radio there are none."""
 
 import socket
 import sys
@@ -16,6 +16,10 @@ _RADIOS: Final = Path("/sys/class/ieee80211")
 
 def wireless_links(timeout_s: float = 1.0, radios: Path = _RADIOS) -> tuple[WirelessLink, ...]:
     """The links in managed mode, connected or not; empty where there is no wireless. Raises LinkLost and BadReply."""
+    if sys.platform == "win32":
+        from firmware_bridges.wlan import windows_links
+
+        return windows_links()
     # Without a radio the kernel is not asked at all: naming an unknown family makes it look for a module each time.
     if sys.platform != "linux" or not radios.is_dir() or not any(radios.iterdir()):
         return ()

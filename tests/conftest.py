@@ -22,7 +22,7 @@ FLAGS = (
 settings.register_profile("fabfleet", deadline=None)
 settings.load_profile("fabfleet")
 
-_SERVERS = ("soak", "kill", "browser", "integration")
+_SERVERS = ("install", "wine", "soak", "kill", "browser", "integration")
 """Marks whose tests start real servers: one worker takes a module."""
 _LONGEST_FIRST = (*_SERVERS, "hil")
 """The long ones begin first; the many short ones fill up whichever worker is free."""

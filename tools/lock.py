@@ -34,9 +34,14 @@ RUN = Lock("run", ("agent", "controller"))
 """What `make run` installs."""
 ASSETS = Lock("assets", ("assets",), builds=False)
 """What fetches the browser assets on a machine without npm."""
+AGENT = Lock("agent", ("agent",), shares=("run",), builds=False)
+CONTROLLER = Lock("controller", ("controller",), shares=("run",), builds=False)
+"""What the packages of the two hold; wheels alone, for any architecture."""
+WINDOWS = Lock("windows", ("windows",), builds=False)
+"""CPython for the Windows package."""
 DEV = Lock("dev", ("agent", "controller", "archive", "assets", "allocation", "dev"), shares=("run", "assets"))
 """Everything: tests, checks, benchmarks."""
-LOCKS = (RUN, ASSETS, DEV)
+LOCKS = (RUN, ASSETS, AGENT, CONTROLLER, WINDOWS, DEV)
 
 # Neither index nor find-links nor trusted host: the file is good for whatever registry its reader uses.
 _FLAGS = (

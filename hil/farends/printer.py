@@ -18,14 +18,14 @@ class SimulatedPrinter:
     """A printer at the terminal `link`. Raises CalledProcessError or OSError if OctoPrint cannot be had."""
 
     def __init__(self, link: Path, settings: Mapping[str, object] = QUICK) -> None:
-        self._link = link
+        self.link = link
         self._settings = json.dumps(dict(settings))
         self._python = interpreter()
         self._done: list[str] = []
         self.child = self._start()
 
     def _start(self) -> Child:
-        child = Child([self._python, RUNNER, self._link, "--set", self._settings])
+        child = Child([self._python, RUNNER, self.link, "--set", self._settings])
         child.wait_for("ready")
         return child
 

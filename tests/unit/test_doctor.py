@@ -66,8 +66,8 @@ def test_everything_is_looked_at_and_named_in_both_languages(state: Path) -> Non
     config_of(state, PRINTER.format(endpoint="/dev/ttyUSB-none"))
     findings = found(state)
     assert list(findings) == [
-        "state folder", "configuration", "credentials", "disk room", "agent", "clock", "broker", "server", "lease book",
-        "outbox", "device printer",
+        "state folder", "state after a restart", "configuration", "credentials", "disk room", "agent", "clock",
+        "broker", "server", "lease book", "outbox", "device printer",
     ]  # fmt: skip
     assert findings["device printer"].code == "port-missing"
     for each in findings.values():

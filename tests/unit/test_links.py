@@ -7,17 +7,16 @@ import threading
 import time
 import tty
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-import serial
-import serial.rfc2217
 from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware_bridges.base import Link, LinkLost
 from firmware_bridges.links import Endpoint, Scheme, open_link, parse_endpoint
+from hil.farends.serial_server import SerialServer
 
 OLD_WORDS = pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning")
 """pyserial's RFC 2217 client names its thread in the old way."""
@@ -206,61 +205,11 @@ def test_udp_carries_datagrams_and_a_refused_one_is_lost() -> None:
     link.close()
 
 
-class Shared(serial.Serial):
-    """A pseudo-terminal as a port to share: it has no modem lines."""
-
-    def _update_dtr_state(self) -> None: ...
-
-    def _update_rts_state(self) -> None: ...
-
-    def _update_break_state(self) -> None: ...
-
-    cts = dsr = cd = property(lambda _: True)
-    ri = property(lambda _: False)
-
-
-@contextmanager
-def shared(name: str, server: socket.socket) -> Iterator[threading.Event]:
-    """The port `name`, shared over RFC 2217 with the first that connects. The event ends it."""
-    stop = threading.Event()
-
-    def serve() -> None:
-        port = Shared(name, timeout=0.02)
-        connection = server.accept()[0]
-        connection.settimeout(0.02)
-
-        class Out:
-            def write(self, data: bytes) -> None:
-                connection.sendall(data)
-
-        manager = serial.rfc2217.PortManager(port, Out())  # type: ignore[arg-type]  # it wants the methods only
-        while not stop.is_set():
-            if data := port.read(port.in_waiting or 1):
-                connection.sendall(b"".join(manager.escape(data)))
-            with suppress(TimeoutError):
-                received = connection.recv(1024)
-                if not received:
-                    break
-                port.write(b"".join(manager.filter(received)))
-        connection.close()
-        port.close()
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield stop
-    finally:
-        stop.set()
-        thread.join(5)
-
-
 @OLD_WORDS
-def test_rfc2217_carries_bytes_and_an_ended_connection_is_lost(
-    terminal: tuple[int, str], server: socket.socket
-) -> None:
+def test_rfc2217_carries_bytes_and_an_ended_connection_is_lost(terminal: tuple[int, str]) -> None:
     master, name = terminal
-    with shared(name, server) as stop:
-        link = open_link(f"rfc2217://127.0.0.1:{server.getsockname()[1]}?baud=115200")
+    with SerialServer(name) as server:
+        link = open_link(f"{server.endpoint}?baud=115200")
         link.write(b"M105\n")
         assert os.read(master, 100) == b"M105\n"
         os.write(master, b"ok\n")
@@ -269,10 +218,9 @@ def test_rfc2217_carries_bytes_and_an_ended_connection_is_lost(
         while came != b"ok\n" and time.monotonic() < deadline:
             came += link.read(0.5)
         assert came == b"ok\n"
-        stop.set()
-        with pytest.raises(LinkLost):
-            write_and_read(link, 50)
-        link.close()
+    with pytest.raises(LinkLost):
+        write_and_read(link, 50)
+    link.close()
 
 
 @OLD_WORDS

@@ -1,12 +1,16 @@
 """The units are what systemd takes, are hardened, and agree with sysusers and tmpfiles."""
 
 import configparser
-import shutil
+import re
 import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from agent.main import BEAT_S
+from controller.serve import ALIVE_EVERY_S
+from tools.deb import PARTS
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "systemd"
@@ -59,21 +63,40 @@ def test_unit_starts_a_command_of_this_distribution(unit: Path) -> None:
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
 def test_unit_runs_as_a_user_that_sysusers_makes_and_tmpfiles_gives_its_folder(unit: Path) -> None:
     section = service(unit)
-    users = {entry[1] for entry in entries("fabfleet.sysusers.conf") if entry[0] == "u"}
-    owners = {entry[1]: entry[3] for entry in entries("fabfleet.tmpfiles.conf") if entry[0] == "d"}
+    users = {entry[1] for entry in entries(f"{unit.stem}.sysusers.conf") if entry[0] == "u"}
+    owners = {entry[1]: entry[3] for entry in entries(f"{unit.stem}.tmpfiles.conf") if entry[0] == "d"}
     assert section["User"] in users
     assert owners[f"/var/lib/{section['StateDirectory']}"] == section["User"]
 
 
+@pytest.mark.parametrize(("name", "most"), [("fabfleet-controller", 2.0), ("fabfleet-agent", 4.0)])
+def test_unit_exposes_no_more_than_it_must_by_systemd_s_own_count(name: str, most: float) -> None:
+    command = ["systemd-analyze", "security", "--offline=true", str(FOLDER / f"{name}.service")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = re.search(r"Overall exposure level for \S+: (\d+\.\d)", done.stdout)
+    assert found
+    assert float(found[1]) <= most
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_unit_gives_its_watchdog_more_than_two_beats_of_its_program(unit: Path) -> None:
+    beat_s = {"fabfleet-agent": BEAT_S, "fabfleet-controller": ALIVE_EVERY_S}[unit.stem]
+    assert float(service(unit)["WatchdogSec"]) > 2 * beat_s
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_unit_starts_the_program_where_its_package_puts_it(unit: Path) -> None:
+    part = PARTS[unit.stem.removeprefix("fabfleet-")]
+    assert service(unit)["ExecStart"].split()[0] == f"/opt/fabfleet/{part.name}/bin/{part.command}"
+
+
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
 def test_systemd_finds_nothing_wrong_with_the_unit(unit: Path, tmp_path: Path) -> None:
-    """systemd-analyze where there is one; every key must at least stand in a section that it belongs to."""
     text = unit.read_text("utf-8")
     command = service(unit)["ExecStart"].split()[0]
     copy = tmp_path / unit.name
     copy.write_text(text.replace(command, "/bin/true"), "utf-8")
-    if shutil.which("systemd-analyze"):
-        done = subprocess.run(["systemd-analyze", "verify", str(copy)], capture_output=True, text=True, check=False)
-        assert done.stderr.strip() == ""
-        assert done.returncode == 0
+    done = subprocess.run(["systemd-analyze", "verify", str(copy)], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == ""
+    assert done.returncode == 0
     assert text.index("[Unit]") < text.index("[Service]") < text.index("[Install]")

@@ -1,0 +1,173 @@
+"""The Windows package under Wine: enrolled, a service, in touch with a real controller, driving real far ends.
+
+What Wine cannot prove stands in docs/install.md.
+"""
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from controller.database import make_engine
+from controller.fleet.enrolment import Place
+from controller.ingest.verify import main as verify
+from hil.farends.printer import PROMPT as PRINTER_PROMPT
+from hil.farends.printer import SimulatedPrinter
+from hil.farends.serial_server import SerialServer
+from hil.farends.simulated_projector import PROMPT as PROJECTOR_PROMPT
+from hil.farends.simulated_projector import SimulatedProjector
+from tests.install.wine import PROGRAMS, Windows, windows
+from tests.integration.mqtt import eventually
+from tests.integration.running import Running, running, seed, settings
+from tools.windows import pack
+
+pytestmark = [pytest.mark.wine, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("controller")
+
+
+@pytest.fixture(scope="module")
+def token(state: Path) -> str:
+    """For one agent of a school."""
+    return seed(state).admin.add_enrol_token(Place("an-phu", "p2"), 1, 3_600_000)
+
+
+@pytest.fixture(scope="module")
+def controller(state: Path, token: str) -> Iterator[Running]:
+    with running(state) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def projector() -> Iterator[SimulatedProjector]:
+    one = SimulatedProjector()
+    yield one
+    one.close()
+
+
+@pytest.fixture(scope="module")
+def printer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedPrinter]:
+    one = SimulatedPrinter(tmp_path_factory.mktemp("printer") / "port")
+    yield one
+    one.close()
+
+
+def machine(slug: str, profile: str, endpoint: str, prompt: object) -> str:
+    options = re.sub(r"'(\w+)': ", r"\1 = ", str(prompt))
+    return f'[[devices]]\nid = "{slug}"\nprofile = "{profile}"\nendpoint = "{endpoint}"\noptions = {options}\n'
+
+
+@pytest.fixture(scope="module")
+def computer(
+    controller: Running, token: str, projector: SimulatedProjector, printer: SimulatedPrinter
+) -> Iterator[Windows]:
+    """An enrolled classroom computer with a projector and a printer, whose service runs."""
+    with SerialServer(str(printer.link)) as port, windows() as computer:
+        said = computer.agent("enrol", controller.url, token, "--name", "pc-2")
+        assert said.returncode == 0, said.stderr
+        file = computer.state / "agent.toml"
+        added = machine("projector", "pjlink/projector", projector.endpoint, PROJECTOR_PROMPT)
+        added += machine("printer", "creality/ender-3", port.endpoint, PRINTER_PROMPT)
+        file.write_text(f"flush_s = 0.2\n{file.read_text('utf-8')}{added}", "utf-8")
+        said = computer.agent("service", "install")
+        assert said.returncode == 0, said.stderr
+        computer.reboot()
+        computer.until_told("server   online", "status")
+        yield computer
+
+
+@pytest.fixture(scope="module")
+def browser(controller: Running) -> httpx.Client:
+    return controller.signed_in("ky")
+
+
+def devices(browser: httpx.Client) -> dict[str, str]:
+    """States by name, of this computer."""
+    items = browser.get("/api/v1/devices").json()["items"]
+    return {item["slug"]: item["state"] for item in items if item["agent"] == "pc-2"}
+
+
+def values(browser: httpx.Client, slug: str) -> dict[str, object]:
+    items = browser.get("/api/v1/devices").json()["items"]
+    [number] = [item["id"] for item in items if (item["agent"], item["slug"]) == ("pc-2", slug)]
+    return {value["metric"]: value["value"] for value in browser.get(f"/api/v1/devices/{number}").json()["values"]}
+
+
+def test_agent_is_where_windows_keeps_such_things(computer: Windows) -> None:
+    assert (computer.state / "credentials.json").exists()
+    assert (computer.state / "outbox.db").exists()
+    assert "RUNNING" in computer.service("query")
+
+
+def test_the_same_files_give_the_same_zip(computer: Windows, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        pack(computer.drive / PROGRAMS, tmp_path / f"{name}.zip", 1_700_000_000)
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+
+
+def test_controller_sees_the_computer_and_what_it_drives(computer: Windows, browser: httpx.Client) -> None:
+    wanted = {"computer": "ok", "network": "ok", "projector": "ok", "printer": "ok"}
+    eventually(lambda: devices(browser) == wanted, "all four devices are well", 120)
+    host = values(browser, "computer")
+    assert host["memory-free"] > 0  # type: ignore[operator]
+    assert {"cpu", "memory-used", "disk-c-used", "uptime"} <= host.keys()
+    assert values(browser, "network")["wifi"] == "none"
+
+
+def test_projector_is_driven_over_tcp(computer: Windows, projector: SimulatedProjector) -> None:
+    said = computer.agent("do", "projector", "power-on")
+    assert said.returncode == 0, said.stdout + said.stderr
+    eventually(lambda: projector.state()["power"] == "1", "it is on", 30)
+
+
+def test_printer_is_driven_over_rfc2217_and_guarded_by_its_lease(
+    computer: Windows, printer: SimulatedPrinter, browser: httpx.Client
+) -> None:
+    eventually(lambda: values(browser, "printer").get("state") == "ready", "the printer is ready", 120)
+    assert computer.agent("do", "printer", "home").returncode == 1
+    assert not [line for line in printer.done() if "G28" in line]
+    assert computer.agent("do", "printer", "stop").returncode == 0
+
+
+def test_a_lost_broker_costs_no_reading(computer: Windows, controller: Running, state: Path) -> None:
+    process = computer.process()
+    controller.stop_broker()
+    computer.until_told("server   online", "status")
+    computer.until_told("outbox   0 to send", "status")
+    assert computer.process() == process
+    assert verify(make_engine(settings(state).database)) == 0
+
+
+def test_an_agent_killed_with_its_computer_goes_on_where_it_was(
+    computer: Windows, browser: httpx.Client, state: Path
+) -> None:
+    process = computer.process()
+    assert process is not None
+    os.kill(process, signal.SIGKILL)
+    eventually(lambda: "offline" in devices(browser).values(), "its devices are offline", 120)
+    computer.reboot()
+    eventually(lambda: "offline" not in devices(browser).values(), "they are back", 120)
+    assert computer.process() != process
+    assert verify(make_engine(settings(state).database)) == 0
+
+
+def test_doctor_finds_no_fault(computer: Windows) -> None:
+    said = computer.agent("doctor")
+    assert said.returncode == 0, said.stdout
+
+
+def test_a_stopped_service_ends_and_says_goodbye(computer: Windows, browser: httpx.Client) -> None:
+    computer.service("stop")
+    eventually(lambda: computer.process() is None, "the service ended", 120)
+    assert "STOPPED" in computer.service("query")
+    assert not (computer.state / "control.json").exists()
+    eventually(lambda: set(devices(browser).values()) == {"offline"}, "its devices are offline", 120)
+    assert computer.agent("service", "remove").returncode == 0
+    assert "STATE" not in computer.service("query")
