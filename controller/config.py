@@ -57,6 +57,25 @@ class JobsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryConfig:
+    """What is kept of readings, by tier: for so many days, and within so many millions of bytes.
+
+    The defaults fit a school's laptop. A day is archived `seal_hours` after its end.
+    """
+
+    rows_days: int = 60
+    rows_mb: int = 8_000
+    five_minutes_days: int = 400
+    five_minutes_mb: int = 4_000
+    hours_days: int = 3_650
+    hours_mb: int = 2_000
+    archive: bool = True
+    archive_days: int = 1_100
+    archive_mb: int = 10_000
+    seal_hours: int = 6
+
+
+@dataclass(frozen=True, slots=True)
 class ControllerConfig:
     """Everything that may be set. `hosts` are further names under which browsers may ask for the pages. `zone` is the
     schools' own time, by its IANA name.
@@ -75,11 +94,17 @@ class ControllerConfig:
     log_level: str = "info"
     broker: BrokerConfig = field(default_factory=BrokerConfig)
     jobs: JobsConfig = field(default_factory=JobsConfig)
+    history: HistoryConfig = field(default_factory=HistoryConfig)
 
     @property
     def folder(self) -> Path:
         """Where the controller keeps what it must not lose."""
         return self.state / "controller"
+
+    @property
+    def archive(self) -> Path:
+        """Where the readings of days that are over lie."""
+        return self.folder / "archive"
 
     @property
     def database(self) -> str:
@@ -199,11 +224,21 @@ def _check(config: ControllerConfig) -> None:
     _check_zone(config.zone)
     if config.log_level not in ("debug", "info", "warning", "error"):
         raise ConfigError(f"log_level: {config.log_level!r} is none of debug, info, warning, error")
-    for key in (each.name for each in fields(JobsConfig)):
-        if getattr(config.jobs, key) < 1:
-            raise ConfigError(f"jobs.{key}: {getattr(config.jobs, key)} is not 1 or more")
+    _check_bounds(config)
     if not config.broker.embedded and not config.broker.host:
         raise ConfigError("broker.host: an external broker needs an address")
+
+
+def _check_bounds(config: ControllerConfig) -> None:
+    for table, settings in (("jobs", config.jobs), ("history", config.history)):
+        for key in (each.name for each in fields(settings)):
+            if getattr(settings, key) < _least(key):
+                raise ConfigError(f"{table}.{key}: {getattr(settings, key)} is not {_least(key)} or more")
+
+
+def _least(key: str) -> int:
+    """Of a number that counts days, hours or bytes; the archive may be off."""
+    return 0 if key in ("archive", "seal_hours") else 1
 
 
 def _check_zone(zone: str) -> None:

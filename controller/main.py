@@ -15,7 +15,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from controller.api import bookings as bookings_api
 from controller.api import commands as commands_api
-from controller.api import devices, enrol, files, health, quarantine, series, stream
+from controller.api import devices, enrol, files, health, quarantine, rollups, series, stream
 from controller.api import jobs as jobs_api
 from controller.api.malformed import malformed
 from controller.api.models import Problem
@@ -41,6 +41,8 @@ from controller.scheduling.office import Office
 from controller.scheduling.stocktaking import Stocktaking
 from controller.scheduling.usage import Usage
 from controller.services import Services
+from controller.telemetry.keeper import Keeper
+from controller.telemetry.store import History
 from controller.timetable.editing import Timetables
 from controller.web import pages, signin
 from controller.web.access import SESSION_COOKIE, Access
@@ -69,7 +71,17 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
     jobs = Jobs(engine, live, commands, config.folder / "files", now_ms, room=config.jobs)
     clockwork = Clockwork(engine, now_ms, leases=leases, usage=Usage(engine, now_ms), leases_changed=dispatcher.wake)
     office = Office(engine, live, ZoneInfo(config.zone), now_ms, clockwork.wake)
-    plant = Plant(config, engine, live, dispatcher=dispatcher, jobs=jobs, clockwork=clockwork, now_ms=now_ms)
+    keeper = Keeper(engine, config.history, config.archive, now_ms)
+    plant = Plant(
+        config,
+        engine,
+        live,
+        dispatcher=dispatcher,
+        jobs=jobs,
+        clockwork=clockwork,
+        keeper=keeper,
+        now_ms=now_ms,
+    )
     services = Services(
         config=config,
         engine=engine,
@@ -86,6 +98,7 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         clockwork=clockwork,
         leases=leases,
         timetables=Timetables(engine, ZoneInfo(config.zone), now_ms),
+        history=History(engine, keeper.archive),
         stocktaking=Stocktaking(engine, now_ms, clockwork.wake),
         now_ms=now_ms,
     )
@@ -142,7 +155,7 @@ def api(services: Services) -> APIRouter:
             422: {"model": Problem, "description": "The request is malformed"},
         },
     )
-    for part in (devices, commands_api, jobs_api, bookings_api, series, stream, quarantine):
+    for part in (devices, commands_api, jobs_api, bookings_api, series, rollups, stream, quarantine):
         guarded.include_router(part.router(services))
     routes = APIRouter()
     routes.include_router(guarded)

@@ -1,4 +1,6 @@
-"""The parts of the controller that run beside the web server: database, broker, ingest, dispatcher, jobs, clockwork."""
+"""The parts of the controller that run beside the web server: database, broker, ingest, dispatcher, jobs, clockwork,
+and what looks after history.
+"""
 
 import threading
 from collections.abc import Callable
@@ -21,6 +23,7 @@ from controller.ingest.stats import IngestStats
 from controller.jobs.service import Jobs
 from controller.lock import StateLock
 from controller.scheduling.clockwork import Clockwork
+from controller.telemetry.keeper import HistoryStats, Keeper
 
 _ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 
@@ -44,7 +47,9 @@ class Ready:
 
 
 class Plant:
-    """The parts that run: database, broker, ingest, dispatcher, jobs, clockwork. Made, started and stopped once."""
+    """The parts that run: database, broker, ingest, dispatcher, jobs, clockwork, keeper of history. Made, started and
+    stopped once.
+    """
 
     def __init__(
         self,
@@ -55,6 +60,7 @@ class Plant:
         dispatcher: Dispatcher,
         jobs: Jobs,
         clockwork: Clockwork,
+        keeper: Keeper,
         now_ms: Callable[[], int],
     ) -> None:
         self._config = config
@@ -63,6 +69,7 @@ class Plant:
         self._dispatcher = dispatcher
         self._jobs = jobs
         self._clockwork = clockwork
+        self._keeper = keeper
         self._now_ms = now_ms
         self._lock = StateLock(config.folder)
         self._broker: EmbeddedBroker | None = None
@@ -84,12 +91,14 @@ class Plant:
             self._jobs.start()
             self._clockwork.start()
             self._ingest.start()
+            self._keeper.start()
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
         """Stop what was started, the last first."""
+        self._keeper.stop()
         self._clockwork.stop()
         self._jobs.stop()
         self._dispatcher.stop()
@@ -114,6 +123,11 @@ class Plant:
     def stats(self) -> IngestStats:
         """What the ingest counts; zeros before the start."""
         return self._ingest.stats if self._ingest is not None else IngestStats()
+
+    @property
+    def history(self) -> HistoryStats:
+        """What the keeper of history counts."""
+        return self._keeper.stats
 
     @property
     def broker_pid(self) -> int | None:

@@ -18,6 +18,7 @@ from controller.scheduling.clockwork import Clockwork
 from controller.scheduling.leases import LeaseDesk
 from controller.scheduling.office import Office
 from controller.scheduling.stocktaking import Stocktaking
+from controller.telemetry.store import History
 from controller.timetable.editing import Timetables
 from controller.web.live import Hub
 
@@ -47,4 +48,5 @@ class Services:
     leases: LeaseDesk
     timetables: Timetables
     stocktaking: Stocktaking
+    history: History
     now_ms: Callable[[], int]

@@ -15,7 +15,6 @@ from controller.ingest.messages import Arrival
 from controller.ingest.observer import Observer
 from controller.ingest.stats import IngestStats
 from controller.ingest.writer import Writer
-from controller.telemetry.retention import DEFAULT_DAYS
 
 STOP_S = 10.0
 
@@ -33,7 +32,6 @@ class Ingest:
         broker: BrokerAddress,
         observer: Observer,
         now_ms: Callable[[], int] = wall_ms,
-        retention_days: int = DEFAULT_DAYS,
     ) -> None:
         self.stats = IngestStats()
         self._observer = observer
@@ -47,7 +45,6 @@ class Ingest:
             self.stats,
             now_ms=now_ms,
             acknowledge=self._acknowledge,
-            retention_days=retention_days,
         )
 
     @property

@@ -306,6 +306,8 @@ def test_metrics_are_in_the_format_that_prometheus_reads(controller: Running, sp
     assert set(states) == {"fault", "offline", "warning", "maintenance", "planned-off", "in-use", "ok"}
     assert families["fabfleet_ingest_values"].samples[0].value >= 4
     assert families["fabfleet_broker_connected"].samples[0].value == 1
+    dropped = {sample.labels["tier"]: sample.value for sample in families["fabfleet_history_dropped"].samples}
+    assert dropped == {"rows": 0, "5min": 0, "1h": 0, "archive": 0}
 
 
 # the stream
