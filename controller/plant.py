@@ -124,6 +124,10 @@ class Plant:
         """What the ingest counts; zeros before the start."""
         return self._ingest.stats if self._ingest is not None else IngestStats()
 
+    def roll(self) -> None:
+        """Roll up what has come by now, without waiting for the keeper's next turn."""
+        self._keeper.roll()
+
     @property
     def history(self) -> HistoryStats:
         """What the keeper of history counts."""

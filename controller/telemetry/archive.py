@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -30,6 +30,8 @@ from controller.telemetry.writing import writing
 WRITE: Final = "write"
 SUMS: Final = "sums"
 READ: Final = "read"
+_AT_ONCE: Final = 8
+"""Parts that one child makes."""
 _PATIENCE_S: Final = 3_600.0
 _READING_S: Final = 60.0
 log = logging.getLogger(__name__)
@@ -62,8 +64,9 @@ class Archive:
         self._reading = threading.Lock()
 
     def seal(self, now_ms: int) -> int:
-        """Archive what is not yet of the days that are over; how many parts. Raises ArchiveError, SQLAlchemyError."""
-        made = 0
+        """Archive what is not yet of the days that are over; how many parts. Raises SQLAlchemyError, and ArchiveError
+        if some could not be made; the others are.
+        """
         with self._engine.connect() as connection:
             days = rows_in(connection).days(connection)
             highest = register.highest_batches(connection)
@@ -73,12 +76,22 @@ class Archive:
                 for day in days
                 if (day + 1) * DAY_MS + self._seal_ms <= now_ms and register.is_rolled_up(connection, day)
             ]
+        due = []
         for day in ready:
             last = uptos.get(day)
             after = last.upto_batch if last else 0
             if highest.get(day, 0) > after:
-                self._make(Part(day, last.part + 1 if last else 0, after, highest[day], 0, 0, 0), now_ms)
-                made += 1
+                due.append(Part(day, last.part + 1 if last else 0, after, highest[day], 0, 0, 0))
+        made, failures = 0, []
+        while due:
+            batch = due[:_AT_ONCE]
+            done, failure = self._make(batch, now_ms)
+            made += done
+            if failure:
+                failures.append(f"{path_of(self._folder, batch[done])}: {failure}")
+            due = due[done + bool(failure) :]
+        if failures:
+            raise ArchiveError("; ".join(failures))
         return made
 
     def has_all(self, connection: Connection, day: Day) -> bool:
@@ -121,27 +134,29 @@ class Archive:
         path = path_of(self._folder, part)
         return not part.row_count or (path.is_file() and path.stat().st_size == part.size)
 
-    def _make(self, part: Part, now_ms: int) -> None:
-        path = path_of(self._folder, part)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.draft")
-        url = self._engine.url.render_as_string(hide_password=False)
-        job = {
-            "do": WRITE,
-            "database": url,
-            "draft": str(draft),
-            "day": part.day,
-            "after": part.after_batch,
-            "upto": part.upto_batch,
-        }
+    def _make(self, parts: Sequence[Part], now_ms: int) -> tuple[int, str]:
+        """Make files by one child; how many of them, and why not the next one."""
+        paths = [path_of(self._folder, part) for part in parts]
+        drafts = [path.with_name(f".{path.name}.draft") for path in paths]
+        jobs = []
+        for part, draft in zip(parts, drafts, strict=True):
+            draft.parent.mkdir(parents=True, exist_ok=True)
+            jobs.append({"do": WRITE, "draft": str(draft), "after": part.after_batch, "upto": part.upto_batch})
+            jobs[-1] |= {"day": part.day, "database": self._engine.url.render_as_string(hide_password=False)}
         try:
-            [told] = _ask(job, _PATIENCE_S)
-            sums = Sums(*told)
-            size = draft.stat().st_size
-            if sums.row_count:
-                _settle(draft, path)
+            told, failure = _told(jobs, _PATIENCE_S)
+            for part, path, draft, sums in zip(parts, paths, drafts, told, strict=False):
+                self._keep(part, path, draft, Sums(*sums), now_ms)
         finally:
-            draft.unlink(missing_ok=True)
+            for draft in drafts:
+                draft.unlink(missing_ok=True)
+        return len(told), failure
+
+    def _keep(self, part: Part, path: Path, draft: Path, sums: Sums, now_ms: int) -> None:
+        """Under its name, then registered."""
+        size = draft.stat().st_size if sums.row_count else 0
+        if sums.row_count:
+            _settle(draft, path)
         with writing(self._engine) as connection:
             found = Part(*(part.day, part.part, part.after_batch, part.upto_batch), *sums, size)
             register.add_part(connection, found, now_ms)
@@ -153,19 +168,27 @@ def sums_of(folder: Path, parts: Sequence[Part]) -> Iterator[Sums]:
         yield Sums(*told)
 
 
-def _ask(job: dict[str, Any], patience_s: float) -> Iterable[Any]:
-    """What a child of ours answers."""
+def _ask(job: dict[str, Any], patience_s: float) -> list[Any]:
+    """What a child of ours answers. Raises ArchiveError."""
+    told, failure = _told([job], patience_s)
+    if failure:
+        raise ArchiveError(failure)
+    return told
+
+
+def _told(jobs: Sequence[dict[str, Any]], patience_s: float) -> tuple[list[Any], str]:
+    """The answers of a child, a line each, and why it ended before its last; empty if it did not."""
     command = (sys.executable, "-m", "controller.telemetry.archive_child")
+    given = "".join(json.dumps(job) + "\n" for job in jobs)
     try:
         done = subprocess.run(
-            command, input=json.dumps(job) + "\n", capture_output=True, text=True, check=False, timeout=patience_s
+            command, input=given, capture_output=True, text=True, check=False, timeout=patience_s * len(jobs)
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise ArchiveError(f"the archive did not answer: {error.__class__.__name__}") from None
-    if done.returncode:
-        last = done.stderr.strip().rpartition("\n")[2]
-        raise ArchiveError(last or f"the archive's process ended with {done.returncode}")
-    return [json.loads(line) for line in done.stdout.splitlines()]
+        return [], f"the archive did not answer: {error.__class__.__name__}"
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    last = done.stderr.strip().rpartition("\n")[2]
+    return told, (last or f"the archive's process ended with {done.returncode}") if done.returncode else ""
 
 
 def _settle(draft: Path, path: Path) -> None:

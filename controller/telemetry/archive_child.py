@@ -1,6 +1,6 @@
-"""The part of the archive that needs DuckDB: a process of its own for one job, so that its memory goes with it.
+"""The part of the archive that needs DuckDB: a process of its own for a few jobs, so that its memory goes with it.
 
-Standard input has the job as JSON, standard output the answer, a line of JSON each. See `archive` for what they mean.
+Standard input has a job a line, standard output the answers, all of it JSON. See `archive` for what they mean.
 """
 
 import json
@@ -100,9 +100,13 @@ def write(job: dict[str, Any]) -> Sums:
 def main() -> None:
     if hasattr(os, "nice"):
         os.nice(10)
-    job = json.loads(sys.stdin.readline())
+    for line in sys.stdin:
+        do(json.loads(line))
+
+
+def do(job: dict[str, Any]) -> None:
     if job["do"] == WRITE:
-        print(json.dumps(write(job)))
+        print(json.dumps(write(job)), flush=True)
     elif job["do"] == SUMS:
         for file in job["files"]:
             with opened() as database:

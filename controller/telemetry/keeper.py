@@ -1,6 +1,7 @@
 """Looks after history: rolls readings up each minute, and each hour archives what is over and gives up what is old."""
 
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -60,6 +61,7 @@ class Keeper:
         self._archives = config.archive
         self._roller = Roller(engine)
         self._retention = Retention(engine, self._limits, self.archive.has_all if config.archive else None)
+        self._turn = threading.Lock()
         self._stopping = False
         self.stats = HistoryStats()
         self._scheduler = BackgroundScheduler(
@@ -80,7 +82,7 @@ class Keeper:
 
     def roll(self) -> None:
         """Roll up all that came. Raises SQLAlchemyError."""
-        with alone(self._engine) as ours:
+        with self._turn, alone(self._engine) as ours:
             more = ours
             while more and not self._stopping:
                 began = perf_counter()
@@ -92,7 +94,7 @@ class Keeper:
 
     def keep_house(self) -> None:
         """Archive and give up what is due. Raises ArchiveError, SQLAlchemyError."""
-        with alone(self._engine) as ours:
+        with self._turn, alone(self._engine) as ours:
             if not ours:
                 return
             try:

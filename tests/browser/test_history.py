@@ -20,6 +20,7 @@ from controller.telemetry.writing import writing
 from tests.browser.conftest import Visitor
 from tests.browser.stage import PASSWORD, Play
 from tests.browser.test_accessibility import judge
+from tests.integration.mqtt import eventually
 
 NAME = "Máy in 3D A"
 METRIC = "nozzle-temperature"
@@ -29,10 +30,17 @@ SPIKE_DAYS = 200
 @pytest.fixture(name="device", scope="module")
 def _device(on_stage: Play) -> int:
     """A printer that was at work on four days of each week of a year, but for a silent week; once far too hot."""
+    eventually(lambda: on_stage.stage.bridge_open(NAME), "the printer is there")
     device = on_stage.stage.device_id(NAME)
     engine = make_engine(on_stage.stage.config.database)
-    with Session(engine) as db:
-        series = db.exec(select(Series).where(Series.device_id == device, Series.metric == METRIC)).one().id or 0
+
+    def found() -> int | None:
+        with Session(engine) as db:
+            asked = select(Series.id).where(Series.device_id == device, Series.metric == METRIC)
+            return db.exec(asked).one_or_none()
+
+    eventually(lambda: found() is not None, "its temperature has come")
+    series = found() or 0
     today = wall_ms() // DAY_MS * DAY_MS
     year = range(today - 365 * DAY_MS, today, HOUR_MS)
     rolled = [_hour(series, at, today) for at in year if not 60 * DAY_MS <= today - at < 67 * DAY_MS]
