@@ -1,9 +1,7 @@
 """The device page's charts over a day, a week, a term and a year."""
 
 import math
-import os
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -107,8 +105,6 @@ def test_the_spans_have_no_barrier(visit: Visitor, device: int, width: int, sche
         page = browser.live(f"/devices/{device}?span={span}")
         page.locator("details.fold summary").first.click()
         judge(page)
-        if folder := os.environ.get("SCREENSHOTS"):
-            page.screenshot(path=Path(folder) / f"{span}-{width}-{scheme}.png", full_page=True)
 
 
 def test_the_switch_works_without_scripts_and_an_unknown_span_is_a_day(

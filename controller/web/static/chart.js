@@ -2,7 +2,7 @@
 import { clock, dateTime, day, month, now, shownText, weekday } from "./format.js";
 import { language } from "./words.js";
 
-const DAY_S = 86_400, SHORTEST_S = 900, ZONE_S = 25_200, STEPS_S = [120, 300, 600, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, DAY_S, 2 * DAY_S, 7 * DAY_S, 14 * DAY_S, 28 * DAY_S];
+const DAY_S = 86_400, SHORTEST_S = 900, ZONE_S = 25_200, STEPS_S = [120, 300, 600, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, DAY_S, 2 * DAY_S, 3 * DAY_S, 7 * DAY_S, 14 * DAY_S, 28 * DAY_S];
 const WEEK_S = 7 * DAY_S, MONTHS_FROM_S = 200 * DAY_S, MOST_POINTS = 480;
 const COLOURS = ["--accent", "--warn-fill", "--ok", "--care"], DASHES = [undefined, [6, 4], [2, 4], [9, 3, 2, 3]];
 const charts = new Map();
