@@ -10,6 +10,7 @@ from controller.fleet.roster import find_series
 from controller.identity.policy import Permission, Principal
 from controller.services import Services
 from controller.telemetry.archive import ArchiveError
+from controller.telemetry.store import Line
 from controller.web.access import allowed
 
 Viewer = Annotated[Principal, Depends(allowed(Permission.VIEW_DEVICES))]
@@ -55,10 +56,7 @@ def router(services: Services) -> APIRouter:
         found = find_series(services.engine, who.scope, device_id, metric)
         if found is None:
             raise HTTPException(404, "the device has no such metric")
-        try:
-            line = services.history.line(found.id, begin, until, points)
-        except ArchiveError:
-            raise HTTPException(503, "the archive does not answer; ask for fewer points or a later time") from None
+        line = _line(services, found.id, begin, until, points)
         return SeriesOut(
             device=device_id,
             metric=metric,
@@ -72,3 +70,10 @@ def router(services: Services) -> APIRouter:
         )
 
     return routes
+
+
+def _line(services: Services, series: int, from_ms: int, to_ms: int, points: int) -> Line:
+    try:
+        return services.history.line(series, from_ms, to_ms, points)
+    except ArchiveError:
+        raise HTTPException(503, "the archive does not answer; ask for fewer points or a later time") from None

@@ -26,7 +26,9 @@ def of_bucket(bucket: Bucket, from_ms: int, until_ms: int) -> Step:
     """Lowest and highest at the times of its first and last reading; nothing is drawn before `from_ms`, nor at
     `until_ms` or later.
     """
-    first, last = (min(max(at_ms, from_ms), until_ms - 1) for at_ms in (bucket.first_ms, bucket.last_ms))
+    first, last = bucket.first_ms, bucket.last_ms
+    if first < from_ms or last >= until_ms:
+        first, last = (min(max(at_ms, from_ms), until_ms - 1) for at_ms in (first, last))
     if bucket.low is None:
         return Step(first, last, 0, ((first, None),))
     if bucket.low == bucket.high and first == last:
@@ -46,11 +48,11 @@ def joined(steps: Iterable[Step], heartbeat_ms: int, declared: Iterable[Stretch]
     before: int | None = None
     for step in steps:
         first, last = step.first_ms, step.last_ms
-        if before is not None and (first - before > longest or _given_up(stretches, before, first)):
+        if before is not None and (first - before > longest or (stretches and _given_up(stretches, before, first))):
             points.append(((before + first) // 2, None))
         points.append(step.points[0])
         if len(step.points) > 1:
-            if step.silence_ms > longest or _given_up(stretches, first, last, step.silence_ms):
+            if step.silence_ms > longest or (stretches and _given_up(stretches, first, last, step.silence_ms)):
                 points.append(((first + last) // 2, None))
             points.append(step.points[-1])
         before = last

@@ -23,7 +23,7 @@ BATCHES: Final = 2_000
 """Of one pass."""
 SERIES: Final = 100
 """So many of an agent's series are read at a time."""
-BUCKETS: Final = 4_000
+BUCKETS: Final = 3_000
 """So many are written in one transaction: on SQLite nobody else writes meanwhile."""
 
 _BATCHES = text(

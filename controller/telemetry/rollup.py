@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, pairwise
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from controller.telemetry.days import DAY_MS, Day
 from controller.telemetry.tiers import FIVE_MINUTES, HOUR, Grain
@@ -58,13 +58,13 @@ def stored(bucket: Bucket, grain: Grain) -> Stored:
     )
 
 
-def restored(row: Sequence[float | None], grain: Grain) -> Bucket:
-    """The bucket of a stored row, whose values come in the order of COLUMNS."""
-    series, slot, count, low, mean, high, first, last, silence = row
-    at_ms = int(slot or 0) * grain.width_ms
+def restored(row: Sequence[Any], grain: Grain) -> Bucket:
+    """The bucket of a stored row, whose values come in the order of COLUMNS. Hot: thousands for a chart."""
+    series, slot, known, low, mean, high, first, last, silence = row
+    at_ms = slot * grain.width_ms
     return Bucket(
-        *(int(series or 0), at_ms, int(count or 0), low, low if mean is None else mean, low if high is None else high),
-        *(at_ms + int(first or 0), at_ms + int(last or 0), int(silence or 0)),
+        *(series, at_ms, known, low, low if mean is None else mean, low if high is None else high),
+        *(at_ms + first, at_ms + last, silence),
     )
 
 
