@@ -6,6 +6,7 @@ readings has roll-ups alone. PostgreSQL is one of the bench's own, made and stop
 """
 
 import argparse
+import gc
 import json
 import random
 import statistics
@@ -197,6 +198,8 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
 
 def ask(engine: Engine, chosen: list[int], whole_year: int) -> dict[str, float]:
     """How long answers take, in milliseconds."""
+    gc.collect()
+    gc.freeze()  # as ingest does: what is here stays
     history = History(engine)
     chance = random.Random(SEED)
     figures: dict[str, float] = {}
@@ -221,6 +224,8 @@ def ask(engine: Engine, chosen: list[int], whole_year: int) -> dict[str, float]:
         rows_in(engine).upsert_latest(connection, [(number, NOW, 1.0, None, NOW) for number in range(1, LATEST + 1)])
 
     values = LatestValues()
+    gc.collect()
+    gc.freeze()  # as ingest does
 
     def load() -> None:
         with engine.connect() as connection:

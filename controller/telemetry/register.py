@@ -91,6 +91,12 @@ def dropped_periods(connection: Connection, tier: Tier) -> dict[Period, int]:
     return {row.period: row.dropped_ms for row in connection.execute(asked, {"tier": tier.value})}
 
 
+def last_dropped(connection: Connection) -> dict[Tier, Period]:
+    """The newest period of each tier that was given up."""
+    asked = text("SELECT tier, max(period) AS last FROM history_period WHERE dropped_ms IS NOT NULL GROUP BY tier")
+    return {Tier(row.tier): row.last for row in connection.execute(asked)}
+
+
 def parts(connection: Connection, days: Iterable[Day] | None = None) -> list[Part]:
     """The files of the archive, by day and number; of some days or of all."""
     found = sorted((Part(*row) for row in connection.execute(_PARTS)), key=lambda each: (each.day, each.part))

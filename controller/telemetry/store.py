@@ -85,10 +85,8 @@ class History:
             return self._rollups.of_series(connection, HOUR, [series_id], from_ms, to_ms + 1)
 
     def _kept(self, connection: Connection) -> Kept:
-        rows, fives, hours = (
-            max(register.dropped_periods(connection, tier), default=None)
-            for tier in (Tier.ROWS, Tier.FIVE_MINUTES, Tier.HOUR)
-        )
+        gone = register.last_dropped(connection)
+        rows, fives, hours = (gone.get(tier) for tier in (Tier.ROWS, Tier.FIVE_MINUTES, Tier.HOUR))
         archived = register.first_archived(connection) if rows is not None and self._archive else None
         return Kept(
             rows_ms=0 if rows is None else (rows + 1) * DAY_MS,

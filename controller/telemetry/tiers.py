@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from controller.telemetry.days import DAY_MS
@@ -50,6 +51,7 @@ class Grain:
         at = datetime.fromtimestamp(self.begin_ms(period) // 1000, UTC)
         return f"{self.parent}_{at:%Y%m}" if self.monthly else f"{self.parent}_{at:%Y%m%d}"
 
+    @lru_cache(maxsize=10_000)  # noqa: B019 - there are two grains
     def period_of(self, table: str) -> Period | None:
         """The period that a table holds; None for any other table."""
         parent, _, digits = table.rpartition("_")
