@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,12 @@ def parser() -> argparse.ArgumentParser:
     breaking.add_argument("fault", nargs="?", help="what it has from now on; none: it is put right")
     commands.add_parser("simulate", help="Run simulated agents; see fabfleet simulate --help.", add_help=False)
     add("verify", "Prove that nothing that was produced is missing, and nothing booked or done twice.", _verify)
+    exporting = add("export", "Write roll-ups and the use of what is shared, without people, for others.", _export)
+    exporting.add_argument(
+        "--from", dest="first", type=date.fromisoformat, required=True, help="first day, like 2026-09-01"
+    )
+    exporting.add_argument("--to", dest="last", type=date.fromisoformat, required=True, help="last day")
+    exporting.add_argument("--dir", type=Path, required=True, help="a new or empty folder")
     add("migrate", "Bring the database up to date.", _migrate)
     add("backup", "Write the database into one file, also while the controller runs.", _backup).add_argument(
         "file", type=Path
@@ -174,9 +181,30 @@ def _verify(_options: argparse.Namespace, config: ControllerConfig) -> int:
     from controller.ingest.verify import main as verify_ingest
     from controller.main import wall_ms
     from controller.scheduling.verify import main as verify_bookings
+    from controller.telemetry.verify import main as verify_archive
 
     engine = make_engine(config.database)
-    return max(verify_ingest(engine), verify_bookings(engine, wall_ms), verify_commands(engine))
+    return max(
+        verify_ingest(engine),
+        verify_archive(engine, config.archive),
+        verify_bookings(engine, wall_ms),
+        verify_commands(engine),
+    )
+
+
+def _export(options: argparse.Namespace, config: ControllerConfig) -> int:
+    from zoneinfo import ZoneInfo
+
+    from controller.database import make_engine
+    from controller.export.export import ExportError, export
+
+    try:
+        counts = export(make_engine(config.database), ZoneInfo(config.zone), options.first, options.last, options.dir)
+    except ExportError as error:
+        return _failed(error)
+    for name, count in counts.items():
+        print(f"{name:12} {count:12,} rows")
+    return 0
 
 
 # the database

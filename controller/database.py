@@ -12,14 +12,18 @@ from sqlmodel import SQLModel
 
 DAY_TABLE_PREFIX: Final = "reading_"
 """Tables of this name are made at run time, one a day; migrations leave them alone."""
-_PARTITIONED: Final = "reading"
-"""What those are the partitions of, on PostgreSQL. No code but theirs asks it, so it is no table of the metadata."""
+DROPPED_PREFIX: Final = "dropped_"
+"""Tables of history that were given up on SQLite and still hold pages."""
+_AT_RUN_TIME: Final = (DAY_TABLE_PREFIX, "rollup_5min_", "rollup_1h_", DROPPED_PREFIX)
+_PARTITIONED: Final = ("reading", "rollup_5min", "rollup_1h")
+"""What those are the partitions of, on PostgreSQL. No code but theirs asks them, so they are not in the metadata."""
 _BUSY_TIMEOUT_MS = 10_000
 _POSTGRESQL: Final = {"options": "-c max_parallel_workers_per_gather=0 -c jit=off"}
 """Parameters of libpq that the URL may set otherwise. Our queries are over before a second worker has begun."""
 _TABLES = (
     "controller.fleet.tables",
     "controller.ingest.tables",
+    "controller.telemetry.tables",
     "controller.identity.tables",
     "controller.timetable.tables",
     "controller.scheduling.tables",
@@ -82,7 +86,7 @@ def migrate(engine: Engine) -> None:
 
 def is_kept_by_migrations(name: str | None, kind: str) -> bool:
     """Whether Alembic looks after this object of the database: all but what readings lie in."""
-    return not (kind == "table" and ((name or "").startswith(DAY_TABLE_PREFIX) or name == _PARTITIONED))
+    return not (kind == "table" and ((name or "").startswith(_AT_RUN_TIME) or name in _PARTITIONED))
 
 
 def quick_check(connection: Connection) -> None:

@@ -16,7 +16,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from controller.api import bookings as bookings_api
 from controller.api import commands as commands_api
-from controller.api import devices, enrol, files, health, quarantine, renewal, series, stream
+from controller.api import devices, enrol, files, health, quarantine, renewal, rollups, series, stream
 from controller.api import jobs as jobs_api
 from controller.api.malformed import malformed
 from controller.api.models import Problem
@@ -46,6 +46,8 @@ from controller.scheduling.office import Office
 from controller.scheduling.stocktaking import Stocktaking
 from controller.scheduling.usage import Usage
 from controller.services import Services
+from controller.telemetry.keeper import Keeper
+from controller.telemetry.store import History
 from controller.timetable.editing import Timetables
 from controller.web import pages, signin
 from controller.web.access import SESSION_COOKIE, Access
@@ -88,8 +90,17 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         now_ms=now_ms,
         chance=random.random,
     )
+    keeper = Keeper(engine, config.history, config.archive, now_ms)
     plant = Plant(
-        config, engine, live, dispatcher=dispatcher, jobs=jobs, clockwork=clockwork, sender=sender, now_ms=now_ms
+        config,
+        engine,
+        live,
+        dispatcher=dispatcher,
+        jobs=jobs,
+        clockwork=clockwork,
+        sender=sender,
+        keeper=keeper,
+        now_ms=now_ms,
     )
     services = Services(
         config=config,
@@ -107,6 +118,7 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         clockwork=clockwork,
         leases=leases,
         timetables=Timetables(engine, ZoneInfo(config.zone), now_ms),
+        history=History(engine, keeper.archive),
         stocktaking=Stocktaking(engine, now_ms, clockwork.wake),
         notifications=Notifications(engine, outlet, seal, now_ms),
         news=news,
@@ -165,7 +177,7 @@ def api(services: Services) -> APIRouter:
             422: {"model": Problem, "description": "The request is malformed"},
         },
     )
-    for part in (devices, commands_api, jobs_api, bookings_api, series, stream, quarantine):
+    for part in (devices, commands_api, jobs_api, bookings_api, series, rollups, stream, quarantine):
         guarded.include_router(part.router(services))
     routes = APIRouter()
     routes.include_router(guarded)

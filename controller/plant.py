@@ -1,5 +1,5 @@
 """The parts of the controller that run beside the web server: database, broker, ingest, dispatcher, jobs, clockwork,
-and the sender of notifications.
+the sender of notifications, and what looks after history.
 """
 
 import logging
@@ -33,8 +33,9 @@ from controller.lock import StateLock
 from controller.notifications.sender import Sender
 from controller.scheduling.clockwork import Clockwork
 from controller.scope import Scope
+from controller.telemetry.keeper import HistoryStats, Keeper
 from controller.tls.authority import BadCertificate
-from controller.tls.keeper import keeper
+from controller.tls.keeper import keeper as keeper_of_certificates
 
 _ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - as above
@@ -73,6 +74,7 @@ class Plant:
         jobs: Jobs,
         clockwork: Clockwork,
         sender: Sender,
+        keeper: Keeper,
         now_ms: Callable[[], int],
     ) -> None:
         self._config = config
@@ -82,8 +84,9 @@ class Plant:
         self._jobs = jobs
         self._clockwork = clockwork
         self._sender = sender
+        self._keeper = keeper
         self._now_ms = now_ms
-        self.certificates = keeper(config, now_ms)
+        self.certificates = keeper_of_certificates(config, now_ms)
         self._floods = Floods(engine, now_ms, self.admit, live.registry_changed)
         self.renewals = Renewals(
             engine,
@@ -114,6 +117,7 @@ class Plant:
             self._clockwork.start()
             self._sender.start()
             self._ingest.start()
+            self._keeper.start()
         except BaseException:
             self.stop()
             raise
@@ -121,6 +125,7 @@ class Plant:
     def stop(self) -> None:
         """Stop what was started, the last first."""
         self._sender.stop()
+        self._keeper.stop()
         self._clockwork.stop()
         self._jobs.stop()
         self._dispatcher.stop()
@@ -195,6 +200,15 @@ class Plant:
     def stats(self) -> IngestStats:
         """What the ingest counts; zeros before the start."""
         return self._ingest.stats if self._ingest is not None else IngestStats()
+
+    def roll(self) -> None:
+        """Roll up what has come by now, without waiting for the keeper's next turn."""
+        self._keeper.roll()
+
+    @property
+    def history(self) -> HistoryStats:
+        """What the keeper of history counts."""
+        return self._keeper.stats
 
     @property
     def broker_pid(self) -> int | None:

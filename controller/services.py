@@ -19,6 +19,7 @@ from controller.scheduling.clockwork import Clockwork
 from controller.scheduling.leases import LeaseDesk
 from controller.scheduling.office import Office
 from controller.scheduling.stocktaking import Stocktaking
+from controller.telemetry.store import History
 from controller.timetable.editing import Timetables
 from controller.web.live import Hub
 from controller.web.news_words import NewsWords
@@ -51,4 +52,5 @@ class Services:
     stocktaking: Stocktaking
     notifications: Notifications
     news: NewsWords
+    history: History
     now_ms: Callable[[], int]

@@ -1,6 +1,6 @@
 """Schools, rooms, agents, their devices and what these measure. Every row of a school carries `school_id`."""
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Float, ForeignKey, Integer, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Float, ForeignKey, Integer, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from contract.messages import BridgeState, Presence
@@ -49,10 +49,10 @@ class Agent(SQLModel, table=True):
     room_id: int | None = Field(default=None, foreign_key="room.id", index=True)
     password_hash: str = ""
     lease_key: str = ""
-    mosquitto_hash: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    mosquitto_hash: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
     login_number: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     wanted_number: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    trusted: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    trusted: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
     revoked: bool = False
     flooded_ms: int | None = Field(default=None, sa_type=BigInteger)
     presence: str = UNKNOWN_PRESENCE

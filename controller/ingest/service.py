@@ -20,7 +20,6 @@ from controller.ingest.meter import Allowance, Meter
 from controller.ingest.observer import Observer
 from controller.ingest.stats import IngestStats
 from controller.ingest.writer import Writer
-from controller.telemetry.retention import DEFAULT_DAYS
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +45,6 @@ class Ingest:
         observer: Observer,
         now_ms: Callable[[], int] = wall_ms,
         *,
-        retention_days: int = DEFAULT_DAYS,
         allowance: Allowance = Allowance(),  # noqa: B008 - frozen
         flooded: Callable[[Address], None] = lambda _: None,
     ) -> None:
@@ -67,7 +65,6 @@ class Ingest:
             self.stats,
             now_ms=now_ms,
             acknowledge=self._acknowledge,
-            retention_days=retention_days,
         )
 
     @property

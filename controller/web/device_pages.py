@@ -17,12 +17,13 @@ from controller.scheduling.views import ThingView
 from controller.services import Services
 from controller.web import job_view
 from controller.web.access import allowed
+from controller.web.chart_span import DAY, SPANS, Span
 from controller.web.command_fields import WrongInput, fields_of, read_fields
 from controller.web.command_view import Asked, CommandCard, Scene, command_card, needs_dialog
 from controller.web.command_words import refusal
 from controller.web.device_bookings import today
 from controller.web.device_view import DevicePage, Known, Reader, device_page
-from controller.web.history import last_day
+from controller.web.history import Past
 from controller.web.signin import address
 from controller.web.typography import tidy
 from controller.web.visit import Form, Refused, Visit, is_part, refused
@@ -40,8 +41,8 @@ def router(services: Services) -> APIRouter:
     routes = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
     @routes.get("/devices/{device_id}")
-    def device(request: Request, who: DeviceViewer, device_id: int) -> Response:
-        return _page(Visit(services, request, who, device_id))
+    def device(request: Request, who: DeviceViewer, device_id: int, span: str = DAY.name) -> Response:
+        return _page(Visit(services, request, who, device_id), span=SPANS.get(span, DAY))
 
     @routes.get("/devices/{device_id}/panel")
     def panel(request: Request, who: DeviceViewer, device_id: int) -> Response:
@@ -81,11 +82,11 @@ def router(services: Services) -> APIRouter:
     return routes
 
 
-def _page(visit: Visit, why: Refused | None = None) -> Response:
+def _page(visit: Visit, why: Refused | None = None, span: Span = DAY) -> Response:
     return visit.render(
         "device.html",
         status=why.status if why else 200,
-        view=_view(visit),
+        view=_view(visit, span),
         card=_card(visit, error=why.text if why else ""),
         device=visit.device,
         prints=visit.prints,
@@ -104,7 +105,7 @@ def _thing(visit: Visit) -> ThingView | None:
     return next((each for each in things if each.device_id == visit.device_id), None)
 
 
-def _view(visit: Visit) -> DevicePage:
+def _view(visit: Visit, span: Span = DAY) -> DevicePage:
     services, device, now = visit.services, visit.device, visit.services.now_ms()
     found = roster.load(services.engine, device.agent_id)
     known = Known(
@@ -113,7 +114,7 @@ def _view(visit: Visit) -> DevicePage:
         agent=found.agents[0],
         profile=visit.profile,
         values=services.live.values(visit.who.scope, device.id),
-        history=last_day(services.engine, visit.who.scope, device.id, now),
+        history=Past(services, visit.who.scope, device.id, span, now),
     )
     return device_page(known, Reader(visit.language, now, visit.fleet))
 
