@@ -452,6 +452,7 @@ def test_late_readings_find_a_place_after_their_day_was_given_up(plant: Plant, t
 def test_verify_names_what_is_missing_changed_or_stray(plant: Plant) -> None:
     with plant.agent() as agent:
         agent.inventory()
+        eventually(lambda: plant.rows("SELECT 1 FROM device"), "no report waits for it, so ids are numbers")
         for _ in range(4):
             agent.report({"pc": {"cpu": [(0, 1.0), (1, 2.0)]}})
         agent.number += 2
