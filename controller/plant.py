@@ -1,11 +1,14 @@
 """The parts of the controller that run beside the web server: database, broker, ingest, dispatcher, jobs, clockwork."""
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session
 
 from controller.broker.access import Login
 from controller.broker.embedded import EmbeddedBroker
@@ -20,8 +23,11 @@ from controller.ingest.service import Ingest
 from controller.ingest.stats import IngestStats
 from controller.jobs.service import Jobs
 from controller.lock import StateLock
+from controller.scheduling import lost
 from controller.scheduling.clockwork import Clockwork
+from controller.scheduling.journal import Journal
 
+_log = logging.getLogger(__name__)
 _ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 
 
@@ -55,6 +61,7 @@ class Plant:
         dispatcher: Dispatcher,
         jobs: Jobs,
         clockwork: Clockwork,
+        journal: Journal,
         now_ms: Callable[[], int],
     ) -> None:
         self._config = config
@@ -63,6 +70,7 @@ class Plant:
         self._dispatcher = dispatcher
         self._jobs = jobs
         self._clockwork = clockwork
+        self._journal = journal
         self._now_ms = now_ms
         self._lock = StateLock(config.folder)
         self._broker: EmbeddedBroker | None = None
@@ -76,6 +84,7 @@ class Plant:
         self._lock.take()
         try:
             migrate(self._engine)
+            self._tell_lost()
             self._live.load()
             endpoint = self._start_broker()
             observers = Observers((self._live, self._dispatcher, self._jobs, self._clockwork))
@@ -134,6 +143,16 @@ class Plant:
         except SQLAlchemyError:
             database = False
         return Ready(database, self._live.broker, self._ingest is not None and self._ingest.stats.writable)
+
+    def _tell_lost(self) -> None:
+        """However an older database came to be here: by `fabfleet restore`, or by somebody's own means."""
+        self._journal.trim(self._now_ms())
+        with Session(self._engine) as db:
+            missing = lost.missing(db.connection(), self._journal.entries())
+            for each in missing:
+                _log.warning("not in the database: %s", lost.line(each, ZoneInfo(self._config.zone)))
+            if lost.tell(db, missing, self._now_ms()):
+                db.commit()
 
     def _start_broker(self) -> link.BrokerAddress:
         asked = self._config.broker

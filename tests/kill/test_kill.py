@@ -142,7 +142,7 @@ def test_kill_of_any_part_loses_nothing_and_stores_nothing_twice(stage: Stage, t
     assert {part: hits for part, hits in killer.hits.items() if hits < KILLS} == {}
 
     stage.drain()
-    reckoning = reckon(stage.database, stage.log, tmp_path / "reckoning.db")
+    reckoning = reckon(stage.database_url, stage.log, tmp_path / "reckoning.db")
     print(f"\n{time.monotonic() - began_s:.0f} s, kills that hit {dict(killer.hits)}, {reckoning}")
     assert reckoning.logged >= VALUES
     assert reckoning.holds, reckoning
