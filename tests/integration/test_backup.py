@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from controller.backup.errors import BackupError
 from controller.backup.postgresql import environment
@@ -120,7 +120,7 @@ def test_restore_lists_exactly_what_was_booked_and_changed_since_the_backup(site
     assert f"lost     {school_day(1)} 07:" in told
     assert told.endswith(f" 3D-01 {HERE} {after.id}")
     with Session(site.furnished.engine) as db:
-        notices = db.exec(select(Notice).where(Notice.subject == after.id).order_by(Notice.id)).all()
+        notices = db.exec(select(Notice).where(Notice.subject == after.id).order_by(col(Notice.id))).all()
         audited = set(db.exec(select(AuditLine.action).where(AuditLine.subject == after.id)).all())
     assert [each.user_id for each in notices] == [None, site.furnished.person("ha").id]
     assert audited == {"booking-lost"}
