@@ -94,6 +94,7 @@ def migrate(engine: Engine, to: str = "head") -> None:
             # The driver begins no transaction before DDL by itself, and two processes may start at once.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
+            connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
         check_known(revision(connection))
         config.attributes["connection"] = connection

@@ -89,6 +89,7 @@ class Plant:
             endpoint = self._start_broker()
             observers = Observers((self._live, self._dispatcher, self._jobs, self._clockwork))
             self._ingest = Ingest(self._engine, endpoint, observers, self._now_ms)
+            self._live.ask_storing(lambda: self.storing)
             self._dispatcher.start(self._ingest.say)
             self._jobs.start()
             self._clockwork.start()
@@ -125,6 +126,11 @@ class Plant:
         return self._ingest.stats if self._ingest is not None else IngestStats()
 
     @property
+    def storing(self) -> bool:
+        """Whether what agents say is written down."""
+        return self._ingest is not None and self._ingest.storing
+
+    @property
     def broker_pid(self) -> int | None:
         """The embedded broker's process; None if it is not ours or not up."""
         return self._broker.pid if self._broker is not None else None
@@ -142,7 +148,7 @@ class Plant:
             database = True
         except SQLAlchemyError:
             database = False
-        return Ready(database, self._live.broker, self._ingest is not None and self._ingest.stats.writable)
+        return Ready(database, self._live.broker, self.storing)
 
     def _tell_lost(self) -> None:
         """However an older database came to be here: by `fabfleet restore`, or by somebody's own means."""
