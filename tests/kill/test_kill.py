@@ -1,4 +1,4 @@
-"""Agents, broker, controller and PostgreSQL are killed with batches in flight; each value is stored once, or declared."""
+"""Agents, broker, controller and PostgreSQL are killed with batches in flight; a value is stored once, or declared."""
 
 import random
 import shutil

@@ -97,7 +97,7 @@ def _small_disk(stack: ExitStack, server: postgres.Server) -> Path | None:
     )
     if mounted.returncode != 0:
         return None
-    stack.callback(subprocess.run, ["umount", "-l", disk], check=True)
+    stack.callback(lambda: subprocess.run(["umount", "-l", disk], check=True))
     inside = disk / "tables"
     inside.mkdir()
     os.chown(inside, server.folder.stat().st_uid, server.folder.stat().st_gid)

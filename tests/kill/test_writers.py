@@ -134,7 +134,7 @@ def test_turn_that_a_frozen_writer_holds_is_taken_from_it(crew: Crew, copying: b
         if copying:
             cursor = connection.connection.cursor()
             cursor.execute("CREATE TEMPORARY TABLE half (whole int8)")
-            pending = cursor.copy("COPY half FROM STDIN")  # type: ignore[attr-defined]  # psycopg's own
+            pending = cursor.copy("COPY half FROM STDIN")
             pending.__enter__().write_row((1,))
         began_s = time.monotonic()
         eventually(lambda: not crew.connected(pid), 30.0, "the server has ended it")
