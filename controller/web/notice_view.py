@@ -219,7 +219,9 @@ def _told(notice: NoticeView, booking: BookingView | None, reader: Reader) -> _T
         when = reader.when_of(was, booking.school_id)
         if was != booking.span_ms or not to:
             to.append(reader.when(booking))
-    reason = _REASONS.get(str(detail.get("reason")))
+    elif {"start_ms", "end_ms", "school_id"} <= detail.keys():
+        when = reader.when_of(range(int(detail["start_ms"]), int(detail["end_ms"])), str(detail["school_id"]))
+    reason = _REASONS.get(str(detail.get("fate" if notice.kind == Kind.LOST else "reason")))
     return _Told(
         thing=thing,
         to=", ".join(to),

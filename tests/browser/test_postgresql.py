@@ -26,13 +26,18 @@ DAY_MS, TICK_MS = 86_400_000, 300_000
 
 
 @pytest.fixture(scope="module")
-def in_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with postgres.server() as url:
-        engine = PostgresServer(url).fresh()
-        address = engine.url.render_as_string(hide_password=False)
-        engine.dispose()
-        with lab(tmp_path_factory.mktemp("lab"), database_url=address) as running:
-            yield running
+def server() -> Iterator[postgres.Server]:
+    with postgres.victim() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def in_lab(tmp_path_factory: pytest.TempPathFactory, server: postgres.Server) -> Iterator[Lab]:
+    engine = PostgresServer(server.url).fresh()
+    address = engine.url.render_as_string(hide_password=False)
+    engine.dispose()
+    with lab(tmp_path_factory.mktemp("lab"), database_url=address) as running:
+        yield running
 
 
 @pytest.fixture
@@ -70,6 +75,16 @@ def test_fleet_chart_command_booking_and_print_job_work_on_postgresql(visit: Vis
 
     told = _verify(in_lab)
     assert told.returncode == 0, told.stdout + told.stderr
+
+
+def test_page_tells_while_nothing_is_stored(visit: Visitor, server: postgres.Server) -> None:
+    fleet = visit().signed_in("bao").live("/fleet")
+    banner = fleet.locator("#storage")
+    expect(banner).to_be_hidden()
+    with server.frozen():
+        expect(banner).to_be_visible(timeout=LONG_MS)
+        expect(banner).to_contain_text("Cơ sở dữ liệu đang không ghi được")
+    expect(banner).to_be_hidden(timeout=LONG_MS)
 
 
 def _book(in_lab: Lab) -> None:
