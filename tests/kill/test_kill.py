@@ -80,6 +80,9 @@ class Killer:
 
     def kill(self, part: str) -> None:
         """Once the flow is whole again, wait a moment by chance, and kill when a batch is on the wire."""
+        eventually(
+            self._stage.ready, 60.0, "the controller is ready"
+        )  # one that still starts ends without its database
         before = self._stage.flow().acked
         eventually(lambda: self._stage.flow().acked > before, 60.0, "batches are acked again")
         time.sleep(self._chance.random() * 0.3)
