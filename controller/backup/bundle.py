@@ -5,7 +5,6 @@ the folders that it had in the controller's. Each part has its checksum, and a f
 """
 
 import json
-import os
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -15,13 +14,13 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
 from controller.backup.errors import BackupError
+from controller.durable import PART, private
 
 FORMAT: Final = 1
 FOLDERS: Final = ("files", "archive")
 """What lies beside the database and belongs to it: files of print jobs by their digest, and archived days."""
 _ABOUT, _DATABASE = "about.json", "database"
 _SQLITE: Final = b"SQLite format 3\0"
-_PART: Final = ".part"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +31,6 @@ class About:
     schema: str
     at_ms: int
     format: int = FORMAT
-
-
-@contextmanager
-def private(target: Path) -> Iterator[Path]:
-    """A draft that only its owner reads, put in `target`'s place as soon as it is whole and on disk."""
-    draft = target.with_name(f".{target.name}{_PART}")
-    try:
-        draft.unlink(missing_ok=True)
-        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        yield draft
-        sync(draft)
-        draft.replace(target)
-        sync_folder(target.parent)
-    finally:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
 
 
 def write(draft: Path, about: About, dump: Callable[[BinaryIO], None], folder: Path) -> None:
@@ -67,7 +50,7 @@ def write(draft: Path, about: About, dump: Callable[[BinaryIO], None], folder: P
 def _beside(folder: Path) -> Iterator[Path]:
     for name in FOLDERS:
         found = sorted((folder / name).rglob("*"))
-        yield from (file for file in found if file.suffix != _PART and file.is_file())
+        yield from (file for file in found if file.suffix != PART and file.is_file())
 
 
 class Bundle:
@@ -131,22 +114,3 @@ def opened(file: Path) -> Bundle:
     if _DATABASE not in members:
         raise BackupError(f"{file}: there is no database in it")
     return Bundle(about, file, members)
-
-
-def sync(file: Path) -> None:
-    descriptor = os.open(file, os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_folder(folder: Path) -> None:
-    """So that a name just given is there after a power cut. Windows keeps folders by itself."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

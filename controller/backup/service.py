@@ -16,6 +16,7 @@ from controller.backup.postgresql import PostgresPlace
 from controller.backup.sqlite import SqlitePlace
 from controller.config import ControllerConfig
 from controller.database import TooNew, check_known, migrate, revision
+from controller.durable import private
 from controller.identity import store
 from controller.ingest.tables import Installation
 from controller.lock import StateLock
@@ -43,7 +44,7 @@ def backup(config: ControllerConfig, target: Path, now_ms: Callable[[], int]) ->
     place = _place(config)
     about = bundle.About(place.kind, place.schema(), now_ms())
     try:
-        with bundle.private(target) as draft:
+        with private(target) as draft:
             bundle.write(draft, about, place.dump, config.folder)
     except OSError as error:
         raise BackupError(f"{target}: {error.strerror or error}") from None

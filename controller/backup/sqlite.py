@@ -10,9 +10,9 @@ from typing import BinaryIO, Final
 
 from sqlalchemy import Engine
 
-from controller.backup.bundle import private, sync, sync_folder
 from controller.backup.errors import BackupError
 from controller.database import make_engine, sqlite_url
+from controller.durable import private, sync, sync_folder
 
 _PAGES: Final = 2_000
 """Pages copied at a time: the writer gets its turn in between."""

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table, select
 
+from controller.durable import private, sync_folder
 from controller.scheduling.tables import Assignment, Booking, Resource
 
 _log = logging.getLogger(__name__)
@@ -94,16 +95,13 @@ class Journal:
         ]
         if not self._file.is_file() or len(kept) == sum(1 for _ in self._lines()):
             return
-        draft = self._file.with_name(f"{FILE}.new")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        with private(self._file) as draft, draft.open("wb") as file:
             file.writelines(_encoded(line) for line in kept)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._file)
 
     def _append(self, lines: Sequence[Mapping[str, Any]], *, durable: bool = False) -> None:
         try:
             with self._lock:
+                is_new = not self._file.exists()
                 descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
                 try:
                     os.write(descriptor, b"".join(_encoded(line) for line in lines))
@@ -111,6 +109,8 @@ class Journal:
                         os.fsync(descriptor)
                 finally:
                     os.close(descriptor)
+                if is_new:
+                    sync_folder(self._file.parent)
         except OSError as error:
             if not self._failed:
                 _log.error("%s cannot be written (%s): a restore will not know of bookings made now", self._file, error)
