@@ -21,7 +21,7 @@ from controller.ingest.tables import Installation
 from controller.lock import InUse, StateLock
 from controller.scheduling.booking_states import BookingState
 from controller.scheduling.bookings import Booked, Bookings, Request
-from controller.scheduling.journal import FILE, Journal
+from controller.scheduling.journal import FILE, KEEP_MS, Journal
 from controller.scheduling.lost import Fate, missing
 from controller.scheduling.tables import Booking, Notice
 from controller.telemetry import retention
@@ -159,6 +159,22 @@ def test_journal_that_cannot_be_written_stops_no_booking_and_is_told(
 
     assert site.book("3D-01").id in ids(site.furnished.engine)
     assert [each.levelname for each in caplog.records if "cannot be written" in each.message] == ["ERROR"]
+
+
+def test_journal_leaves_out_what_is_older_than_any_backup_and_keeps_the_rest(site: Site) -> None:
+    old = site.book("3D-01")
+    journal = Journal(site.config.folder)
+    journal.restored(41)
+    site.now_ms += KEEP_MS
+    young = site.book("3D-02")
+
+    journal.trim(site.now_ms)
+
+    assert set(journal.entries()) == {young.id}
+    assert journal.generation() == 41
+    assert {old.id, young.id} <= ids(site.furnished.engine)
+    with site.furnished.engine.connect() as connection:
+        assert missing(connection, journal.entries()) == []
 
 
 def test_restore_into_nothing_and_over_what_is_there_keeps_the_old_one_and_rises_above_every_generation(
