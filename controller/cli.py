@@ -79,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
     exporting.add_argument("--to", dest="last", type=date.fromisoformat, required=True, help="last day")
     exporting.add_argument("--dir", type=Path, required=True, help="a new or empty folder")
     add("migrate", "Bring the database up to date.", _migrate)
-    add("backup", "Write the database into one file, also while the controller runs.", _backup).add_argument(
+    add("backup", "Write database and job files into one file, also while the controller runs.", _backup).add_argument(
         "file", type=Path
     )
     add("restore", "Put a backup in place of the database. Stop the controller first.", _restore).add_argument(
@@ -211,18 +211,28 @@ def _export(options: argparse.Namespace, config: ControllerConfig) -> int:
 
 
 def _migrate(_options: argparse.Namespace, config: ControllerConfig) -> int:
-    from controller.database import make_engine, migrate
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from controller.database import TooNew, make_engine, migrate
 
     config.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    migrate(make_engine(config.database))
+    engine = make_engine(config.database)
+    try:
+        migrate(engine)
+    except (TooNew, SQLAlchemyError) as error:
+        return _failed(error)
+    finally:
+        engine.dispose()
     return 0
 
 
 def _backup(options: argparse.Namespace, config: ControllerConfig) -> int:
-    from controller.backup import BackupError, backup
+    from controller.backup.errors import BackupError
+    from controller.backup.service import backup
+    from controller.main import wall_ms
 
     try:
-        size = backup(config, options.file)
+        size = backup(config, options.file, wall_ms)
     except BackupError as error:
         return _failed(error)
     print(f"{options.file}: {size:,} bytes")
@@ -230,15 +240,17 @@ def _backup(options: argparse.Namespace, config: ControllerConfig) -> int:
 
 
 def _restore(options: argparse.Namespace, config: ControllerConfig) -> int:
-    from controller.backup import BackupError, restore
+    from controller.backup.errors import BackupError
+    from controller.backup.service import lines, restore
     from controller.lock import InUse
     from controller.main import wall_ms
 
     try:
-        generation = restore(config, options.file, wall_ms)
+        done = restore(config, options.file, wall_ms)
     except (BackupError, InUse) as error:
         return _failed(error)
-    print(f"restored; generation {generation}. Agents send again what the backup has not.")
+    for line in lines(done, config.zone):
+        print(line)
     return 0
 
 
@@ -247,7 +259,7 @@ def _restore(options: argparse.Namespace, config: ControllerConfig) -> int:
 
 def _administer(config: ControllerConfig, act: "Callable[[Admin], None]") -> int:
     from contract.model import ContractError
-    from controller.database import make_engine, migrate
+    from controller.database import TooNew, make_engine, migrate
     from controller.identity.admin import Admin, AdminError
     from controller.identity.password import Passwords
     from controller.main import wall_ms
@@ -257,7 +269,7 @@ def _administer(config: ControllerConfig, act: "Callable[[Admin], None]") -> int
     try:
         migrate(engine)
         act(Admin(engine, Passwords(), wall_ms))
-    except (AdminError, ContractError) as error:
+    except (AdminError, ContractError, TooNew) as error:
         return _failed(error)
     finally:
         engine.dispose()

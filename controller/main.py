@@ -41,6 +41,7 @@ from controller.scheduling.attendance import Attendance
 from controller.scheduling.booking_errors import BookingError
 from controller.scheduling.bookings import Bookings
 from controller.scheduling.clockwork import Clockwork
+from controller.scheduling.journal import Journal
 from controller.scheduling.leases import LeaseDesk
 from controller.scheduling.office import Office
 from controller.scheduling.stocktaking import Stocktaking
@@ -75,8 +76,10 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
     dispatcher = Dispatcher(engine, leases, now_ms, live.touch)
     commands = Commands(engine, live, leases, dispatcher, now_ms)
     jobs = Jobs(engine, live, commands, config.folder / "files", now_ms, room=config.jobs)
-    clockwork = Clockwork(engine, now_ms, leases=leases, usage=Usage(engine, now_ms), leases_changed=dispatcher.wake)
-    office = Office(engine, live, ZoneInfo(config.zone), now_ms, clockwork.wake)
+    journal = Journal(config.folder)
+    usage = Usage(engine, now_ms)
+    clockwork = Clockwork(engine, now_ms, leases=leases, usage=usage, leases_changed=dispatcher.wake, journal=journal)
+    office = Office(engine, live, ZoneInfo(config.zone), now_ms, clockwork.wake, journal=journal)
     seal = Seal(config.folder)
     outlet = Outlet(engine, seal, config.notices, now_ms)
     news = NewsWords(office, live, config.notices.public_url, now_ms)
@@ -100,6 +103,7 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         clockwork=clockwork,
         sender=sender,
         keeper=keeper,
+        journal=journal,
         now_ms=now_ms,
     )
     services = Services(
@@ -114,7 +118,7 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         commands=commands,
         jobs=jobs,
         office=office,
-        attendance=Attendance(engine, Bookings(engine, now_ms), now_ms, clockwork.wake),
+        attendance=Attendance(engine, Bookings(engine, now_ms, journal), now_ms, clockwork.wake),
         clockwork=clockwork,
         leases=leases,
         timetables=Timetables(engine, ZoneInfo(config.zone), now_ms),

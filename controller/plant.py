@@ -7,6 +7,7 @@ import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -31,12 +32,15 @@ from controller.ingest.stats import IngestStats
 from controller.jobs.service import Jobs
 from controller.lock import StateLock
 from controller.notifications.sender import Sender
+from controller.scheduling import lost
 from controller.scheduling.clockwork import Clockwork
+from controller.scheduling.journal import Journal
 from controller.scope import Scope
 from controller.telemetry.keeper import HistoryStats, Keeper
 from controller.tls.authority import BadCertificate
 from controller.tls.keeper import keeper as keeper_of_certificates
 
+_log = logging.getLogger(__name__)
 _ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - as above
 """How the controller itself reaches a broker that listens everywhere."""
@@ -75,6 +79,7 @@ class Plant:
         clockwork: Clockwork,
         sender: Sender,
         keeper: Keeper,
+        journal: Journal,
         now_ms: Callable[[], int],
     ) -> None:
         self._config = config
@@ -85,6 +90,7 @@ class Plant:
         self._clockwork = clockwork
         self._sender = sender
         self._keeper = keeper
+        self._journal = journal
         self._now_ms = now_ms
         self.certificates = keeper_of_certificates(config, now_ms)
         self._floods = Floods(engine, now_ms, self.admit, live.registry_changed)
@@ -108,10 +114,12 @@ class Plant:
             migrate(self._engine)
             if self._encrypts:
                 self.certificates.look()
+            self._tell_lost()
             self._live.load()
             endpoint = self._start_broker()
             observers = Observers((self._live, self._dispatcher, self._jobs, self._clockwork))
             self._ingest = Ingest(self._engine, endpoint, observers, self._now_ms, flooded=self._cut_off)
+            self._live.ask_storing(lambda: self.storing)
             self._dispatcher.start(self._ingest.say)
             self._jobs.start()
             self._clockwork.start()
@@ -211,6 +219,11 @@ class Plant:
         return self._keeper.stats
 
     @property
+    def storing(self) -> bool:
+        """Whether what agents say is written down."""
+        return self._ingest is not None and self._ingest.storing
+
+    @property
     def broker_pid(self) -> int | None:
         """The embedded broker's process; None if it is not ours or not up."""
         return self._broker.pid if self._broker is not None else None
@@ -228,7 +241,17 @@ class Plant:
             database = True
         except SQLAlchemyError:
             database = False
-        return Ready(database, self._live.broker, self._ingest is not None and self._ingest.stats.writable)
+        return Ready(database, self._live.broker, self.storing)
+
+    def _tell_lost(self) -> None:
+        """However an older database came to be here: by `fabfleet restore`, or by somebody's own means."""
+        self._journal.trim(self._now_ms())
+        with Session(self._engine) as db:
+            missing = lost.missing(db.connection(), self._journal.entries())
+            for each in missing:
+                _log.warning("not in the database: %s", lost.line(each, ZoneInfo(self._config.zone)))
+            if lost.tell(db, missing, self._now_ms()):
+                db.commit()
 
     def _start_broker(self) -> link.BrokerAddress:
         config, asked = self._config, self._config.broker

@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 STOP_S = 10.0
 _GARBAGE = 20_000
 """New objects before the collector looks for cycles: decoded readings are that many at once, and hold none."""
+STUCK_S = 10.0
+"""A transaction that takes longer than this is told on the pages: the disk, or the server, does not answer."""
 
 
 def wall_ms() -> int:
@@ -68,9 +70,15 @@ class Ingest:
         )
 
     @property
+    def storing(self) -> bool:
+        """Whether what is heard is written down: the database takes it, and in reasonable time."""
+        began_s = self.stats.began_s
+        return self.stats.writable and (began_s is None or time.perf_counter() - began_s < STUCK_S)
+
+    @property
     def ready(self) -> bool:
         """Whether what an agent sends now would be stored."""
-        return self._link.connected and self.stats.writable
+        return self._link.connected and self.storing
 
     def start(self) -> None:
         """Begin; needs neither broker nor agents to be there yet."""

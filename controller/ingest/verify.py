@@ -153,6 +153,7 @@ def _one_snapshot(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN")
     else:
         connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))  # we compute, and lock nothing
 
 
 def _found(connection: Connection, result: Verification) -> dict[int, Found]:

@@ -131,7 +131,7 @@ class Writer:
         self._stats.writable = False
 
     def _commit(self, work: Callable[[Connection], None]) -> None:
-        began = perf_counter()
+        self._stats.began_s = began = perf_counter()
         try:
             with self._engine.connect() as connection:
                 turn = self._turns.take(connection)
@@ -152,6 +152,8 @@ class Writer:
             if isinstance(cause, self._faults.of_the_work):
                 raise
             raise _Unwritable(str(cause)) from error
+        finally:
+            self._stats.began_s = None
         self._stats.commits += 1
         self._stats.commit_seconds += perf_counter() - began
         self._tell(self._intake.settle())

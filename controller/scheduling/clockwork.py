@@ -20,6 +20,7 @@ from controller.scheduling.booking_errors import BookingError
 from controller.scheduling.booking_states import BookingState
 from controller.scheduling.bookings import Bookings, Then, nothing
 from controller.scheduling.fates import Case, edge_ms, fate
+from controller.scheduling.journal import Journal
 from controller.scheduling.leases import LeaseDesk
 from controller.scheduling.notices import Kind, post_to_holder
 from controller.scheduling.policy import MAINTENANCE
@@ -59,10 +60,11 @@ class Clockwork:
         leases: LeaseDesk,
         usage: Usage,
         leases_changed: Callable[[], None],
+        journal: Journal | None = None,
     ) -> None:
         self._engine = engine
         self._now_ms = now_ms
-        self._bookings = Bookings(engine, now_ms)
+        self._bookings = Bookings(engine, now_ms, journal)
         self._leases = leases
         self._usage = usage
         self._leases_changed = leases_changed

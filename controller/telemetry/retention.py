@@ -12,6 +12,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, text
 
+from controller.database import DUMPING
 from controller.telemetry import register
 from controller.telemetry.days import DAY_MS, Day
 from controller.telemetry.rollups import rollups_in
@@ -120,7 +121,7 @@ class Retention:
     def _drop(self, tier: Tier, period: Period, now_ms: int, work: Callable[[Connection], bool]) -> bool:
         try:
             with dropping(self._engine) as connection:
-                if not work(connection):
+                if not (_may_drop(connection) and work(connection)):
                     connection.rollback()
                     return False
                 register.dropped(connection, tier, period, now_ms)
@@ -161,3 +162,10 @@ class Retention:
                 if known.get(period) != size:
                     register.measured(connection, tier, period, size)
         return found
+
+
+def _may_drop(connection: Connection) -> bool:
+    """A table that is being dumped cannot be dropped, and whoever tries makes all others wait for the dump's end."""
+    if connection.dialect.name == "sqlite":
+        return True
+    return bool(connection.execute(text(f"SELECT pg_try_advisory_xact_lock({DUMPING})")).scalar_one())
