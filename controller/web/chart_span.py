@@ -1,7 +1,7 @@
 """The spans of time that a device's charts show, and their cells as a table. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Final, TypeAlias
 
@@ -37,16 +37,20 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A choice of the device page, up to now. `cell` is what a row of the table stands for."""
+    """A choice of the device page, up to now. `cell` is what a row of the table stands for. `since` is set where it
+    begins with a date of the school's own.
+    """
 
     name: str
     length_ms: int
     cell: str
+    since: date | None = None
 
 
 DAY: Final = Span("day", DAY_MS, "hour")
 WEEK: Final = Span("week", 7 * DAY_MS, "day")
 TERM: Final = Span("term", 18 * 7 * DAY_MS, "week")
+"""Between two terms, and where no terms were entered; else see `term_since`."""
 YEAR: Final = Span("year", 365 * DAY_MS, "month")
 SPANS: Final[Mapping[str, Span]] = {span.name: span for span in (DAY, WEEK, TERM, YEAR)}
 _First: TypeAlias = Callable[[date], date]
@@ -57,6 +61,11 @@ _FIRST: Final[Mapping[str, _First]] = {
 }
 
 
+def term_since(first: date, now_ms: int) -> Span:
+    """The term that began on that day, a week at least."""
+    return replace(TERM, length_ms=max(WEEK.length_ms, now_ms - _midnight_ms(first)), since=first)
+
+
 def label(span: Span, language: Language) -> str:
     """On the page's switch."""
     names = {"day": language.t("24 hours"), "week": language.t("Week"), "term": language.t("Term")}
@@ -65,6 +74,8 @@ def label(span: Span, language: Language) -> str:
 
 def told(span: Span, language: Language) -> str:
     """In a sentence."""
+    if span.since is not None:
+        return str(language.t("term since {day}", day=_day_month(span.since, language)))
     names = {
         "day": language.t("last 24 hours"),
         "week": language.t("last 7 days"),

@@ -17,12 +17,13 @@ from controller.scheduling.views import ThingView
 from controller.services import Services
 from controller.web import job_view
 from controller.web.access import allowed
-from controller.web.chart_span import DAY, SPANS, Span
+from controller.web.chart_span import DAY, SPANS, TERM, Span, term_since
 from controller.web.command_fields import WrongInput, fields_of, read_fields
 from controller.web.command_view import Asked, CommandCard, Scene, command_card, needs_dialog
 from controller.web.command_words import refusal
 from controller.web.device_bookings import today
 from controller.web.device_view import DevicePage, Known, Reader, device_page
+from controller.web.formats import local
 from controller.web.history import Past
 from controller.web.signin import address
 from controller.web.typography import tidy
@@ -42,7 +43,8 @@ def router(services: Services) -> APIRouter:
 
     @routes.get("/devices/{device_id}")
     def device(request: Request, who: DeviceViewer, device_id: int, span: str = DAY.name) -> Response:
-        return _page(Visit(services, request, who, device_id), span=SPANS.get(span, DAY))
+        visit = Visit(services, request, who, device_id)
+        return _page(visit, span=_span(visit, span))
 
     @routes.get("/devices/{device_id}/panel")
     def panel(request: Request, who: DeviceViewer, device_id: int) -> Response:
@@ -103,6 +105,16 @@ def _thing(visit: Visit) -> ThingView | None:
     """What classes book when they book the device."""
     things = visit.services.office.things(visit.who)
     return next((each for each in things if each.device_id == visit.device_id), None)
+
+
+def _span(visit: Visit, name: str) -> Span:
+    """The one of that name, a term as the device's school has it; the day for a name nobody knows."""
+    if name != TERM.name:
+        return SPANS.get(name, DAY)
+    now_ms = visit.services.now_ms()
+    today = local(now_ms).date()
+    term = visit.services.office.year(visit.device.school_id, today).term_of(today)
+    return term_since(term.first, now_ms) if term is not None else TERM
 
 
 def _view(visit: Visit, span: Span = DAY) -> DevicePage:

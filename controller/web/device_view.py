@@ -179,7 +179,9 @@ def device_page(known: Known, reader: Reader) -> DevicePage:
         connection=_connection(known, language),
         values=tuple(shown_value(value, known.profile, language) for value in values),
         charts=tuple(charts(values, known, reader)),
-        spans=tuple(Choice(span.name, label(span, language), span == known.history.span) for span in SPANS.values()),
+        spans=tuple(
+            Choice(span.name, label(span, language), span.name == known.history.span.name) for span in SPANS.values()
+        ),
         told_span=told(known.history.span, language),
         profile=_profile(known, language),
         agent=_agent(known.agent, language),
