@@ -133,6 +133,7 @@ class _Reader:
         self.clock.finish()
         estimate = round(min(self.clock.elapsed_s, _LONGEST_S), 1)
         return Review(
+            kind="cut",
             commands=self.commands,
             duration_s=estimate,
             estimate_s=estimate,

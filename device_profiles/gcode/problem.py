@@ -20,7 +20,7 @@ DETAILS: Final[Mapping[str, str]] = {
     "power": "S{wanted} is asked for, the laser may have S{most}",
     "speed": "{wanted} mm/min is asked for, this machine may do {most} mm/min",
     "no-speed": "it moves before any speed was said",
-    "constant-power": "M3 keeps the beam on while the machine stands; export the job with M4 (dynamic power)",
+    "constant-power": "M3 keeps the beam on while the machine stands, export the job with M4 (dynamic power)",
     "after-end": "there is a command after the end of the job",
     "nowhere": "it moves by so much before it has gone to any place",
     "place": "{code} goes to {axis}{at}, {axis} may be {least} to {most} mm",
@@ -52,11 +52,12 @@ class Review:
     `estimate_s` is ours, of moves and pauses without heating up. `duration_s` is the slicer's own figure where `sliced`
     says so: it is told in a comment, and believed as far as ours bears it out. `filament_g` is reckoned from what is
     pushed. `layers` counts heights; `layer_mm` is 0 if they vary; `height_mm` is the highest place with plastic.
-    Of a job for a laser cutter instead: `power_percent`, the most of full power that it asks for, and `cut_mm`, the way
-    with the beam on.
+    `kind` is print, or cut for a laser cutter's, which has instead `power_percent`, the most of full power that it asks
+    for, and `cut_mm`, the way with the beam on.
     `material`, `slicer` and `sliced_for` are what comments say, or empty.
     """
 
+    kind: str = "print"
     commands: int = 0
     duration_s: float = 0.0
     estimate_s: float = 0.0
