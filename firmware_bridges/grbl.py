@@ -1,17 +1,13 @@
 """Laser cutters, engravers and mills with GRBL 1.1 firmware, on a serial port or behind one shared over the network."""
 
-import hashlib
-import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from io import BufferedReader
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from contract.model import Value
-from device_profiles import gcode
 from device_profiles.gcode import cut
+from firmware_bridges import job_file
 from firmware_bridges.base import BadReply, BridgeError, Link, LinkLost, Refused
 from firmware_bridges.grbl_core import GrblCore
 from firmware_bridges.grbl_state import BUSY, CONNECTED, NotNow, State
@@ -26,7 +22,6 @@ CONFIRM_S: Final = 20.0
 HOME_S: Final = 120.0
 JOG_MM_MIN: Final = 1500.0
 _FULL_POWER, _LASER_MODE = 30, 32
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 Opener: TypeAlias = Callable[[str], Link]
 
 
@@ -155,15 +150,10 @@ class GrblBridge:
         if self._limits is None:
             raise Refused("the profile does not say what a job may ask for")
         _set_up(talk.view, self._limits)
-        path, digest = Path(str(args.get("path", ""))), str(args.get("digest", ""))
-        if not _DIGEST.fullmatch(digest):
-            raise Refused("the job comes without its digest")
+        limits, file = self._limits, job_file.opened(args)
         try:
-            file = path.open("rb")
-        except OSError as error:
-            raise Refused(f"{path.name}: {error.strerror}") from None
-        try:
-            job = _checked(file, digest, self._limits, str(args.get("name", "") or path.name))
+            total = job_file.read_through(file, args, lambda lines: cut.review(lines, limits))
+            job = Job(job_file.name_of(args), cut.commands(job_file.text(file)), total)
 
             def begin(core: GrblCore) -> Wanted:
                 order = core.run_job(job)
@@ -225,27 +215,6 @@ def _stop(core: GrblCore) -> Wanted:
         raise NotNow(f"the machine is {core.state}")
     core.stop()
     return Wanted(done=lambda view: view.state in CONNECTED and view.state is not State.STOPPING)
-
-
-def _checked(file: BufferedReader, digest: str, limits: cut.CutLimits, name: str) -> Job:
-    """Read the whole file: digest first, then each line against the limits. Raises Refused, naming the line."""
-    found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != digest:
-        raise Refused(f"{name}: not the file that was released (digest {found[:12]})")
-    file.seek(0)
-    review = cut.review(_text(file), limits)
-    if review.problems:
-        raise Refused(f"{name}: {review.problems[0]}")
-    if not review.commands:
-        raise Refused(f"{name}: no commands in it")
-    file.seek(0)
-    return Job(name, cut.commands(_text(file)), review.commands)
-
-
-def _text(file: BufferedReader) -> Iterator[str]:
-    """Lines of a file; one that cannot be read further just ends."""
-    with suppress(OSError, ValueError):
-        yield from gcode.lines(file)
 
 
 def _values(view: View) -> dict[str, Value | None]:

@@ -74,7 +74,7 @@ def released(job: Path) -> dict[str, Value]:
 def circles(count: int) -> list[str]:
     """Round and round in steps of a quarter of a millimetre."""
     steps = (f"G1 X{50 + 10 * math.sin(at / 40):.3f} Y{50 + 10 * math.cos(at / 40):.3f}" for at in range(count))
-    return ["G0 X50 Y60", "M4 S500 F4800", *steps]
+    return ["G0 X50 Y60", "M4 S500 F6000", *steps]
 
 
 def ended(values: Mapping[str, Value | None]) -> bool:
@@ -120,7 +120,7 @@ def test_job_of_two_thousand_lines_streams_without_an_overrun(bridge: Bridge, tr
 
 @pytest.mark.sim_only
 def test_pause_stands_with_the_laser_off_and_resume_loses_nothing(bridge: Bridge, truth: Truth, write: Write) -> None:
-    bridge.execute("cut", released(write(circles(900))))
+    bridge.execute("cut", released(write(circles(400))))
     poll_until(bridge, under_way)
     bridge.execute("pause", {})
     assert bridge.poll()["state"] == "paused"
@@ -130,14 +130,14 @@ def test_pause_stands_with_the_laser_off_and_resume_loses_nothing(bridge: Bridge
         bridge.execute("jog", {"x": 1.0})
     bridge.execute("resume", {})
     assert poll_until(bridge, ended)["job-result"] == "done"
-    assert truth.state()["lines"] == 902 + 4, "each line once, and those before and after the job"
+    assert truth.state()["lines"] == 402 + 4, "each line once, and those before and after the job"
 
 
 @pytest.mark.sim_only
 def test_door_pauses_and_only_a_person_lets_it_go_on_once_it_is_closed(
     bridge: Bridge, faults: Faults, truth: Truth, write: Write
 ) -> None:
-    bridge.execute("cut", released(write(circles(900))))
+    bridge.execute("cut", released(write(circles(400))))
     poll_until(bridge, under_way)
     faults.tell("door open")
     poll_until(bridge, lambda values: values["state"] == "door" and values["door-open"] is True)

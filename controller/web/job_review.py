@@ -134,7 +134,8 @@ def is_cut(job: JobView) -> bool:
 
 def _cut_facts(job: JobView, language: Language) -> tuple[Fact, ...]:
     review = job.review or {}
-    length = str(shown(review["cut_mm"] / 1000, "m", language))
+    far = review["cut_mm"] >= 1000
+    length = str(shown(review["cut_mm"] / (1000 if far else 1), "m" if far else "mm", language))
     power = str(shown(review["power_percent"], "%", language))
     estimated = language.t("estimated from the moves")
     return (
