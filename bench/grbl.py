@@ -1,4 +1,4 @@
-"""How close a streamed laser job comes to the machine's own speed: `python -m bench.grbl [--lines 2000] [--step 0.3]`.
+"""How close a streamed laser job comes to the machine's own speed: `python -m bench.grbl [--lines 2000] [--step 0.15]`.
 
 - planner: the emulator's own planner with every line at hand, which nothing that streams can beat
 - streamed: the same lines from the bridge over a terminal at 115200 baud, by character counting
@@ -64,7 +64,7 @@ def one_by_one(machine: SimulatedCutter, lines: list[str]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.grbl", description="Streaming to GRBL against its own planner.")
     parser.add_argument("--lines", type=int, default=2000)
-    parser.add_argument("--step", type=float, default=0.3)
+    parser.add_argument("--step", type=float, default=0.15)
     given = parser.parse_args()
     lines = job(given.lines, given.step)
     with tempfile.TemporaryDirectory() as folder:
