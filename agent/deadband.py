@@ -9,7 +9,7 @@ from contract.model import MAX_INTEGER, MAX_TEXT, Kind, Metric, Value
 from device_profiles.profile import DeviceProfile
 
 _MOST_SERIES: Final = 500
-_JOB: Final = frozenset({"job", "printing", "job-result"})
+_JOB: Final = frozenset({"job", "printing", "cutting", "job-result"})
 """Told together: a short job may end like the one before, and only its name is then another."""
 
 

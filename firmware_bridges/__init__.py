@@ -8,6 +8,7 @@ from firmware_bridges.base import Bridge
 
 BRIDGES = {
     "firmata": "firmware_bridges.firmata:FirmataBridge",
+    "grbl": "firmware_bridges.grbl:GrblBridge",
     "host": "firmware_bridges.host:HostBridge",
     "marlin": "firmware_bridges.marlin:MarlinBridge",
     "network": "firmware_bridges.network:NetworkBridge",

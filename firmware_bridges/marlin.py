@@ -1,20 +1,18 @@
 """3D printers with Marlin firmware, on a serial port or behind one that is shared over the network."""
 
-import hashlib
 import queue
-import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BufferedReader
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from contract.model import Value
 from device_profiles import gcode
+from firmware_bridges import job_file
 from firmware_bridges.base import BadReply, BridgeError, Link, LinkLost, Refused
 from firmware_bridges.links import BAUD, open_link, parse_stream
 from firmware_bridges.marlin_core import (
@@ -35,7 +33,6 @@ OPEN_S: Final = 12.0
 """A board that restarts when its port is opened runs its boot loader for some seconds first."""
 CONFIRM_S: Final = 30.0
 _TURN_S: Final = 0.1
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _Task: TypeAlias = "Callable[[_Waiter], None]"
 Opener: TypeAlias = Callable[[str], Link]
 
@@ -166,15 +163,10 @@ class MarlinBridge:
         self._idle(talk)
         if self._limits is None:
             raise Refused("the profile does not say what a job may ask for")
-        path, digest = Path(str(args.get("path", ""))), str(args.get("digest", ""))
-        if not _DIGEST.fullmatch(digest):
-            raise Refused("the job comes without its digest")
+        limits, file = self._limits, job_file.opened(args)
         try:
-            file = path.open("rb")
-        except OSError as error:
-            raise Refused(f"{path.name}: {error.strerror}") from None
-        try:
-            job = _checked(file, digest, self._limits, str(args.get("name", "") or path.name))
+            total = job_file.read_through(file, args, lambda lines: gcode.review(lines, limits))
+            job = Job(job_file.name_of(args), gcode.commands(job_file.text(file)), total)
             talk.run(lambda waiter: _begin(talk, waiter, job, file), self._confirm_s)
         except BaseException:
             if talk.job_file is not file:
@@ -365,27 +357,6 @@ def _order(talk: _Talk, waiter: _Waiter, lines: tuple[str, ...]) -> None:
 def _begin(talk: _Talk, waiter: _Waiter, job: Job, file: BufferedReader) -> None:
     waiter.order = talk.core.print_job(job)
     talk.job_file = file
-
-
-def _checked(file: BufferedReader, digest: str, limits: gcode.Limits, name: str) -> Job:
-    """Read the whole file: digest first, then each line against the limits. Raises Refused, naming the line."""
-    found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != digest:
-        raise Refused(f"{name}: not the file that was released (digest {found[:12]})")
-    file.seek(0)
-    review = gcode.review(_text(file), limits)
-    if review.problems:
-        raise Refused(f"{name}: {review.problems[0]}")
-    if not review.commands:
-        raise Refused(f"{name}: no commands in it")
-    file.seek(0)
-    return Job(name, gcode.commands(_text(file)), review.commands)
-
-
-def _text(file: BufferedReader) -> Iterator[str]:
-    """Lines of a file; one that cannot be read further just ends."""
-    with suppress(OSError, ValueError):
-        yield from gcode.lines(file)
 
 
 def _values(view: View) -> dict[str, Value | None]:

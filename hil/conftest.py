@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from device_profiles.profile import load as load_profile
-from hil.farends import board, printer, simulated_projector
+from hil.farends import board, cutter, printer, simulated_projector
 from hil.lab import SIMULATED, FarEnd, Lab, Place, load, missing
 
-FAR_ENDS = frozenset({"firmata", "marlin", "pjlink"})
+FAR_ENDS = frozenset({"firmata", "grbl", "marlin", "pjlink"})
 """Fixtures that yield a FarEnd, and the names of their tables in lab.toml."""
 
 
@@ -55,6 +55,19 @@ def marlin(lab: Lab, tmp_path: Path) -> Iterator[FarEnd]:
         missing("OctoPrint's virtual printer", error)
     yield FarEnd(str(tmp_path / "printer"), profile, {**printer.PROMPT, **place.options}, virtual, virtual)
     virtual.close()
+
+
+@pytest.fixture
+def grbl(lab: Lab, tmp_path: Path) -> Iterator[FarEnd]:
+    """A laser cutter with GRBL."""
+    place = lab.get("grbl", Place(SIMULATED))
+    profile = load_profile(place.profile or "grbl/laser")
+    if place.physical:
+        yield FarEnd(place.endpoint, profile, place.options)
+        return
+    machine = cutter.SimulatedCutter(tmp_path / "cutter")
+    yield FarEnd(str(tmp_path / "cutter"), profile, {**cutter.PROMPT, **place.options}, machine, machine)
+    machine.close()
 
 
 @pytest.fixture

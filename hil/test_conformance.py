@@ -14,7 +14,7 @@ import pytest
 from contract.model import Value
 from device_profiles.profile import DeviceProfile, load, slugs
 from firmware_bridges.base import Bridge, Refused
-from hil.farends import board, printer, simulated_projector
+from hil.farends import board, cutter, printer, simulated_projector
 from hil.farends.child import ROOT
 from hil.farends.pins import FIRMATA
 from hil.lab import FarEnd, missing
@@ -23,15 +23,19 @@ from tests.vocabulary import undeclared, untold
 
 pytestmark = [pytest.mark.hil, pytest.mark.sim_only]
 
-SLUGS = [slug for slug in slugs() if load(slug).bridge in ("marlin", "pjlink", "firmata")]
+SLUGS = [slug for slug in slugs() if load(slug).bridge in ("marlin", "grbl", "pjlink", "firmata")]
 SPARE_PIN: Mapping[str, Any] = {"digital-2": {"pin": "d2", "kind": "digital"}}
 ARGUMENTS: Mapping[str, Mapping[str, Value]] = {
     "input": {"input": "31"},
+    "jog": {"x": 1.0, "y": -0.5},
     "mute": {"on": True},
     "preheat": {"nozzle": 30.0, "bed": 30.0},
 }
 ORDER = (
+    "clear-alarm",
     "home",
+    "jog",
+    "cut",
     "preheat",
     "print",
     "pause",
@@ -54,6 +58,14 @@ def marlin(profile: DeviceProfile, folder: Path) -> Iterator[FarEnd]:
     except (OSError, subprocess.SubprocessError) as error:
         missing("OctoPrint's virtual printer", error)
     yield FarEnd(str(folder / "printer"), profile, printer.PROMPT)
+    made.close()
+
+
+@contextmanager
+def grbl(profile: DeviceProfile, folder: Path) -> Iterator[FarEnd]:
+    """One that is locked until it was homed."""
+    made = cutter.SimulatedCutter(folder / "cutter", cutter.HOMING)
+    yield FarEnd(str(folder / "cutter"), profile, cutter.PROMPT)
     made.close()
 
 
@@ -81,9 +93,10 @@ def firmata(profile: DeviceProfile, folder: Path) -> Iterator[FarEnd]:
     made.close()
 
 
-FAR_ENDS = {"marlin": marlin, "pjlink": pjlink, "firmata": firmata}
+FAR_ENDS = {"marlin": marlin, "grbl": grbl, "pjlink": pjlink, "firmata": firmata}
 COMPLETE: Mapping[str, Callable[[Values], bool]] = {
     "marlin": lambda values: values["nozzle-temperature"] is not None,
+    "grbl": lambda values: values["x"] is not None,
     "pjlink": lambda values: values["power"] == "on",
     "firmata": lambda values: None not in values.values(),
 }
@@ -93,7 +106,9 @@ COMPLETE: Mapping[str, Callable[[Values], bool]] = {
 def carried_out(bridge: Bridge, profile: DeviceProfile, job: Mapping[str, Value]) -> None:
     """Every action, each confirmed by the device."""
     for name in sorted(profile.actions, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER)):
-        bridge.execute(name, job if name == "print" else ARGUMENTS.get(name, {}))
+        bridge.execute(name, job if name in ("print", "cut") else ARGUMENTS.get(name, {}))
+        if name == "jog":
+            poll_until(bridge, lambda values: values["state"] == "ready")
         if name == "power-on":
             poll_until(bridge, lambda values: values["power"] == "on")
 
@@ -101,7 +116,7 @@ def carried_out(bridge: Bridge, profile: DeviceProfile, job: Mapping[str, Value]
 def job_file(folder: Path) -> dict[str, Value]:
     """The arguments that the agent gives a bridge to print it."""
     path = folder / "cube.gcode"
-    path.write_text("".join(f"G1 X{number % 100} Y1 F9000\n" for number in range(300)), "utf-8")
+    path.write_text("".join(f"G1 X{number % 100} Y1 F6000\n" for number in range(300)), "utf-8")
     return {"path": str(path), "digest": hashlib.sha256(path.read_bytes()).hexdigest(), "name": "cube"}
 
 
@@ -124,7 +139,7 @@ def test_profile_says_what_its_bridge_tells_and_does(slug: str, tmp_path: Path) 
         bridge.close()
 
 
-@pytest.mark.parametrize("slug", ["creality/ender-3", "pjlink/projector", "arduino/uno"])
+@pytest.mark.parametrize("slug", ["creality/ender-3", "grbl/laser", "pjlink/projector", "arduino/uno"])
 def test_process_with_an_open_bridge_has_loaded_nothing_heavy(slug: str, tmp_path: Path) -> None:
     profile = load(slug)
     program = """

@@ -136,7 +136,11 @@ class Watched:
 
     def print(self, job: Path) -> Outcome:
         """Have a job file printed, which this computer has already."""
-        return self.do("print", digest=bring(self._files, job), name=job.stem)
+        return self.do("print", digest=self.bring(job), name=job.stem)
+
+    def bring(self, job: Path) -> str:
+        """Put a job file where the agent keeps them; its digest."""
+        return bring(self._files, job)
 
     def close(self) -> None:
         self._worker.stop()

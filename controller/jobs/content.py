@@ -7,10 +7,10 @@ from controller.jobs.errors import WrongFile
 
 HEAD: Final = 4096
 """Bytes that are looked at."""
-SUFFIXES: Final = (".gcode", ".gco", ".g")
+SUFFIXES: Final = (".gcode", ".gco", ".gc", ".nc", ".g")
 _LONGEST_NAME: Final = 200
 _TEXT_CONTROLS: Final = frozenset(b"\t\n\v\f\r")
-_OTHER: Final = "only text G-code is taken: a file that ends in .gcode, .gco or .g"
+_OTHER: Final = "only text G-code is taken: a file that ends in .gcode, .gco, .gc, .nc or .g"
 _BINARY: Final = "this is binary G-code; switch that off in the slicer and export plain .gcode"
 _MODEL: Final = "this is a model; slice it for this machine first and send the .gcode"
 _PACKED: Final = "this is a packed file; unpack it and send the .gcode"

@@ -1,7 +1,8 @@
 """What became of a job that was released: what its commands say, and what the machine says of itself. Pure.
 
-The machine's word goes first. It names the job that it prints, or printed last, in its metric `job`; `printing` says
-whether it is at work, and `job-result` how the last job ended (`done`, `cancelled`, `failed`, empty while one runs).
+The machine's word goes first. It names the job that it prints, or printed last, in its metric `job`; `printing`, of a
+laser cutter `cutting`, says whether it is at work, and `job-result` how the last job ended (`done`, `cancelled`,
+`failed`, empty while one runs).
 A value None means that the machine could not be asked.
 """
 

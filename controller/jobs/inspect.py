@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from device_profiles import gcode
+from device_profiles.gcode import cut
 
 _NICE = 10
 
@@ -19,9 +20,14 @@ _NICE = 10
 def main() -> None:
     if hasattr(os, "nice"):
         os.nice(_NICE)
-    allowed = gcode.limits(json.load(sys.stdin))
+    limits = json.load(sys.stdin)
     with Path(sys.argv[1]).open("rb") as file:
-        json.dump(asdict(gcode.inspect(gcode.lines(file), allowed)), sys.stdout)
+        lines = gcode.lines(file)
+        if "most_power_s" in limits:
+            found = cut.inspect(lines, cut.limits(limits))
+        else:
+            found = gcode.inspect(lines, gcode.limits(limits))
+        json.dump(asdict(found), sys.stdout)
 
 
 if __name__ == "__main__":

@@ -144,7 +144,8 @@ class Watcher:
             found = values.get(metric)
             return Sighting(found.value, found.true_ms) if found and found.true_ms is not None else None
 
-        return Machine(sighting("job"), sighting("printing"), sighting("job-result"), sighting("fault"))
+        at_work = sighting("printing") or sighting("cutting")
+        return Machine(sighting("job"), at_work, sighting("job-result"), sighting("fault"))
 
     def _settle(self, job: PrintJob, before: JobState, finding: Finding) -> None:
         job_id, now_ms = job.id or 0, self._now_ms()

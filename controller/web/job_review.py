@@ -93,6 +93,8 @@ def drawing(job: JobView, language: Language) -> Drawing | None:
     if not preview or not preview.get("strokes"):
         return None
     size = _size(preview, language)
+    if is_cut(job):
+        return Drawing(preview, language.t("{title} as it is cut, seen from the front left", title=title(job)))
     return Drawing(
         preview, language.t("{title} as it is printed, {size}, seen from the front left", title=title(job), size=size)
     )
@@ -108,6 +110,8 @@ def facts(job: JobView, reader: Reader) -> tuple[Fact, ...]:
     review, preview, language = job.review, job.preview or {}, reader.language
     if review is None or job.state is JobState.REFUSED:
         return ()
+    if is_cut(job):
+        return _cut_facts(job, language)
     sliced = language.t("by the slicer") if review["sliced"] else language.t("estimated from the moves")
     length = str(shown(review["filament_mm"] / 1000, "m", language))
     weight = str(shown(round(review["filament_g"], 1), "g", language))
@@ -123,6 +127,24 @@ def facts(job: JobView, reader: Reader) -> tuple[Fact, ...]:
     return tuple(found)
 
 
+def is_cut(job: JobView) -> bool:
+    """Whether the file is one for a laser cutter."""
+    return (job.review or {}).get("kind") == "cut"
+
+
+def _cut_facts(job: JobView, language: Language) -> tuple[Fact, ...]:
+    review = job.review or {}
+    far = review["cut_mm"] >= 1000
+    length = str(shown(review["cut_mm"] / (1000 if far else 1), "m" if far else "mm", language))
+    power = str(shown(review["power_percent"], "%", language))
+    estimated = language.t("estimated from the moves")
+    return (
+        Fact(language.t("Time"), duration(estimate_ms(job), language), estimated, icon="clock"),
+        Fact(language.t("Cut"), length, language.t("the way with the beam on"), icon="ruler-2"),
+        Fact(language.t("Laser power"), power, language.t("at most"), icon="temperature"),
+    )
+
+
 def estimate_ms(job: JobView) -> int:
     return round(1000 * float((job.review or {}).get("duration_s", 0.0)))
 
@@ -135,7 +157,11 @@ def checks(job: JobView, machine: Machine, reader: Reader) -> Sequence[Check]:
     commands = number(review.get("commands", 0), language.code)
     text = language.t("{commands} commands read; none asks for more than it may do", commands=commands)
     found.append(Check("ok", language.t("Right for this machine"), text))
-    if machine.profile is not None:
+    if is_cut(job):
+        power = str(shown(review.get("power_percent", 0.0), "%", language))
+        text = language.t("The beam is off whenever the machine stands; at most {power} of its power", power=power)
+        found.append(Check("ok", language.t("Laser"), text))
+    elif machine.profile is not None:
         found.append(Check("ok", language.t("Not too hot"), _heat(review, machine.profile, language)))
     ends = clock(reader.now_ms + estimate_ms(job))
     text = language.t(
@@ -148,7 +174,8 @@ def checks(job: JobView, machine: Machine, reader: Reader) -> Sequence[Check]:
     ready = why_not or language.t("In contact, and not at work")
     found.append(Check("fault" if why_not else "ok", language.t("The machine is ready"), ready))
     text = language.t("Only somebody who stands in front of it can say that.")
-    found.append(Check("warning", language.t("The bed must be empty"), text))
+    must = language.t("Material, lid and extractor") if is_cut(job) else language.t("The bed must be empty")
+    found.append(Check("warning", must, text))
     return found
 
 

@@ -99,6 +99,7 @@ class JobPage:
     by: str
     why: Reason
     lines: tuple[BadLine, ...]
+    cut: bool
     drawing: Drawing | None
     facts: tuple[Fact, ...]
     checks: tuple[Check, ...]
@@ -159,6 +160,7 @@ def job_page(job: JobView, machine: Machine, reader: Reader) -> JobPage:
         by=job.by,
         why=job_words.why(job.state, job.detail, language),
         lines=job_review.bad_lines(job, language),
+        cut=job_review.is_cut(job),
         drawing=job_review.drawing(job, language),
         facts=job_review.facts(job, reader),
         checks=tuple(job_review.checks(job, machine, reader)) if waits else (),

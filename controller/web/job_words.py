@@ -71,6 +71,7 @@ _FILE: Final[Mapping[str, Say]] = {
 
 _PROBLEMS: Final[Mapping[str, Say]] = {
     "too-hot": lambda words: words.t("hotter than this machine may be"),
+    "too-strong": lambda words: words.t("more power than this laser may give"),
     "outside": lambda words: words.t("outside of the space of this machine"),
     "forbidden": lambda words: words.t("a command that this machine may not be given by a file"),
     "unreadable": lambda words: words.t("cannot be read"),
@@ -87,6 +88,14 @@ _DETAILS: Final[Mapping[str, Callable[[Language, Mapping[str, str]], Markup]]] =
     "bed": lambda words, given: words.t("{code} asks for {wanted} °C; the bed may have {most} °C", **given),
     "chamber": lambda words, given: words.t("{code} asks for {wanted} °C; the chamber may have {most} °C", **given),
     "pushed": lambda words, given: words.t("{code} pushes {pushed} mm of filament at once", **given),
+    "power": lambda words, given: words.t("S{wanted} is asked for; the laser may have S{most}", **given),
+    "speed": lambda words, given: words.t("{wanted} mm/min is asked for; this machine may do {most} mm/min", **given),
+    "no-speed": lambda words, given: words.t("it moves before any speed was said", **given),
+    "constant-power": lambda words, given: words.t(
+        "M3 keeps the beam on while the machine stands; export the job with M4 (dynamic power)", **given
+    ),
+    "after-end": lambda words, given: words.t("there is a command after the end of the job", **given),
+    "nowhere": lambda words, given: words.t("it moves by so much before it has gone to any place", **given),
     "place": lambda words, given: words.t("{code} goes to {axis}{at}; {axis} may be {least} to {most} mm", **given),
 }
 """What `device_profiles.gcode.DETAILS` says of a line."""

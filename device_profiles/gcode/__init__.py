@@ -1,8 +1,9 @@
-"""Printers' G-code: read and held against what a profile allows, measured, drawn. Pure; see `reader`."""
+"""G-code: read, held against what a profile allows, measured, drawn. Pure. Of printers `reader`, of lasers `cut`."""
 
 from device_profiles.gcode.allowed import CODES, Limits, limits
 from device_profiles.gcode.preview import Preview
-from device_profiles.gcode.reader import DETAILS, MOST_PROBLEMS, Inspection, Problem, Review, inspect, review
+from device_profiles.gcode.problem import DETAILS, MOST_PROBLEMS, Inspection, Problem, Review
+from device_profiles.gcode.reader import inspect, review
 from device_profiles.gcode.syntax import LONGEST, command, commands, lines
 
 __all__ = [

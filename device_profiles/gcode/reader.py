@@ -10,13 +10,14 @@ Only what Marlin certainly reads as we do is let through (syntax), and only comm
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from device_profiles.gcode.allowed import Limits
 from device_profiles.gcode.arc import arc
 from device_profiles.gcode.clock import Clock
-from device_profiles.gcode.preview import Drawing, Preview
+from device_profiles.gcode.preview import Drawing
+from device_profiles.gcode.problem import MOST_PROBLEMS, Inspection, Problem, Review, problem
 from device_profiles.gcode.syntax import (
     LINE,
     LONGEST,
@@ -28,7 +29,6 @@ from device_profiles.gcode.syntax import (
 )
 from device_profiles.gcode.words import Words
 
-MOST_PROBLEMS: Final = 20
 _Place: TypeAlias = tuple[float, float, float]
 _Words: TypeAlias = tuple[float | None, float | None, float | None, float | None]
 _USUAL = re.compile(
@@ -63,72 +63,6 @@ _SAME_MM: Final = 0.01
 _LAYER_MM: Final = 0.05
 _SPIRAL_MM: Final = 1.0
 """A layer that a comment began may rise so far, as the spiral of a vase does."""
-
-
-DETAILS: Final[Mapping[str, str]] = {
-    "letters": "{count} letters, a printer takes {most}",
-    "no-gcode": "{line} is no G-code for certain",
-    "words": "{line} cannot be read for certain",
-    "not-allowed": "{code} is not allowed on this machine",
-    "one-nozzle": "{code}: this machine has one nozzle",
-    "nozzle": "{code} asks for {wanted} °C, the nozzle may have {most} °C",
-    "bed": "{code} asks for {wanted} °C, the bed may have {most} °C",
-    "chamber": "{code} asks for {wanted} °C, the chamber may have {most} °C",
-    "pushed": "{code} pushes {pushed} mm of filament at once",
-    "place": "{code} goes to {axis}{at}, {axis} may be {least} to {most} mm",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why a line is refused. `code` is stable: too-hot, outside, forbidden, unreadable, too-long.
-
-    `detail` is a key of DETAILS and `given` what that speaks of, for who says it in another language than `text`.
-    """
-
-    line: int
-    code: str
-    text: str
-    detail: str = ""
-    given: Mapping[str, str] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return f"line {self.line}: {self.text}"
-
-
-@dataclass(frozen=True, slots=True)
-class Review:
-    """What a file asks for. At most MOST_PROBLEMS problems are listed.
-
-    `estimate_s` is ours, of moves and pauses without heating up. `duration_s` is the slicer's own figure where `sliced`
-    says so: it is told in a comment, and believed as far as ours bears it out. `filament_g` is reckoned from what is
-    pushed. `layers` counts heights; `layer_mm` is 0 if they vary; `height_mm` is the highest place with plastic.
-    `material`, `slicer` and `sliced_for` are what comments say, or empty.
-    """
-
-    commands: int = 0
-    duration_s: float = 0.0
-    estimate_s: float = 0.0
-    sliced: bool = False
-    filament_mm: float = 0.0
-    filament_g: float = 0.0
-    hottest_nozzle_c: float = 0.0
-    hottest_bed_c: float = 0.0
-    layers: int = 0
-    layer_mm: float = 0.0
-    height_mm: float = 0.0
-    material: str = ""
-    slicer: str = ""
-    sliced_for: str = ""
-    problems: tuple[Problem, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Inspection:
-    """A file read once: what it asks for, and how it looks."""
-
-    review: Review
-    preview: Preview
 
 
 def review(source: Iterable[str], allowed: Limits) -> Review:
@@ -230,8 +164,7 @@ class _Reader:
 
     def problem(self, line: int, code: str, detail: str, /, **given: str | float) -> None:
         if len(self.problems) < MOST_PROBLEMS:
-            said = {name: each if isinstance(each, str) else f"{each:g}" for name, each in given.items()}
-            self.problems.append(Problem(line, code, DETAILS[detail].format(**said), detail, said))
+            self.problems.append(problem(line, code, detail, **given))
 
     def read_all(self, source: Iterable[str]) -> None:
         usual = _USUAL if {"G0", "G1"} <= self.allowed.codes else _NEVER

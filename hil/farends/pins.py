@@ -47,11 +47,13 @@ FIRMATA: Mapping[str, Pin] = {
 """By board. Each tells its version itself, which is held against this."""
 PJLINK_ADVANCE = Pin("pjlink-advance", "0.2.0", "PyPI", "a PJLink emulator, recorded")
 OWN_PROJECTOR = Pin("controller/demo/farends", "", "this project", "a projector, which answers as the recorded one did")
+OWN_MACHINE = Pin("hil/farends/grbl_model", "", "this project", "an emulator of GRBL 1.1h, after its sources")
 LINUX = Pin("Linux", "6.1", "Debian", "mac80211_hwsim under QEMU, recorded: wireless")
 HOSTAPD = Pin("hostapd", "2.10", "Debian", "the access point of that recording")
 THIS_MACHINE = Pin("the machine that runs the tests", "", "", "its kernel, disks and network, read in another way")
 PINS: Mapping[str, tuple[Pin, ...]] = {
     "firmata": (*FIRMATA.values(), SIMAVR),
+    "grbl": (OWN_MACHINE,),
     "host": (THIS_MACHINE,),
     "marlin": (OCTOPRINT,),
     "network": (THIS_MACHINE, LINUX, HOSTAPD),

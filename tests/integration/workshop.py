@@ -32,7 +32,14 @@ GOOD = b"; a square\nG28\nM104 S200\nG1 X10 Y10 Z0.2 F1200\nG1 X60 E2\nG1 Y60 E4
 DIGEST = hashlib.sha256(GOOD).hexdigest()
 HOT = b"G28\nM104 S200\nM109 S320\n"
 ROOM = JobsConfig()
-KINDS = {"job": "text", "printing": "bool", "job-result": "text", "progress": "float", "fault": "text"}
+KINDS = {
+    "job": "text",
+    "printing": "bool",
+    "cutting": "bool",
+    "job-result": "text",
+    "progress": "float",
+    "fault": "text",
+}
 
 
 class Clock:

@@ -16,8 +16,9 @@ from jsonschema import Draft202012Validator
 
 from contract.model import Kind, pattern_for
 from device_profiles import gcode
+from device_profiles.gcode import cut
 from device_profiles.profile import PROFILES, DeviceProfile, Enforces, Words, load, slugs
-from firmware_bridges import BRIDGES, bridge_for
+from firmware_bridges import BRIDGES, bridge_for, grbl_state
 from firmware_bridges.base import LinkLost
 from firmware_bridges.marlin_state import Ended, State
 from firmware_bridges.pjlink_core import Level, Power
@@ -31,6 +32,7 @@ SCHEMA = Draft202012Validator(json.loads((PROFILES / "schema.json").read_text("u
 VERSION = re.compile(r"\b\d+(?:\.\d+)+\b")
 SOMEWHERE = {
     "firmata": "/dev/ttyACM0",
+    "grbl": "/dev/ttyUSB0",
     "host": "",
     "marlin": "/dev/ttyUSB0",
     "network": "",
@@ -49,9 +51,12 @@ class Rule(NamedTuple):
 
 HARMLESS, NEEDS_LEASE, ASKED_TWICE = Rule(False, False), Rule(True, False), Rule(False, True)
 ACTIONS = {
+    "clear-alarm": NEEDS_LEASE,
+    "cut": NEEDS_LEASE,
     "home": NEEDS_LEASE,
     "identify": HARMLESS,
     "input": HARMLESS,
+    "jog": NEEDS_LEASE,
     "led-off": HARMLESS,
     "led-on": HARMLESS,
     "lock": ASKED_TWICE,
@@ -69,6 +74,7 @@ ACTIONS = {
 }
 """Every action that any profile may offer. Whoever adds one says here what it may do."""
 WORDS = {
+    "cut": "Cắt",
     "identify": "Nháy đèn",
     "lock": "Khóa quyền dùng",
     "pause": "Tạm dừng",
@@ -95,6 +101,8 @@ FAMILIES = {
 }
 """How a family is called in Vietnamese; empty: each model has its own word."""
 CODES: Mapping[tuple[str, str], type[StrEnum]] = {
+    ("grbl", "state"): grbl_state.State,
+    ("grbl", "job-result"): grbl_state.Ended,
     ("marlin", "state"): State,
     ("marlin", "job-result"): Ended,
     ("pjlink", "power"): Power,
@@ -172,7 +180,7 @@ def test_profile_that_guards_an_action_says_how_the_lease_is_enforced(profile: D
 
 
 def test_machine_that_works_through_a_job_can_be_stopped(profile: DeviceProfile) -> None:
-    if {"print", "resume"} & profile.actions.keys():
+    if {"print", "cut", "resume"} & profile.actions.keys():
         assert {"stop", "pause", "resume"} <= profile.actions.keys()
 
 
@@ -182,6 +190,19 @@ def test_profile_that_prints_limits_what_a_job_may_ask_for(profile: DeviceProfil
         assert 0 < allowed.bed_c < allowed.nozzle_c
         assert all(least < most for least, most in (allowed.x_mm, allowed.y_mm, allowed.z_mm))
         assert profile.actions["print"].file
+
+
+def test_profile_that_cuts_limits_what_a_job_may_ask_for_and_is_stopped_when_its_lease_ends(
+    profile: DeviceProfile,
+) -> None:
+    if "cut" in profile.actions:
+        allowed = cut.limits(profile.options["limits"])
+        assert 0 < allowed.most_power_s <= allowed.full_power_s
+        assert all(least < most for least, most in (allowed.x_mm, allowed.y_mm))
+        assert profile.actions["cut"].file
+        assert (profile.booking.hazard, profile.booking.after_lease) == (3, "stop")
+        assert allowed.laser
+        assert not allowed.constant_power, "a beam that stays on while the machine stands"
 
 
 def test_profile_has_a_number_for_its_tile(profile: DeviceProfile) -> None:

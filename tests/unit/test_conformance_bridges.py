@@ -33,6 +33,17 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "inputs": {},
         "outputs": {},
     },
+    "grbl": {
+        "answer_s": 10.0,
+        "baud": 115_200,
+        "brake_s": 2.0,
+        "confirm_s": 20.0,
+        "home_s": 120.0,
+        "jog_mm": 50.0,
+        "limits": load("grbl/laser").options["limits"],
+        "open_s": 8.0,
+        "silence_s": 5.0,
+    },
     "host": {"services": ["ssh"]},
     "marlin": {
         "baud": 115_200,
@@ -84,6 +95,7 @@ def quick(name: str) -> dict[str, float]:
     """Options that make a bridge wait no longer than PATIENCE_S."""
     return {
         "firmata": {"boot_s": PATIENCE_S},
+        "grbl": {"open_s": PATIENCE_S},
         "marlin": {"open_s": PATIENCE_S},
         "pjlink": {"reply_s": PATIENCE_S, "connect_s": PATIENCE_S},
     }[name]
@@ -133,7 +145,7 @@ def silent(_folder: Path) -> Iterator[str]:
 DEAD = {"network": (nobody, mute, full), "port": (unplugged, silent)}
 DEAD_ENDS = [
     *(("pjlink", end) for end in DEAD["network"]),
-    *((name, end) for name in ("firmata", "marlin") for end in (*DEAD["network"], *DEAD["port"])),
+    *((name, end) for name in ("firmata", "grbl", "marlin") for end in (*DEAD["network"], *DEAD["port"])),
 ]
 
 

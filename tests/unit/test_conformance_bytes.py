@@ -19,9 +19,11 @@ from controller.demo.farends.projector_model import Settings as ProjectorSetting
 from device_profiles.profile import DeviceProfile, load
 from firmware_bridges.base import Bridge, BridgeError, LinkLost
 from firmware_bridges.firmata import FirmataBridge
+from firmware_bridges.grbl import GrblBridge
 from firmware_bridges.marlin import MarlinBridge
 from firmware_bridges.pjlink import PjlinkBridge
 from firmware_bridges.record import Way
+from hil.farends.grbl_model import Machine
 from tests.fakes import FakeLink
 from tests.replay import pieces
 
@@ -34,6 +36,10 @@ PIN_STATE_QUERY, PIN_STATE_RESPONSE = 0x6D, b"\x6e"
 def printer() -> Answer:
     model = Printer(PrinterSettings(speed=1000.0), 0.0)
     return lambda data, now: model.receive(data, now) if data else model.tick(now)
+
+
+def cutter() -> Answer:
+    return Machine(0.0).receive
 
 
 def projector() -> Answer:
@@ -81,6 +87,10 @@ def marlin(link: FakeLink, options: Mapping[str, Any]) -> Bridge:
     return MarlinBridge("/dev/ttyUSB0", options, opener=lambda _: link.open(), now_ms=lambda: round(link.now_s * 1000))
 
 
+def grbl(link: FakeLink, options: Mapping[str, Any]) -> Bridge:
+    return GrblBridge("/dev/ttyUSB0", options, opener=lambda _: link.open(), now_ms=lambda: round(link.now_s * 1000))
+
+
 def pjlink(link: FakeLink, options: Mapping[str, Any]) -> Bridge:
     def pause(wait_s: float) -> None:
         link.now_s += wait_s
@@ -96,6 +106,7 @@ DEVICES = {
     "marlin": Device(
         "creality/ender-3", printer, {"report_s": 1, "ok_s": 0.5, "silence_s": 5.0, "open_s": 10.0}, b"", marlin
     ),
+    "grbl": Device("grbl/laser", cutter, {"silence_s": 3.0, "open_s": 6.0}, b"", grbl),
     "pjlink": Device("pjlink/projector", projector, {"reply_s": 1.0, "confirm_s": 1.0}, b"PJLINK 0\r", pjlink),
     "firmata": Device("arduino/uno", board, {"reply_s": 1.0, "boot_s": 2.0}, b"", firmata),
 }
@@ -103,7 +114,19 @@ SPOILED = st.dictionaries(
     st.integers(0, 60),
     st.one_of(
         st.binary(max_size=200),
-        st.sampled_from([b"", b"\r", b"\n", b"ok\n", b"Resend: 999\n", b"%1POWR=\xff\r", b"\xf0" * 600, b"x" * 70_000]),
+        st.sampled_from(
+            [
+                b"",
+                b"\r",
+                b"\n",
+                b"ok\n",
+                b"Resend: 999\n",
+                b"ALARM:1\r\n",
+                b"%1POWR=\xff\r",
+                b"\xf0" * 600,
+                b"x" * 70_000,
+            ]
+        ),
         st.builds(
             lambda code, rest: code + rest + b"\xf7",
             st.sampled_from([b"\xf0\x6c", b"\xf0\x6e", b"\xf0\x79"]),

@@ -17,6 +17,7 @@ from controller.web.i18n import language
 from controller.web.job_review import Machine
 from controller.web.job_view import JobPage, at_work, entry, job_page
 from device_profiles import gcode
+from device_profiles.gcode import cut
 from device_profiles.profile import load
 
 EN, VI = language("en"), language("vi")
@@ -334,3 +335,20 @@ def test_log_of_a_refused_file_names_its_first_line_in_the_readers_language() ->
     shown = page(replace(JOB, state=JobState.REFUSED, review=review, log=log), reader=replace(READER, language=VI))
     assert shown.log[0].reason.text == "Dòng 2: M104 yêu cầu 400\u00a0°C; đầu in chỉ được tối đa 290\u00a0°C"
     assert shown.lines[0].text in shown.log[0].reason.text
+
+
+def test_cut_job_tells_power_and_way_and_asks_for_somebody_who_stays() -> None:
+    path = ["G0 X10 Y10", "M4 S600 F2400", "G1 X60", "G1 Y40", "M5"]
+    cutter = load("grbl/laser")
+    found = cut.inspect(path, cut.limits(cutter.options["limits"]))
+    job = replace(JOB, review=asdict(found.review), preview=asdict(found.preview))
+    shown = page(job, replace(MACHINE, profile=cutter), replace(READER, language=VI))
+    assert shown.cut
+    assert [(fact.label, fact.value) for fact in shown.facts][1:] == [
+        ("Đường cắt", "80\u00a0mm"),
+        ("Công suất tia laser", "60\u00a0%"),
+    ]
+    assert "Vật liệu, nắp máy và quạt hút khói" in [check.title for check in shown.checks]
+    assert not any("°C" in check.text for check in shown.checks)
+    assert shown.drawing is not None
+    assert "khi cắt" in shown.drawing.label

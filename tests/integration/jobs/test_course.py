@@ -36,6 +36,15 @@ def test_job_follows_its_machine_from_the_start_to_the_end(either: Workshop) -> 
     assert either.kinds(job_id) == ["sent", "checked", "released", "started", "done"]
 
 
+def test_cut_job_follows_a_machine_that_says_that_it_cuts(shop: Workshop) -> None:
+    job_id = shop.released()
+    shop.answer(job_id, C.DONE)
+    shop.say(job=shop.name(job_id), cutting=True, job_result="", progress=0.0)
+    assert shop.turn(job_id).state is S.PRINTING
+    shop.say(progress=40.0, cutting=False, job_result="cancelled")
+    assert shop.turn(job_id).state is S.CANCELLED
+
+
 def test_jobs_of_one_file_are_told_apart_by_the_machines_word(shop: Workshop) -> None:
     first = shop.printing()
     shop.say(printing=False, job_result="done")

@@ -1,0 +1,58 @@
+"""Lines on their way to GRBL, counted in bytes. Pure.
+
+GRBL's receive buffer has 128 bytes (serial.h, RX_BUFFER_SIZE), and what does not fit is lost without a word. Each line
+is answered, in order, once it has left that buffer. So what is sent and not answered never exceeds IN_FLIGHT.
+Source: gnea/grbl, doc/markdown/interface.md, "Streaming Protocol: Character-Counting".
+"""
+
+from collections import deque
+from typing import Final, NamedTuple
+
+IN_FLIGHT: Final = 127
+"""Bytes, line ends included."""
+
+
+class Sent(NamedTuple):
+    """A line on its way. `order` 0: a line of the job, the `number`-th of it."""
+
+    size: int
+    order: int
+    number: int
+    text: str
+
+
+class Stream:
+    """What waits for an answer. `most` is the highest number of bytes that ever did."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Sent] = deque()
+        self.in_flight = 0
+        self.most = 0
+
+    @property
+    def waiting(self) -> bool:
+        return bool(self._waiting)
+
+    def fits(self, line: str) -> bool:
+        """Whether the line may go now."""
+        return self.in_flight + len(line) + 1 <= IN_FLIGHT
+
+    def send(self, line: str, order: int = 0, number: int = 0) -> bytes:
+        """The bytes of a line that fits. Text of a line is ASCII."""
+        self._waiting.append(Sent(len(line) + 1, order, number, line))
+        self.in_flight += len(line) + 1
+        self.most = max(self.most, self.in_flight)
+        return line.encode("ascii") + b"\n"
+
+    def answered(self) -> Sent | None:
+        """The oldest line was answered; None if none waits: the answer is to somebody else's line."""
+        if not self._waiting:
+            return None
+        sent = self._waiting.popleft()
+        self.in_flight -= sent.size
+        return sent
+
+    def clear(self) -> None:
+        """The firmware was reset, and its buffer with it."""
+        self._waiting.clear()
+        self.in_flight = 0
