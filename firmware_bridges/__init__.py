@@ -10,6 +10,7 @@ BRIDGES = {
     "firmata": "firmware_bridges.firmata:FirmataBridge",
     "host": "firmware_bridges.host:HostBridge",
     "marlin": "firmware_bridges.marlin:MarlinBridge",
+    "moonraker": "firmware_bridges.moonraker:MoonrakerBridge",
     "network": "firmware_bridges.network:NetworkBridge",
     "pjlink": "firmware_bridges.pjlink:PjlinkBridge",
     "simulated": "firmware_bridges.simulated:SimulatedBridge",

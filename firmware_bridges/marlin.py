@@ -1,21 +1,20 @@
 """3D printers with Marlin firmware, on a serial port or behind one that is shared over the network."""
 
-import hashlib
 import queue
-import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BufferedReader
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from contract.model import Value
 from device_profiles import gcode
+from firmware_bridges import job_file
 from firmware_bridges.base import BadReply, BridgeError, Link, LinkLost, Refused
+from firmware_bridges.job_file import JobFile
 from firmware_bridges.links import BAUD, open_link, parse_stream
 from firmware_bridges.marlin_core import (
     Changed,
@@ -30,12 +29,13 @@ from firmware_bridges.marlin_core import (
 )
 from firmware_bridges.marlin_state import JOB_STATES, NotNow, State
 from firmware_bridges.options import Options
+from firmware_bridges.preheat import targets
 
 OPEN_S: Final = 12.0
 """A board that restarts when its port is opened runs its boot loader for some seconds first."""
 CONFIRM_S: Final = 30.0
 _TURN_S: Final = 0.1
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+_HEAT: Final = {"nozzle": "M104", "bed": "M140"}
 _Task: TypeAlias = "Callable[[_Waiter], None]"
 Opener: TypeAlias = Callable[[str], Link]
 
@@ -164,21 +164,12 @@ class MarlinBridge:
 
     def _print(self, talk: "_Talk", args: Mapping[str, Value]) -> None:
         self._idle(talk)
-        if self._limits is None:
-            raise Refused("the profile does not say what a job may ask for")
-        path, digest = Path(str(args.get("path", ""))), str(args.get("digest", ""))
-        if not _DIGEST.fullmatch(digest):
-            raise Refused("the job comes without its digest")
+        job = job_file.opened(args, self._limits)
         try:
-            file = path.open("rb")
-        except OSError as error:
-            raise Refused(f"{path.name}: {error.strerror}") from None
-        try:
-            job = _checked(file, digest, self._limits, str(args.get("name", "") or path.name))
-            talk.run(lambda waiter: _begin(talk, waiter, job, file), self._confirm_s)
+            talk.run(lambda waiter: _begin(talk, waiter, job), self._confirm_s)
         except BaseException:
-            if talk.job_file is not file:
-                file.close()
+            if talk.job_file is not job.file:
+                job.file.close()
             raise
 
     def _pause(self, talk: "_Talk") -> None:
@@ -208,19 +199,7 @@ class MarlinBridge:
         talk.run(stop, self._confirm_s)
 
     def _preheat(self, args: Mapping[str, Value]) -> tuple[str, ...]:
-        if self._limits is None:
-            raise Refused("the profile does not say how hot it may be")
-        lines = []
-        for name, code, most in (("nozzle", "M104", self._limits.nozzle_c), ("bed", "M140", self._limits.bed_c)):
-            wanted = args.get(name)
-            if wanted is None:
-                continue
-            if isinstance(wanted, bool | str) or not 0 <= wanted <= most:
-                raise Refused(f"{name}: 0 to {most:g} °C")
-            lines.append(f"{code} S{wanted:g}")
-        if not lines:
-            raise Refused("preheat wants nozzle, bed or both")
-        return tuple(lines)
+        return tuple(f"{_HEAT[name]} S{wanted:g}" for name, wanted in targets(args, self._limits).items())
 
 
 class _Talk:
@@ -362,30 +341,9 @@ def _order(talk: _Talk, waiter: _Waiter, lines: tuple[str, ...]) -> None:
     waiter.order = talk.core.order(lines)
 
 
-def _begin(talk: _Talk, waiter: _Waiter, job: Job, file: BufferedReader) -> None:
-    waiter.order = talk.core.print_job(job)
-    talk.job_file = file
-
-
-def _checked(file: BufferedReader, digest: str, limits: gcode.Limits, name: str) -> Job:
-    """Read the whole file: digest first, then each line against the limits. Raises Refused, naming the line."""
-    found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != digest:
-        raise Refused(f"{name}: not the file that was released (digest {found[:12]})")
-    file.seek(0)
-    review = gcode.review(_text(file), limits)
-    if review.problems:
-        raise Refused(f"{name}: {review.problems[0]}")
-    if not review.commands:
-        raise Refused(f"{name}: no commands in it")
-    file.seek(0)
-    return Job(name, gcode.commands(_text(file)), review.commands)
-
-
-def _text(file: BufferedReader) -> Iterator[str]:
-    """Lines of a file; one that cannot be read further just ends."""
-    with suppress(OSError, ValueError):
-        yield from gcode.lines(file)
+def _begin(talk: _Talk, waiter: _Waiter, job: JobFile) -> None:
+    waiter.order = talk.core.print_job(Job(job.name, job.commands(), job.count))
+    talk.job_file = job.file
 
 
 def _values(view: View) -> dict[str, Value | None]:

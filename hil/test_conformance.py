@@ -14,7 +14,7 @@ import pytest
 from contract.model import Value
 from device_profiles.profile import DeviceProfile, load, slugs
 from firmware_bridges.base import Bridge, Refused
-from hil.farends import board, printer, simulated_projector
+from hil.farends import board, klipper_printer, printer, simulated_projector
 from hil.farends.child import ROOT
 from hil.farends.pins import FIRMATA
 from hil.lab import FarEnd, missing
@@ -23,7 +23,9 @@ from tests.vocabulary import undeclared, untold
 
 pytestmark = [pytest.mark.hil, pytest.mark.sim_only]
 
-SLUGS = [slug for slug in slugs() if load(slug).bridge in ("marlin", "pjlink", "firmata")]
+SLUGS = [slug for slug in slugs() if load(slug).bridge in ("marlin", "moonraker", "pjlink", "firmata")]
+BY_WEB = ("moonraker",)
+"""Bridges to web servers: the libraries that they speak with bring TLS."""
 SPARE_PIN: Mapping[str, Any] = {"digital-2": {"pin": "d2", "kind": "digital"}}
 ARGUMENTS: Mapping[str, Mapping[str, Value]] = {
     "input": {"input": "31"},
@@ -37,6 +39,8 @@ ORDER = (
     "pause",
     "resume",
     "stop",
+    "emergency-stop",
+    "restart",
     "unlock",
     "lock",
     "power-on",
@@ -54,6 +58,16 @@ def marlin(profile: DeviceProfile, folder: Path) -> Iterator[FarEnd]:
     except (OSError, subprocess.SubprocessError) as error:
         missing("OctoPrint's virtual printer", error)
     yield FarEnd(str(folder / "printer"), profile, printer.PROMPT)
+    made.close()
+
+
+@contextmanager
+def moonraker(profile: DeviceProfile, folder: Path) -> Iterator[FarEnd]:
+    try:
+        made = klipper_printer.SimulatedKlipper(folder / "klipper")
+    except (OSError, subprocess.SubprocessError) as error:
+        missing("Klipper with Moonraker", error)
+    yield FarEnd(made.endpoint, profile, klipper_printer.PROMPT)
     made.close()
 
 
@@ -81,9 +95,10 @@ def firmata(profile: DeviceProfile, folder: Path) -> Iterator[FarEnd]:
     made.close()
 
 
-FAR_ENDS = {"marlin": marlin, "pjlink": pjlink, "firmata": firmata}
+FAR_ENDS = {"marlin": marlin, "moonraker": moonraker, "pjlink": pjlink, "firmata": firmata}
 COMPLETE: Mapping[str, Callable[[Values], bool]] = {
     "marlin": lambda values: values["nozzle-temperature"] is not None,
+    "moonraker": lambda values: values["nozzle-temperature"] is not None,
     "pjlink": lambda values: values["power"] == "on",
     "firmata": lambda values: None not in values.values(),
 }
@@ -124,7 +139,7 @@ def test_profile_says_what_its_bridge_tells_and_does(slug: str, tmp_path: Path) 
         bridge.close()
 
 
-@pytest.mark.parametrize("slug", ["creality/ender-3", "pjlink/projector", "arduino/uno"])
+@pytest.mark.parametrize("slug", ["creality/ender-3", "pjlink/projector", "arduino/uno", "klipper/printer"])
 def test_process_with_an_open_bridge_has_loaded_nothing_heavy(slug: str, tmp_path: Path) -> None:
     profile = load(slug)
     program = """
@@ -136,10 +151,11 @@ def test_process_with_an_open_bridge_has_loaded_nothing_heavy(slug: str, tmp_pat
         bridge.open()
         assert bridge.poll()
         bridge.close()
-        print([name for name in ("asyncio", "pydantic", "yaml", "ssl") if name in sys.modules])
+        heavy = ["asyncio", "pydantic", "yaml"] + ([] if profile.bridge in BY_WEB else ["ssl"])
+        print([name for name in heavy if name in sys.modules])
     """
     with FAR_ENDS[profile.bridge](profile, tmp_path) as far:
-        program = textwrap.dedent(program).replace("PATIENCE", repr(dict(far.options)))
+        program = textwrap.dedent(program).replace("PATIENCE", repr(dict(far.options))).replace("BY_WEB", repr(BY_WEB))
         command = [sys.executable, "-c", program, slug, far.endpoint]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert (done.stdout, done.stderr) == ("[]\n", "")

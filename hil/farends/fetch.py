@@ -25,6 +25,20 @@ def python_packages(requirements: Path) -> Path:
     return cached(requirements.stem, requirements.read_bytes(), install)
 
 
+def environment(requirements: Path, finish: Callable[[Path], None] = lambda _: None) -> Path:
+    """A virtual environment with the packages of a hashed requirements file, for what has commands or C parts of its
+    own. `finish` does to it what remains to be done. Raises CalledProcessError."""
+
+    def install(folder: Path) -> None:
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True, capture_output=True)
+        options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
+        command = [str(folder / "bin" / "python"), "-m", "pip", "install", *options, "-r", str(requirements)]
+        subprocess.run(command, check=True, capture_output=True)
+        finish(folder)
+
+    return cached(requirements.stem, requirements.read_bytes(), install)
+
+
 def npm_package(name: str, version: str, sha512: str) -> Path:
     """The unpacked folder of a package of the npm registry. Raises ValueError if it is not the one that was pinned,
     CalledProcessError if it cannot be had."""

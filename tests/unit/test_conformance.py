@@ -21,6 +21,7 @@ from firmware_bridges import BRIDGES, bridge_for
 from firmware_bridges.base import LinkLost
 from firmware_bridges.marlin_state import Ended, State
 from firmware_bridges.pjlink_core import Level, Power
+from firmware_bridges.printer_view import State as PrinterState
 from hil.farends.pins import PINS
 from tests.vocabulary import undeclared, untold
 from tools import devices
@@ -33,6 +34,7 @@ SOMEWHERE = {
     "firmata": "/dev/ttyACM0",
     "host": "",
     "marlin": "/dev/ttyUSB0",
+    "moonraker": "http://192.0.2.1",
     "network": "",
     "pjlink": "tcp://192.0.2.1",
     "simulated": "sim:conformance",
@@ -49,6 +51,7 @@ class Rule(NamedTuple):
 
 HARMLESS, NEEDS_LEASE, ASKED_TWICE = Rule(False, False), Rule(True, False), Rule(False, True)
 ACTIONS = {
+    "emergency-stop": ASKED_TWICE,
     "home": NEEDS_LEASE,
     "identify": HARMLESS,
     "input": HARMLESS,
@@ -69,6 +72,7 @@ ACTIONS = {
 }
 """Every action that any profile may offer. Whoever adds one says here what it may do."""
 WORDS = {
+    "emergency-stop": "Dừng khẩn cấp",
     "identify": "Nháy đèn",
     "lock": "Khóa quyền dùng",
     "pause": "Tạm dừng",
@@ -97,6 +101,8 @@ FAMILIES = {
 CODES: Mapping[tuple[str, str], type[StrEnum]] = {
     ("marlin", "state"): State,
     ("marlin", "job-result"): Ended,
+    ("moonraker", "state"): PrinterState,
+    ("moonraker", "job-result"): Ended,
     ("pjlink", "power"): Power,
     **{("pjlink", f"{part}-state"): Level for part in ("fan", "lamp", "temperature", "cover", "filter", "other")},
 }

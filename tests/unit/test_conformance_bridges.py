@@ -44,6 +44,15 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "report_s": 2,
         "silence_s": 15.0,
     },
+    "moonraker": {
+        "ca_file": "/etc/ssl/school.pem",
+        "confirm_s": 30.0,
+        "connect_s": 1.0,
+        "key": "k",
+        "limits": load("klipper/printer").options["limits"],
+        "reply_s": 1.0,
+        "upload_s": 60.0,
+    },
     "network": {
         "controller_host": "example.net",
         "controller_port": 443,
@@ -85,6 +94,7 @@ def quick(name: str) -> dict[str, float]:
     return {
         "firmata": {"boot_s": PATIENCE_S},
         "marlin": {"open_s": PATIENCE_S},
+        "moonraker": {"reply_s": PATIENCE_S, "connect_s": PATIENCE_S},
         "pjlink": {"reply_s": PATIENCE_S, "connect_s": PATIENCE_S},
     }[name]
 
@@ -130,9 +140,11 @@ def silent(_folder: Path) -> Iterator[str]:
     os.close(theirs)
 
 
+BY_WEB = ("moonraker",)
+"""Bridges whose endpoint is that of a web server."""
 DEAD = {"network": (nobody, mute, full), "port": (unplugged, silent)}
 DEAD_ENDS = [
-    *(("pjlink", end) for end in DEAD["network"]),
+    *((name, end) for name in ("moonraker", "pjlink") for end in DEAD["network"]),
     *((name, end) for name in ("firmata", "marlin") for end in (*DEAD["network"], *DEAD["port"])),
 ]
 
@@ -169,7 +181,7 @@ def test_bridge_without_a_link_refuses_an_action_that_it_does_not_know(name: str
 @pytest.mark.parametrize(("name", "dead_end"), DEAD_ENDS, ids=lambda each: getattr(each, "__name__", each))
 def test_dead_endpoint_is_a_lost_link_in_time(name: str, dead_end: Callable[[Path], Any], tmp_path: Path) -> None:
     with dead_end(tmp_path) as endpoint:
-        made = bridge_for(name, endpoint, quick(name))
+        made = bridge_for(name, endpoint.replace("tcp:", "http:") if name in BY_WEB else endpoint, quick(name))
         began_s = time.monotonic()
         with pytest.raises(LinkLost):
             made.open()
