@@ -85,7 +85,7 @@ class Rest:
     def _exchange(self, method: str, path: str, headers: Mapping[str, str], body: Any, reply_s: float) -> Answer:
         wire = Wire(self._site, self._patience.connect_s)
         connection = HTTPConnection(self._site.host, self._site.port)
-        connection.sock = wire
+        connection.sock = _Lent(wire)
         wire.within(reply_s)
         try:
             with _failing(self._site):
@@ -95,6 +95,18 @@ class Rest:
         finally:
             connection.close()
             wire.close()
+
+
+class _Lent:
+    """A connection as `http.client` may have it: that closes it before it has read the answer to its end."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self.sendall = wire.sendall
+        self.makefile = wire.makefile
+
+    def close(self) -> None:
+        """Whoever lent it closes it."""
 
 
 def _form(head: bytes, file: BufferedReader, tail: bytes) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ import pytest
 from contract.model import Value
 from device_profiles.profile import DeviceProfile, load, slugs
 from firmware_bridges.base import Bridge, Refused
-from hil.farends import board, klipper_printer, printer, simulated_projector
+from hil.farends import board, klipper_printer, octoprint_server, printer, prusalink_server, simulated_projector
 from hil.farends.child import ROOT
 from hil.farends.pins import FIRMATA
 from hil.lab import FarEnd, missing
@@ -23,8 +23,12 @@ from tests.vocabulary import undeclared, untold
 
 pytestmark = [pytest.mark.hil, pytest.mark.sim_only]
 
-SLUGS = [slug for slug in slugs() if load(slug).bridge in ("marlin", "moonraker", "pjlink", "firmata")]
-BY_WEB = ("moonraker",)
+SLUGS = [
+    slug
+    for slug in slugs()
+    if load(slug).bridge in ("marlin", "moonraker", "octoprint", "pjlink", "prusalink", "firmata")
+]
+BY_WEB = ("moonraker", "octoprint", "prusalink")
 """Bridges to web servers: the libraries that they speak with bring TLS."""
 SPARE_PIN: Mapping[str, Any] = {"digital-2": {"pin": "d2", "kind": "digital"}}
 ARGUMENTS: Mapping[str, Mapping[str, Value]] = {
@@ -72,6 +76,24 @@ def moonraker(profile: DeviceProfile, folder: Path) -> Iterator[FarEnd]:
 
 
 @contextmanager
+def octoprint(profile: DeviceProfile, folder: Path) -> Iterator[FarEnd]:
+    try:
+        made = octoprint_server.SimulatedOctoprint(folder / "octoprint")
+    except (OSError, subprocess.SubprocessError) as error:
+        missing("OctoPrint", error)
+    yield FarEnd(made.endpoint, profile, octoprint_server.PROMPT)
+    made.close()
+
+
+@contextmanager
+def prusalink(profile: DeviceProfile, _folder: Path) -> Iterator[FarEnd]:
+    made = prusalink_server.PrusalinkServer()
+    made.model.job_s = 600.0
+    yield FarEnd(made.endpoint, profile, {"key": prusalink_server.KEY})
+    made.close()
+
+
+@contextmanager
 def pjlink(profile: DeviceProfile, _folder: Path) -> Iterator[FarEnd]:
     """Of the class that the profile says, and with a list of errors if it has one."""
     made = simulated_projector.SimulatedProjector("--pjclass", "2" if profile.metric("serial-number") else "1")
@@ -95,10 +117,19 @@ def firmata(profile: DeviceProfile, folder: Path) -> Iterator[FarEnd]:
     made.close()
 
 
-FAR_ENDS = {"marlin": marlin, "moonraker": moonraker, "pjlink": pjlink, "firmata": firmata}
+FAR_ENDS = {
+    "marlin": marlin,
+    "moonraker": moonraker,
+    "octoprint": octoprint,
+    "prusalink": prusalink,
+    "pjlink": pjlink,
+    "firmata": firmata,
+}
 COMPLETE: Mapping[str, Callable[[Values], bool]] = {
     "marlin": lambda values: values["nozzle-temperature"] is not None,
     "moonraker": lambda values: values["nozzle-temperature"] is not None,
+    "octoprint": lambda values: values["nozzle-temperature"] is not None,
+    "prusalink": lambda values: values["nozzle-temperature"] is not None,
     "pjlink": lambda values: values["power"] == "on",
     "firmata": lambda values: None not in values.values(),
 }
@@ -139,7 +170,9 @@ def test_profile_says_what_its_bridge_tells_and_does(slug: str, tmp_path: Path) 
         bridge.close()
 
 
-@pytest.mark.parametrize("slug", ["creality/ender-3", "pjlink/projector", "arduino/uno", "klipper/printer"])
+@pytest.mark.parametrize(
+    "slug", ["creality/ender-3", "pjlink/projector", "arduino/uno", "klipper/printer", "octoprint/printer", "prusa/mk4"]
+)
 def test_process_with_an_open_bridge_has_loaded_nothing_heavy(slug: str, tmp_path: Path) -> None:
     profile = load(slug)
     program = """

@@ -158,6 +158,7 @@ class SimulatedKlipper:
         deadline = time.monotonic() + _UP_S
         while not self._is_up():
             if time.monotonic() > deadline:
+                self.close()
                 raise OSError(f"Klipper is not ready: {(self._folder / 'logs' / 'moonraker.out').read_text()[-300:]}")
             time.sleep(0.1)
 

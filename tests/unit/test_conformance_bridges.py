@@ -63,6 +63,15 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "resolvers": ["192.0.2.1"],
         "timeout_s": 1.0,
     },
+    "octoprint": {
+        "ca_file": "/etc/ssl/school.pem",
+        "confirm_s": 30.0,
+        "connect_s": 1.0,
+        "key": "k",
+        "limits": load("octoprint/printer").options["limits"],
+        "reply_s": 1.0,
+        "upload_s": 60.0,
+    },
     "pjlink": {
         "password": "p",
         "inputs": {"31": "HDMI"},
@@ -70,6 +79,18 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "connect_s": 1.0,
         "idle_s": 1.0,
         "reply_s": 1.0,
+    },
+    "prusalink": {
+        "ca_file": "/etc/ssl/school.pem",
+        "confirm_s": 30.0,
+        "connect_s": 1.0,
+        "key": "k",
+        "limits": load("prusa/mk4").options["limits"],
+        "password": "p",
+        "reply_s": 1.0,
+        "storage": "usb",
+        "upload_s": 60.0,
+        "user": "maker",
     },
     "simulated": {"busy": "", "effects": {}, "fault_every": 0, "fault_polls": 3, "simulate": {}},
 }
@@ -95,7 +116,9 @@ def quick(name: str) -> dict[str, float]:
         "firmata": {"boot_s": PATIENCE_S},
         "marlin": {"open_s": PATIENCE_S},
         "moonraker": {"reply_s": PATIENCE_S, "connect_s": PATIENCE_S},
+        "octoprint": {"reply_s": PATIENCE_S, "connect_s": PATIENCE_S},
         "pjlink": {"reply_s": PATIENCE_S, "connect_s": PATIENCE_S},
+        "prusalink": {"reply_s": PATIENCE_S, "connect_s": PATIENCE_S},
     }[name]
 
 
@@ -140,11 +163,11 @@ def silent(_folder: Path) -> Iterator[str]:
     os.close(theirs)
 
 
-BY_WEB = ("moonraker",)
+BY_WEB = ("moonraker", "octoprint", "prusalink")
 """Bridges whose endpoint is that of a web server."""
 DEAD = {"network": (nobody, mute, full), "port": (unplugged, silent)}
 DEAD_ENDS = [
-    *((name, end) for name in ("moonraker", "pjlink") for end in DEAD["network"]),
+    *((name, end) for name in (*BY_WEB, "pjlink") for end in DEAD["network"]),
     *((name, end) for name in ("firmata", "marlin") for end in (*DEAD["network"], *DEAD["port"])),
 ]
 
