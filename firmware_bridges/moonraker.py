@@ -1,30 +1,23 @@
 """3D printers with Klipper, by Moonraker's websocket; files go by HTTP."""
 
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 from contract.model import Value
-from device_profiles import gcode
 from firmware_bridges import job_file
 from firmware_bridges import moonraker_core as core
 from firmware_bridges.base import BadReply, LinkLost, Refused
 from firmware_bridges.options import Options
 from firmware_bridges.preheat import targets
+from firmware_bridges.printer_server import expect, not_now, told
 from firmware_bridges.printer_view import PrinterView, State, file_name, job_name
-from firmware_bridges.rest import Patience, Rest
-from firmware_bridges.secret import Secret
+from firmware_bridges.rest import Rest
 from firmware_bridges.tree import Tree
 from firmware_bridges.websocket_link import Overdue, WebsocketLink
-from firmware_bridges.wire import parse_site
 
-CONNECT_S: Final = 5.0
-REPLY_S: Final = 5.0
-CONFIRM_S: Final = 60.0
-"""How long the machine may take to do what it was told: Klipper answers a command when it has been carried out."""
-UPLOAD_S: Final = 120.0
-_ASK_AGAIN_S = 0.25
+_BEGINS_S = 0.25
+"""So long after its answer a restart has begun for sure."""
 _HEATERS = {"nozzle": "extruder", "bed": "heater_bed"}
 _STOPPED = (State.HALTED, State.DISCONNECTED)
 
@@ -43,28 +36,10 @@ class MoonrakerBridge:
     The printer goes on by itself when this bridge is closed or its computer is off.
     """
 
-    def __init__(
-        self,
-        endpoint: str,
-        options: Mapping[str, Any],
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        pause: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, endpoint: str, options: Mapping[str, Any]) -> None:
         given = Options(options)
-        self._site = parse_site(endpoint, given.text("ca_file"), core.PORT)
-        self._secret = Secret(given)
-        self._patience = Patience(
-            given.number("connect_s", CONNECT_S, 0.1, 60),
-            given.number("reply_s", REPLY_S, 0.1, 60),
-            given.number("upload_s", UPLOAD_S, 0.1, 3600),
-        )
-        self._confirm_s = given.number("confirm_s", CONFIRM_S, 0.1, 3600)
-        limits = given.table("limits")
-        self._limits = gcode.limits(limits) if limits else None
+        self._server = told(endpoint, given, core.PORT)
         given.done()
-        self._clock = clock
-        self._pause = pause
         self._link: WebsocketLink | None = None
         self._number = 0
         self._last = core.LastJob()
@@ -74,9 +49,11 @@ class MoonrakerBridge:
     def open(self) -> None:
         self.close()
         self._number, self._recalled = 0, None
-        key = self._secret.read()
+        key = self._server.key.read()
         headers = [f"X-Api-Key: {key}"] if key else []
-        self._link = WebsocketLink(self._site, "/websocket", headers, self._patience.connect_s, self._patience.reply_s)
+        self._link = WebsocketLink(
+            self._server.site, "/websocket", headers, self._server.patience.connect_s, self._server.patience.reply_s
+        )
         try:
             who = {"client_name": "fabfleet", "version": "1", "type": "other", "url": "fabfleet"}
             self._identify({**who, "api_key": key} if key else who)
@@ -88,7 +65,7 @@ class MoonrakerBridge:
         try:
             self._call("server.connection.identify", who)
         except Refused:
-            raise Refused(f"{self._site.authority} wants a key (option key or key_file), or another one") from None
+            raise self._server.unknown() from None
 
     def poll(self) -> Mapping[str, Value | None]:
         view = self._view()
@@ -114,7 +91,7 @@ class MoonrakerBridge:
                 self._script("G28")
             case "preheat":
                 self._idle()
-                self._heat(targets(args, self._limits))
+                self._heat(targets(args, self._server.limits))
             case "emergency-stop":
                 self._command("printer.emergency_stop")
                 self._until(lambda view: view.state in _STOPPED, "runs on")
@@ -130,7 +107,7 @@ class MoonrakerBridge:
 
     def _print(self, args: Mapping[str, Value]) -> None:
         self._idle()
-        job = job_file.opened(args, self._limits)
+        job = self._server.job(args)
         with job.file:
             path = f"{core.FOLDER}/{file_name(job.name)}"
             self._upload(job, path)
@@ -142,9 +119,9 @@ class MoonrakerBridge:
         self._tidy(path)
 
     def _upload(self, job: job_file.JobFile, path: str) -> None:
-        key = self._secret.read()
+        key = self._server.key.read()
         folder, _, name = path.partition("/")
-        answer = Rest(self._site, self._patience).upload(
+        answer = Rest(self._server.site, self._server.patience).upload(
             "/server/files/upload",
             {"X-Api-Key": key} if key else {},
             {"root": "gcodes", "path": folder, "checksum": job.digest, "print": "false"},
@@ -166,7 +143,7 @@ class MoonrakerBridge:
     def _stop(self) -> None:
         view = self._view()
         if view.state in _STOPPED:
-            raise Refused(_why_not(view))
+            raise not_now(view)
         if view.at_work:
             self._command("printer.print.cancel", late="Klipper waits for a heater and stops after that")
         self._script("TURN_OFF_HEATERS")
@@ -184,45 +161,37 @@ class MoonrakerBridge:
         if self._view().state is State.DISCONNECTED:
             raise Refused("Klipper does not run on the printer's computer")
         self._command("printer.firmware_restart")
-        self._pause(_ASK_AGAIN_S)
+        self._server.pause(_BEGINS_S)
         self._until(lambda view: view.state is State.READY, "does not come back")
 
-    def _idle(self) -> PrinterView:
-        view = self._view()
-        if view.state is not State.READY:
-            raise Refused(_why_not(view))
-        return view
+    def _idle(self) -> None:
+        expect(self._view(), State.READY)
 
     def _at_work(self) -> PrinterView:
         view = self._view()
         if not view.at_work:
-            raise Refused(_why_not(view))
+            raise not_now(view)
         return view
 
     def _script(self, line: str) -> None:
         self._command("printer.gcode.script", {"script": line})
 
     def _until(self, reached: Callable[[PrinterView], bool], wrong: str) -> None:
-        """Wait until the machine itself says that it is so. Raises BadReply, naming what is `wrong`."""
-        deadline = self._clock() + self._confirm_s
-        while not reached(self._view()):
-            if self._clock() >= deadline:
-                raise BadReply(f"the printer said yes and {wrong} within {self._confirm_s:g} s")
-            self._pause(_ASK_AGAIN_S)
+        self._server.until(self._view, reached, wrong)
 
     def _view(self) -> PrinterView:
         server = core.server(self._ask("server.info"))
-        klippy, told = server.klippy, core.Printer()
+        klippy, printer = server.klippy, core.Printer()
         try:
             if klippy in core.HAS_TOLD:
-                told = core.printer(self._ask("printer.objects.query", {"objects": core.OBJECTS}))
-                self._recall(told.print)
+                printer = core.printer(self._ask("printer.objects.query", {"objects": core.OBJECTS}))
+                self._recall(printer.print)
             elif klippy is not core.Klippy.DISCONNECTED:
                 info = Tree(self._ask("printer.info"))
-                told = core.Printer(fault=core.first_line(info.text("state_message")))
+                printer = core.Printer(fault=core.first_line(info.text("state_message")))
         except Refused:  # it went away in between, or has not come back in full
             klippy = core.Klippy.STARTUP
-        return core.view(klippy, told, self._last, server.version)
+        return core.view(klippy, printer, self._last, server.version)
 
     def _recall(self, now: core.Print) -> None:
         """Ask the history again when a job has begun or ended."""
@@ -237,9 +206,9 @@ class MoonrakerBridge:
     def _command(self, method: str, params: Mapping[str, object] | None = None, late: str = "") -> None:
         """Have something carried out, which Moonraker answers afterwards."""
         try:
-            self._ask(method, params, self._confirm_s)
+            self._ask(method, params, self._server.confirm_s)
         except Overdue:
-            raise BadReply(late or f"the printer has not carried it out within {self._confirm_s:g} s") from None
+            raise BadReply(late or f"the printer has not carried it out within {self._server.confirm_s:g} s") from None
 
     def _ask(self, method: str, params: Mapping[str, object] | None = None, reply_s: float | None = None) -> object:
         """The result. Raises Refused for an error; after any other the connection is of no more use."""
@@ -253,7 +222,7 @@ class MoonrakerBridge:
         if self._link is None:
             raise LinkLost("not open")
         self._number += 1
-        self._link.send(core.request(self._number, method, params), reply_s or self._patience.reply_s)
+        self._link.send(core.request(self._number, method, params), reply_s or self._server.patience.reply_s)
         while True:
             message = core.read(self._link.receive())
             if isinstance(message, core.Notice) or message.number != self._number:
@@ -261,10 +230,6 @@ class MoonrakerBridge:
             if isinstance(message, core.Result):
                 return message.value
             raise Refused(core.first_line(message.text) or f"Moonraker refuses ({message.code})")
-
-
-def _why_not(view: PrinterView) -> str:
-    return f"the printer is {view.state}{f' ({view.fault})' if view.fault else ''}"
 
 
 def _rounded(value: float | None) -> float | None:

@@ -1,30 +1,20 @@
 """3D printers behind OctoPrint: by its web interface, and by its push updates for how jobs end."""
 
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 from contract.model import Value
-from device_profiles import gcode
-from firmware_bridges import job_file
 from firmware_bridges import octoprint_core as core
 from firmware_bridges.base import BadReply, LinkLost, Refused
 from firmware_bridges.options import Options
 from firmware_bridges.preheat import targets
+from firmware_bridges.printer_server import expect, not_now, told
 from firmware_bridges.printer_view import PrinterView, State, file_name
-from firmware_bridges.rest import Answer, Patience, Rest
-from firmware_bridges.secret import Secret
+from firmware_bridges.rest import Answer, Rest
 from firmware_bridges.tree import parse
 from firmware_bridges.websocket_link import UNAUTHORIZED, WebsocketLink
-from firmware_bridges.wire import parse_site
 
-CONNECT_S: Final = 5.0
-REPLY_S: Final = 5.0
-CONFIRM_S: Final = 60.0
-"""How long the machine may take to do what it was told."""
-UPLOAD_S: Final = 120.0
-_ASK_AGAIN_S = 0.25
 _CONFLICT = 409
 
 
@@ -41,29 +31,11 @@ class OctoprintBridge:
     The printer goes on by itself when this bridge is closed or its computer is off.
     """
 
-    def __init__(
-        self,
-        endpoint: str,
-        options: Mapping[str, Any],
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        pause: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, endpoint: str, options: Mapping[str, Any]) -> None:
         given = Options(options)
-        self._site = parse_site(endpoint, given.text("ca_file"), core.PORT)
-        self._secret = Secret(given)
-        self._patience = Patience(
-            given.number("connect_s", CONNECT_S, 0.1, 60),
-            given.number("reply_s", REPLY_S, 0.1, 60),
-            given.number("upload_s", UPLOAD_S, 0.1, 3600),
-        )
-        self._confirm_s = given.number("confirm_s", CONFIRM_S, 0.1, 3600)
-        limits = given.table("limits")
-        self._limits = gcode.limits(limits) if limits else None
+        self._server = told(endpoint, given, core.PORT)
         given.done()
-        self._rest = Rest(self._site, self._patience)
-        self._clock = clock
-        self._pause = pause
+        self._rest = Rest(self._server.site, self._server.patience)
         self._headers: Mapping[str, str] = {}
         self._push: WebsocketLink | None = None
         self._version = ""
@@ -71,13 +43,15 @@ class OctoprintBridge:
 
     def open(self) -> None:
         self.close()
-        key = self._secret.read()
+        key = self._server.key.read()
         self._headers = {"X-Api-Key": key} if key else {}
         try:
             self._version = parse(self._ask("GET", "/api/version").content).text("server")
             greeting = core.session(self._ask("POST", "/api/login", {"passive": True}).content)
-            wait_s = self._patience.reply_s
-            self._push = WebsocketLink(self._site, "/sockjs/websocket", [], self._patience.connect_s, wait_s)
+            wait_s = self._server.patience.reply_s
+            self._push = WebsocketLink(
+                self._server.site, "/sockjs/websocket", [], self._server.patience.connect_s, wait_s
+            )
             self._push.send(greeting, wait_s)
             self._push.send(core.SUBSCRIBE, wait_s)
             self._remember()
@@ -93,18 +67,18 @@ class OctoprintBridge:
             case "print":
                 self._print(args)
             case "pause":
-                self._expect(self._view(), State.PRINTING)
+                expect(self._view(), State.PRINTING)
                 self._tell("/api/job", {"command": "pause", "action": "pause"})
                 self._until(lambda view: view.state is State.PAUSED, "does not stand")
             case "resume":
-                self._expect(self._view(), State.PAUSED)
+                expect(self._view(), State.PAUSED)
                 self._tell("/api/job", {"command": "pause", "action": "resume"})
                 self._until(lambda view: view.state is not State.PAUSED, "stays paused")
             case "stop":
                 self._stop()
             case "preheat":
-                wanted = targets(args, self._limits)
-                self._expect(self._view(), State.READY)
+                wanted = targets(args, self._server.limits)
+                expect(self._view(), State.READY)
                 self._heat(wanted)
             case _:
                 raise Refused(f"a printer behind OctoPrint has no action {action!r}")
@@ -115,8 +89,8 @@ class OctoprintBridge:
             push.close()
 
     def _print(self, args: Mapping[str, Value]) -> None:
-        self._expect(self._view(), State.READY)
-        job = job_file.opened(args, self._limits)
+        expect(self._view(), State.READY)
+        job = self._server.job(args)
         with job.file:
             name = file_name(job.name)
             fields = {"path": core.FOLDER, "select": "false", "print": "false"}
@@ -142,7 +116,7 @@ class OctoprintBridge:
     def _stop(self) -> None:
         view = self._view()
         if view.state in (State.DISCONNECTED, State.HALTED, State.STARTING):
-            raise Refused(_why_not(view))
+            raise not_now(view)
         if view.at_work and view.state is not State.CANCELLING:
             with suppress(Refused):  # it has just ended by itself: what follows shows
                 self._tell("/api/job", {"command": "cancel"})
@@ -159,17 +133,8 @@ class OctoprintBridge:
             "does not take the temperature",
         )
 
-    def _expect(self, view: PrinterView, state: State) -> None:
-        if view.state is not state:
-            raise Refused(_why_not(view))
-
     def _until(self, reached: Callable[[PrinterView], bool], wrong: str) -> None:
-        """Wait until OctoPrint itself says that it is so. Raises BadReply, naming what is `wrong`."""
-        deadline = self._clock() + self._confirm_s
-        while not reached(self._view()):
-            if self._clock() >= deadline:
-                raise BadReply(f"the printer said yes and {wrong} within {self._confirm_s:g} s")
-            self._pause(_ASK_AGAIN_S)
+        self._server.until(self._view, reached, wrong)
 
     def _view(self) -> PrinterView:
         if self._push is None:
@@ -186,7 +151,7 @@ class OctoprintBridge:
     def _hear(self, push: WebsocketLink) -> None:
         try:
             while push.pending():
-                self._end = core.pushed(push.receive(self._patience.reply_s)) or self._end
+                self._end = core.pushed(push.receive(self._server.patience.reply_s)) or self._end
         except (LinkLost, BadReply):
             self.close()
             raise
@@ -211,11 +176,7 @@ class OctoprintBridge:
         if answer.good:
             return answer
         if answer.status in UNAUTHORIZED:
-            raise Refused(f"{self._site.authority} wants a key (option key or key_file), or another one")
+            raise self._server.unknown()
         if answer.status >= 500 or answer.status < 400:
             raise BadReply(f"OctoPrint answers {answer.status}")
         raise Refused(core.refusal(answer.content) or f"OctoPrint refuses ({answer.status})")
-
-
-def _why_not(view: PrinterView) -> str:
-    return f"the printer is {view.state}{f' ({view.fault})' if view.fault else ''}"

@@ -1,30 +1,23 @@
 """Prusa's 3D printers, by the PrusaLink that runs in them."""
 
 import secrets
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
 from contract.model import Value
-from device_profiles import gcode
-from firmware_bridges import digest_core, job_file
+from firmware_bridges import digest_core
 from firmware_bridges import prusalink_core as core
 from firmware_bridges.base import BadReply, LinkLost, Refused
 from firmware_bridges.options import Options
+from firmware_bridges.printer_server import expect, told
 from firmware_bridges.printer_view import PrinterView, State, file_name, job_name
 from firmware_bridges.rest import Answer, Patience, Rest
 from firmware_bridges.secret import Secret
 from firmware_bridges.websocket_link import UNAUTHORIZED
-from firmware_bridges.wire import parse_site
 
-CONNECT_S: Final = 5.0
-REPLY_S: Final = 10.0
-"""A printer answers slowly while it prints."""
-CONFIRM_S: Final = 60.0
-UPLOAD_S: Final = 600.0
-"""A printer takes a file at some hundred kilobytes a second."""
-_ASK_AGAIN_S = 0.5
+_SLOW: Final = Patience(connect_s=5.0, reply_s=10.0, upload_s=600.0)
+"""A printer answers slowly while it prints, and takes a file at some hundred kilobytes a second."""
 _Send = Callable[[Mapping[str, str]], Answer]
 
 
@@ -42,32 +35,14 @@ class PrusalinkBridge:
     The printer goes on by itself when this bridge is closed or its computer is off.
     """
 
-    def __init__(
-        self,
-        endpoint: str,
-        options: Mapping[str, Any],
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        pause: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, endpoint: str, options: Mapping[str, Any]) -> None:
         given = Options(options)
-        self._site = parse_site(endpoint, given.text("ca_file"), core.PORT)
-        self._key = Secret(given)
+        self._server = told(endpoint, given, core.PORT, _SLOW)
         self._password = Secret(given, "password")
         self._user = given.text("user", core.USER)
         self._storage = given.text("storage", "usb")
-        patience = Patience(
-            given.number("connect_s", CONNECT_S, 0.1, 60),
-            given.number("reply_s", REPLY_S, 0.1, 60),
-            given.number("upload_s", UPLOAD_S, 0.1, 3600),
-        )
-        self._confirm_s = given.number("confirm_s", CONFIRM_S, 0.1, 3600)
-        limits = given.table("limits")
-        self._limits = gcode.limits(limits) if limits else None
         given.done()
-        self._rest = Rest(self._site, patience)
-        self._clock = clock
-        self._pause = pause
+        self._rest = Rest(self._server.site, self._server.patience)
         self._opened = False
         self._version = ""
         self._challenge: digest_core.Challenge | None = None
@@ -109,7 +84,7 @@ class PrusalinkBridge:
     def _print(self, args: Mapping[str, Value]) -> None:
         self._expect(State.READY)
         before = self._job
-        job = job_file.opened(args, self._limits)
+        job = self._server.job(args)
         with job.file:
             name = file_name(job.name)
             address = core.file_address(self._storage, name)
@@ -123,32 +98,25 @@ class PrusalinkBridge:
         return f"/api/v1/job/{self._job.number}"
 
     def _expect(self, state: State) -> None:
-        view = self._view()
-        if view.state is not state:
-            raise Refused(f"the printer is {view.state}{f' ({view.fault})' if view.fault else ''}")
+        expect(self._view(), state)
 
     def _until(self, reached: Callable[[PrinterView], bool], wrong: str) -> None:
-        """Wait until the printer itself says that it is so. Raises BadReply, naming what is `wrong`."""
-        deadline = self._clock() + self._confirm_s
-        while not reached(self._view()):
-            if self._clock() >= deadline:
-                raise BadReply(f"the printer said yes and {wrong} within {self._confirm_s:g} s")
-            self._pause(_ASK_AGAIN_S)
+        self._server.until(self._view, reached, wrong)
 
     def _view(self) -> PrinterView:
         if not self._opened:
             raise LinkLost("not open")
-        told = core.status(self._ask("GET", "/api/v1/status").content)
+        status = core.status(self._ask("GET", "/api/v1/status").content)
         now = core.job(self._ask("GET", "/api/v1/job").content)
-        self._job = core.followed(self._job, now, told)
-        return core.view(told, self._job, self._version)
+        self._job = core.followed(self._job, now, status)
+        return core.view(status, self._job, self._version)
 
     def _ask(self, method: str, path: str) -> Answer:
         return self._judged(self._known(method, path, lambda who: self._rest.ask(method, path, who)))
 
     def _known(self, method: str, path: str, send: _Send) -> Answer:
         """Say who asks: by key, or by Digest, whose challenge is asked for once and again when it is worn out."""
-        if key := self._key.read():
+        if key := self._server.key.read():
             return send({"X-Api-Key": key})
         password = self._password.read()
         answer = send(self._proof(method, path, password)) if self._challenge or not password else Answer(401, b"")
@@ -163,17 +131,17 @@ class PrusalinkBridge:
         if self._challenge is None:
             return {}
         self._count += 1
-        told = digest_core.authorization(
+        proof = digest_core.authorization(
             self._challenge, self._user, password, method, path, count=self._count, chosen=secrets.token_hex(8)
         )
-        return {"Authorization": told}
+        return {"Authorization": proof}
 
     def _judged(self, answer: Answer) -> Answer:
         """A good answer. Raises Refused and BadReply."""
         if answer.good:
             return answer
         if answer.status in UNAUTHORIZED:
-            raise Refused(f"{self._site.authority} wants a key or a password, or another one")
+            raise self._server.unknown()
         if answer.status >= 500 or answer.status < 400:
             raise BadReply(f"PrusaLink answers {answer.status}")
         why = ""
