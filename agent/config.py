@@ -269,6 +269,7 @@ class _Reader:
                 raise WrongConfig(f"{where}: {key} = {entry[key]!r}: must be a text")
         if not isinstance(entry.get("options", {}), dict):
             raise WrongConfig(f"{where}: options must be a table")
+        self._check_secret(where, entry.get("options", {}))
         try:
             check_name(entry["id"], "id")
             profile = load(entry["profile"], profiles)
@@ -285,6 +286,11 @@ class _Reader:
             room=entry.get("room", ""),
             options=entry.get("options", {}),
         )
+
+    def _check_secret(self, where: str, options: Mapping[str, Any]) -> None:
+        """A device's key stands in no file that everybody may read. Windows keeps such files to administrators."""
+        if options.get("key") and os.name == "posix" and self._path.stat().st_mode & 0o007:
+            raise WrongConfig(f"{where}: everybody may read this key: chmod 640 {self._path}, or say key_file instead")
 
     def check_unknown(self) -> None:
         sections = {key.partition(".")[0] for key in _KEYS if "." in key}

@@ -11,8 +11,11 @@ BRIDGES = {
     "grbl": "firmware_bridges.grbl:GrblBridge",
     "host": "firmware_bridges.host:HostBridge",
     "marlin": "firmware_bridges.marlin:MarlinBridge",
+    "moonraker": "firmware_bridges.moonraker:MoonrakerBridge",
     "network": "firmware_bridges.network:NetworkBridge",
+    "octoprint": "firmware_bridges.octoprint:OctoprintBridge",
     "pjlink": "firmware_bridges.pjlink:PjlinkBridge",
+    "prusalink": "firmware_bridges.prusalink:PrusalinkBridge",
     "simulated": "firmware_bridges.simulated:SimulatedBridge",
 }
 """Bridge name -> module:class, loaded when first used. The class takes (endpoint, options)."""

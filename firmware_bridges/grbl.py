@@ -150,10 +150,11 @@ class GrblBridge:
         if self._limits is None:
             raise Refused("the profile does not say what a job may ask for")
         _set_up(talk.view, self._limits)
-        limits, file = self._limits, job_file.opened(args)
+        limits = self._limits
+        given = job_file.opened(args, lambda lines: cut.review(lines, limits))
+        file = given.file
         try:
-            total = job_file.read_through(file, args, lambda lines: cut.review(lines, limits))
-            job = Job(job_file.name_of(args), cut.commands(job_file.text(file)), total)
+            job = Job(given.name, cut.commands(given.lines()), given.count)
 
             def begin(core: GrblCore) -> Wanted:
                 order = core.run_job(job)

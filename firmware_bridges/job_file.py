@@ -1,11 +1,13 @@
-"""The job file that an action names: opened, read through before anything is sent, and read again as it is sent."""
+"""A job's file on this computer, checked before a machine gets any of it."""
 
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
+from typing import TypeAlias
 
 from contract.model import Value
 from device_profiles import gcode
@@ -14,31 +16,63 @@ from firmware_bridges.base import Refused
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-def opened(args: Mapping[str, Value]) -> BufferedReader:
-    """The file at `path`, given with its `digest`. Raises Refused."""
-    path = Path(str(args.get("path", "")))
-    if not _DIGEST.fullmatch(str(args.get("digest", ""))):
+Review: TypeAlias = Callable[[Iterable[str]], gcode.Review]
+
+
+@dataclass(frozen=True, slots=True)
+class JobFile:
+    """An open file whose digest is right and whose every line a profile allows; it stands at its beginning.
+
+    `name` is what the machine is to call it, `count` the number of its commands. Whoever has it closes `file`.
+    """
+
+    name: str
+    digest: str
+    file: BufferedReader
+    count: int
+
+    def commands(self) -> Iterator[str]:
+        """Of a print."""
+        return gcode.commands(self.lines())
+
+    def lines(self) -> Iterator[str]:
+        return _text(self.file)
+
+
+def opened_print(args: Mapping[str, Value], limits: gcode.Limits | None) -> JobFile:
+    """As `opened`, of a print; without limits nothing is printed."""
+    if limits is None:
+        raise Refused("the profile does not say what a job may ask for")
+    return opened(args, lambda lines: gcode.review(lines, limits))
+
+
+def opened(args: Mapping[str, Value], review: Review) -> JobFile:
+    """From the arguments of `print` or `cut`: `path`, `digest` (SHA-256, 64 small letters) and `name`.
+
+    Raises Refused, naming the first line that `review` does not let through.
+    """
+    path, digest = Path(str(args.get("path", ""))), str(args.get("digest", ""))
+    if not _DIGEST.fullmatch(digest):
         raise Refused("the job comes without its digest")
     try:
-        return path.open("rb")
+        file = path.open("rb")
     except OSError as error:
         raise Refused(f"{path.name}: {error.strerror}") from None
+    name = str(args.get("name", "") or path.name)
+    try:
+        return JobFile(name, digest, file, _checked(file, digest, review, name))
+    except BaseException:
+        file.close()
+        raise
 
 
-def name_of(args: Mapping[str, Value]) -> str:
-    """What the job is called: `name`, else as its file."""
-    return str(args.get("name", "") or Path(str(args.get("path", ""))).name)
-
-
-def read_through(
-    file: BufferedReader, args: Mapping[str, Value], review: Callable[[Iterable[str]], gcode.Review]
-) -> int:
-    """How many commands it has. The digest first, then each line. At the beginning again on return. Raises Refused."""
-    found, name = hashlib.file_digest(file, "sha256").hexdigest(), name_of(args)
-    if found != args.get("digest"):
+def _checked(file: BufferedReader, digest: str, review: Review, name: str) -> int:
+    """Read the whole file: digest first, then each line. How many commands it has."""
+    found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != digest:
         raise Refused(f"{name}: not the file that was released (digest {found[:12]})")
     file.seek(0)
-    told = review(text(file))
+    told = review(_text(file))
     if told.problems:
         raise Refused(f"{name}: {told.problems[0]}")
     if not told.commands:
@@ -47,7 +81,7 @@ def read_through(
     return told.commands
 
 
-def text(file: BufferedReader) -> Iterator[str]:
+def _text(file: BufferedReader) -> Iterator[str]:
     """Lines of a file; one that cannot be read further just ends."""
     with suppress(OSError, ValueError):
         yield from gcode.lines(file)

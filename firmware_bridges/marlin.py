@@ -14,6 +14,7 @@ from contract.model import Value
 from device_profiles import gcode
 from firmware_bridges import job_file
 from firmware_bridges.base import BadReply, BridgeError, Link, LinkLost, Refused
+from firmware_bridges.job_file import JobFile
 from firmware_bridges.links import BAUD, open_link, parse_stream
 from firmware_bridges.marlin_core import (
     Changed,
@@ -28,11 +29,13 @@ from firmware_bridges.marlin_core import (
 )
 from firmware_bridges.marlin_state import JOB_STATES, NotNow, State
 from firmware_bridges.options import Options
+from firmware_bridges.preheat import targets
 
 OPEN_S: Final = 12.0
 """A board that restarts when its port is opened runs its boot loader for some seconds first."""
 CONFIRM_S: Final = 30.0
 _TURN_S: Final = 0.1
+_HEAT: Final = {"nozzle": "M104", "bed": "M140"}
 _Task: TypeAlias = "Callable[[_Waiter], None]"
 Opener: TypeAlias = Callable[[str], Link]
 
@@ -161,16 +164,12 @@ class MarlinBridge:
 
     def _print(self, talk: "_Talk", args: Mapping[str, Value]) -> None:
         self._idle(talk)
-        if self._limits is None:
-            raise Refused("the profile does not say what a job may ask for")
-        limits, file = self._limits, job_file.opened(args)
+        job = job_file.opened_print(args, self._limits)
         try:
-            total = job_file.read_through(file, args, lambda lines: gcode.review(lines, limits))
-            job = Job(job_file.name_of(args), gcode.commands(job_file.text(file)), total)
-            talk.run(lambda waiter: _begin(talk, waiter, job, file), self._confirm_s)
+            talk.run(lambda waiter: _begin(talk, waiter, job), self._confirm_s)
         except BaseException:
-            if talk.job_file is not file:
-                file.close()
+            if talk.job_file is not job.file:
+                job.file.close()
             raise
 
     def _pause(self, talk: "_Talk") -> None:
@@ -200,19 +199,7 @@ class MarlinBridge:
         talk.run(stop, self._confirm_s)
 
     def _preheat(self, args: Mapping[str, Value]) -> tuple[str, ...]:
-        if self._limits is None:
-            raise Refused("the profile does not say how hot it may be")
-        lines = []
-        for name, code, most in (("nozzle", "M104", self._limits.nozzle_c), ("bed", "M140", self._limits.bed_c)):
-            wanted = args.get(name)
-            if wanted is None:
-                continue
-            if isinstance(wanted, bool | str) or not 0 <= wanted <= most:
-                raise Refused(f"{name}: 0 to {most:g} °C")
-            lines.append(f"{code} S{wanted:g}")
-        if not lines:
-            raise Refused("preheat wants nozzle, bed or both")
-        return tuple(lines)
+        return tuple(f"{_HEAT[name]} S{wanted:g}" for name, wanted in targets(args, self._limits).items())
 
 
 class _Talk:
@@ -354,9 +341,9 @@ def _order(talk: _Talk, waiter: _Waiter, lines: tuple[str, ...]) -> None:
     waiter.order = talk.core.order(lines)
 
 
-def _begin(talk: _Talk, waiter: _Waiter, job: Job, file: BufferedReader) -> None:
-    waiter.order = talk.core.print_job(job)
-    talk.job_file = file
+def _begin(talk: _Talk, waiter: _Waiter, job: JobFile) -> None:
+    waiter.order = talk.core.print_job(Job(job.name, job.commands(), job.count))
+    talk.job_file = job.file
 
 
 def _values(view: View) -> dict[str, Value | None]:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from device_profiles.profile import load as load_profile
-from hil.farends import board, cutter, printer, simulated_projector
+from hil.farends import board, cutter, klipper_printer, octoprint_server, printer, simulated_projector
 from hil.lab import SIMULATED, FarEnd, Lab, Place, load, missing
 
-FAR_ENDS = frozenset({"firmata", "grbl", "marlin", "pjlink"})
+FAR_ENDS = frozenset({"firmata", "grbl", "marlin", "moonraker", "octoprint", "pjlink"})
 """Fixtures that yield a FarEnd, and the names of their tables in lab.toml."""
 
 
@@ -97,3 +97,35 @@ def firmata(lab: Lab, tmp_path: Path) -> Iterator[FarEnd]:
         missing("simulated Arduino", error)
     yield FarEnd(uno.endpoint, profile, {**board.PATIENT, **place.options}, uno)
     uno.close()
+
+
+@pytest.fixture(scope="module")
+def moonraker(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FarEnd]:
+    """A printer with Klipper and Moonraker; one for a module, as it takes some seconds to start."""
+    place = lab.get("moonraker", Place(SIMULATED))
+    profile = load_profile(place.profile or "klipper/printer")
+    if place.physical:
+        yield FarEnd(place.endpoint, profile, place.options)
+        return
+    try:
+        made = klipper_printer.SimulatedKlipper(tmp_path_factory.mktemp("klipper"))
+    except (OSError, subprocess.SubprocessError) as error:
+        missing("Klipper with Moonraker", error)
+    yield FarEnd(made.endpoint, profile, {**klipper_printer.PROMPT, **place.options}, made, made)
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def octoprint(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FarEnd]:
+    """A printer behind OctoPrint; one for a module, as it takes some seconds to start."""
+    place = lab.get("octoprint", Place(SIMULATED))
+    profile = load_profile(place.profile or "octoprint/printer")
+    if place.physical:
+        yield FarEnd(place.endpoint, profile, place.options)
+        return
+    try:
+        made = octoprint_server.SimulatedOctoprint(tmp_path_factory.mktemp("octoprint"))
+    except (OSError, subprocess.SubprocessError) as error:
+        missing("OctoPrint", error)
+    yield FarEnd(made.endpoint, profile, {**octoprint_server.PROMPT, **place.options}, made, made)
+    made.close()

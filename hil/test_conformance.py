@@ -14,7 +14,15 @@ import pytest
 from contract.model import Value
 from device_profiles.profile import DeviceProfile, load, slugs
 from firmware_bridges.base import Bridge, Refused
-from hil.farends import board, cutter, printer, simulated_projector
+from hil.farends import (
+    board,
+    cutter,
+    klipper_printer,
+    octoprint_server,
+    printer,
+    prusalink_server,
+    simulated_projector,
+)
 from hil.farends.child import ROOT
 from hil.farends.pins import FIRMATA
 from hil.lab import FarEnd, missing
@@ -23,7 +31,13 @@ from tests.vocabulary import undeclared, untold
 
 pytestmark = [pytest.mark.hil, pytest.mark.sim_only]
 
-SLUGS = [slug for slug in slugs() if load(slug).bridge in ("marlin", "grbl", "pjlink", "firmata")]
+SLUGS = [
+    slug
+    for slug in slugs()
+    if load(slug).bridge in ("marlin", "grbl", "moonraker", "octoprint", "pjlink", "prusalink", "firmata")
+]
+BY_WEB = ("moonraker", "octoprint", "prusalink")
+"""Bridges to web servers: the libraries that they speak with bring TLS."""
 SPARE_PIN: Mapping[str, Any] = {"digital-2": {"pin": "d2", "kind": "digital"}}
 ARGUMENTS: Mapping[str, Mapping[str, Value]] = {
     "input": {"input": "31"},
@@ -41,6 +55,8 @@ ORDER = (
     "pause",
     "resume",
     "stop",
+    "emergency-stop",
+    "restart",
     "unlock",
     "lock",
     "power-on",
@@ -70,6 +86,34 @@ def grbl(profile: DeviceProfile, folder: Path) -> Iterator[FarEnd]:
 
 
 @contextmanager
+def moonraker(profile: DeviceProfile, folder: Path) -> Iterator[FarEnd]:
+    try:
+        made = klipper_printer.SimulatedKlipper(folder / "klipper")
+    except (OSError, subprocess.SubprocessError) as error:
+        missing("Klipper with Moonraker", error)
+    yield FarEnd(made.endpoint, profile, klipper_printer.PROMPT)
+    made.close()
+
+
+@contextmanager
+def octoprint(profile: DeviceProfile, folder: Path) -> Iterator[FarEnd]:
+    try:
+        made = octoprint_server.SimulatedOctoprint(folder / "octoprint")
+    except (OSError, subprocess.SubprocessError) as error:
+        missing("OctoPrint", error)
+    yield FarEnd(made.endpoint, profile, octoprint_server.PROMPT)
+    made.close()
+
+
+@contextmanager
+def prusalink(profile: DeviceProfile, _folder: Path) -> Iterator[FarEnd]:
+    made = prusalink_server.PrusalinkServer()
+    made.model.job_s = 600.0
+    yield FarEnd(made.endpoint, profile, {"key": prusalink_server.KEY})
+    made.close()
+
+
+@contextmanager
 def pjlink(profile: DeviceProfile, _folder: Path) -> Iterator[FarEnd]:
     """Of the class that the profile says, and with a list of errors if it has one."""
     made = simulated_projector.SimulatedProjector("--pjclass", "2" if profile.metric("serial-number") else "1")
@@ -93,10 +137,21 @@ def firmata(profile: DeviceProfile, folder: Path) -> Iterator[FarEnd]:
     made.close()
 
 
-FAR_ENDS = {"marlin": marlin, "grbl": grbl, "pjlink": pjlink, "firmata": firmata}
+FAR_ENDS = {
+    "marlin": marlin,
+    "grbl": grbl,
+    "moonraker": moonraker,
+    "octoprint": octoprint,
+    "prusalink": prusalink,
+    "pjlink": pjlink,
+    "firmata": firmata,
+}
 COMPLETE: Mapping[str, Callable[[Values], bool]] = {
     "marlin": lambda values: values["nozzle-temperature"] is not None,
     "grbl": lambda values: values["x"] is not None,
+    "moonraker": lambda values: values["nozzle-temperature"] is not None,
+    "octoprint": lambda values: values["nozzle-temperature"] is not None,
+    "prusalink": lambda values: values["nozzle-temperature"] is not None,
     "pjlink": lambda values: values["power"] == "on",
     "firmata": lambda values: None not in values.values(),
 }
@@ -139,7 +194,18 @@ def test_profile_says_what_its_bridge_tells_and_does(slug: str, tmp_path: Path) 
         bridge.close()
 
 
-@pytest.mark.parametrize("slug", ["creality/ender-3", "grbl/laser", "pjlink/projector", "arduino/uno"])
+@pytest.mark.parametrize(
+    "slug",
+    [
+        "creality/ender-3",
+        "grbl/laser",
+        "pjlink/projector",
+        "arduino/uno",
+        "klipper/printer",
+        "octoprint/printer",
+        "prusa/mk4",
+    ],
+)
 def test_process_with_an_open_bridge_has_loaded_nothing_heavy(slug: str, tmp_path: Path) -> None:
     profile = load(slug)
     program = """
@@ -151,10 +217,11 @@ def test_process_with_an_open_bridge_has_loaded_nothing_heavy(slug: str, tmp_pat
         bridge.open()
         assert bridge.poll()
         bridge.close()
-        print([name for name in ("asyncio", "pydantic", "yaml", "ssl") if name in sys.modules])
+        heavy = ["asyncio", "pydantic", "yaml"] + ([] if profile.bridge in BY_WEB else ["ssl"])
+        print([name for name in heavy if name in sys.modules])
     """
     with FAR_ENDS[profile.bridge](profile, tmp_path) as far:
-        program = textwrap.dedent(program).replace("PATIENCE", repr(dict(far.options)))
+        program = textwrap.dedent(program).replace("PATIENCE", repr(dict(far.options))).replace("BY_WEB", repr(BY_WEB))
         command = [sys.executable, "-c", program, slug, far.endpoint]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert (done.stdout, done.stderr) == ("[]\n", "")

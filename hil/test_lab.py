@@ -20,7 +20,7 @@ NONE: frozenset[str] = frozenset()
 
 def test_lab_of_the_project_simulates_everything() -> None:
     lab = load(ROOT / "hil" / "lab.toml")
-    assert set(lab) == {"firmata", "grbl", "marlin", "pjlink"}
+    assert set(lab) == {"firmata", "grbl", "marlin", "moonraker", "octoprint", "pjlink"}
     assert not any(place.physical for place in lab.values())
     assert load(None) == {}
 

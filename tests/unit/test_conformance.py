@@ -22,6 +22,7 @@ from firmware_bridges import BRIDGES, bridge_for, grbl_state
 from firmware_bridges.base import LinkLost
 from firmware_bridges.marlin_state import Ended, State
 from firmware_bridges.pjlink_core import Level, Power
+from firmware_bridges.printer_view import State as PrinterState
 from hil.farends.pins import PINS
 from tests.vocabulary import undeclared, untold
 from tools import devices
@@ -35,8 +36,11 @@ SOMEWHERE = {
     "grbl": "/dev/ttyUSB0",
     "host": "",
     "marlin": "/dev/ttyUSB0",
+    "moonraker": "http://192.0.2.1",
     "network": "",
+    "octoprint": "http://192.0.2.1",
     "pjlink": "tcp://192.0.2.1",
+    "prusalink": "http://192.0.2.1",
     "simulated": "sim:conformance",
 }
 """An endpoint of the kind that each bridge takes."""
@@ -53,6 +57,7 @@ HARMLESS, NEEDS_LEASE, ASKED_TWICE = Rule(False, False), Rule(True, False), Rule
 ACTIONS = {
     "clear-alarm": NEEDS_LEASE,
     "cut": NEEDS_LEASE,
+    "emergency-stop": ASKED_TWICE,
     "home": NEEDS_LEASE,
     "identify": HARMLESS,
     "input": HARMLESS,
@@ -75,6 +80,7 @@ ACTIONS = {
 """Every action that any profile may offer. Whoever adds one says here what it may do."""
 WORDS = {
     "cut": "Cắt",
+    "emergency-stop": "Dừng khẩn cấp",
     "identify": "Nháy đèn",
     "lock": "Khóa quyền dùng",
     "pause": "Tạm dừng",
@@ -105,6 +111,12 @@ CODES: Mapping[tuple[str, str], type[StrEnum]] = {
     ("grbl", "job-result"): grbl_state.Ended,
     ("marlin", "state"): State,
     ("marlin", "job-result"): Ended,
+    ("moonraker", "state"): PrinterState,
+    ("moonraker", "job-result"): Ended,
+    ("octoprint", "state"): PrinterState,
+    ("octoprint", "job-result"): Ended,
+    ("prusalink", "state"): PrinterState,
+    ("prusalink", "job-result"): Ended,
     ("pjlink", "power"): Power,
     **{("pjlink", f"{part}-state"): Level for part in ("fan", "lamp", "temperature", "cover", "filter", "other")},
 }

@@ -55,6 +55,15 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "report_s": 2,
         "silence_s": 15.0,
     },
+    "moonraker": {
+        "ca_file": "/etc/ssl/school.pem",
+        "confirm_s": 30.0,
+        "connect_s": 1.0,
+        "key": "k",
+        "limits": load("klipper/printer").options["limits"],
+        "reply_s": 1.0,
+        "upload_s": 60.0,
+    },
     "network": {
         "controller_host": "example.net",
         "controller_port": 443,
@@ -65,6 +74,15 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "resolvers": ["192.0.2.1"],
         "timeout_s": 1.0,
     },
+    "octoprint": {
+        "ca_file": "/etc/ssl/school.pem",
+        "confirm_s": 30.0,
+        "connect_s": 1.0,
+        "key": "k",
+        "limits": load("octoprint/printer").options["limits"],
+        "reply_s": 1.0,
+        "upload_s": 60.0,
+    },
     "pjlink": {
         "password": "p",
         "inputs": {"31": "HDMI"},
@@ -72,6 +90,18 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "connect_s": 1.0,
         "idle_s": 1.0,
         "reply_s": 1.0,
+    },
+    "prusalink": {
+        "ca_file": "/etc/ssl/school.pem",
+        "confirm_s": 30.0,
+        "connect_s": 1.0,
+        "key": "k",
+        "limits": load("prusa/mk4").options["limits"],
+        "password": "p",
+        "reply_s": 1.0,
+        "storage": "usb",
+        "upload_s": 60.0,
+        "user": "maker",
     },
     "simulated": {"busy": "", "effects": {}, "fault_every": 0, "fault_polls": 3, "simulate": {}},
 }
@@ -97,7 +127,10 @@ def quick(name: str) -> dict[str, float]:
         "firmata": {"boot_s": PATIENCE_S},
         "grbl": {"open_s": PATIENCE_S},
         "marlin": {"open_s": PATIENCE_S},
+        "moonraker": {"reply_s": PATIENCE_S, "connect_s": PATIENCE_S},
+        "octoprint": {"reply_s": PATIENCE_S, "connect_s": PATIENCE_S},
         "pjlink": {"reply_s": PATIENCE_S, "connect_s": PATIENCE_S},
+        "prusalink": {"reply_s": PATIENCE_S, "connect_s": PATIENCE_S},
     }[name]
 
 
@@ -142,9 +175,11 @@ def silent(_folder: Path) -> Iterator[str]:
     os.close(theirs)
 
 
+BY_WEB = ("moonraker", "octoprint", "prusalink")
+"""Bridges whose endpoint is that of a web server."""
 DEAD = {"network": (nobody, mute, full), "port": (unplugged, silent)}
 DEAD_ENDS = [
-    *(("pjlink", end) for end in DEAD["network"]),
+    *((name, end) for name in (*BY_WEB, "pjlink") for end in DEAD["network"]),
     *((name, end) for name in ("firmata", "grbl", "marlin") for end in (*DEAD["network"], *DEAD["port"])),
 ]
 
@@ -181,7 +216,7 @@ def test_bridge_without_a_link_refuses_an_action_that_it_does_not_know(name: str
 @pytest.mark.parametrize(("name", "dead_end"), DEAD_ENDS, ids=lambda each: getattr(each, "__name__", each))
 def test_dead_endpoint_is_a_lost_link_in_time(name: str, dead_end: Callable[[Path], Any], tmp_path: Path) -> None:
     with dead_end(tmp_path) as endpoint:
-        made = bridge_for(name, endpoint, quick(name))
+        made = bridge_for(name, endpoint.replace("tcp:", "http:") if name in BY_WEB else endpoint, quick(name))
         began_s = time.monotonic()
         with pytest.raises(LinkLost):
             made.open()

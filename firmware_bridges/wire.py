@@ -1,0 +1,137 @@
+"""A TCP connection, with TLS or without, on which no wait and no answer is longer than was said.
+
+It stands in the place of a socket for `http.client` and `websocket`, which bound each single read and nothing more.
+"""
+
+import io
+import select
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final, cast
+from urllib.parse import urlsplit
+
+from firmware_bridges.base import BadReply, LinkLost
+
+MOST_BYTES: Final = 8 << 20
+"""Of one answer."""
+_PORTS: Final = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a device's server is. `ca_file` has the certificates to trust with TLS; empty: the system's."""
+
+    host: str
+    port: int
+    tls: bool
+    ca_file: str = ""
+
+    @property
+    def authority(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+def parse_site(endpoint: str, ca_file: str = "", port: int | None = None) -> Site:
+    """Read `http://host[:port]` or `https://host[:port]`; `port` where http names none. Raises ValueError."""
+    parts = urlsplit(endpoint)
+    if parts.scheme not in _PORTS or not parts.hostname or parts.path.strip("/") or parts.query or parts.username:
+        raise ValueError(f"{endpoint!r} is not http://host[:port]")
+    default = _PORTS["https"] if parts.scheme == "https" else port or _PORTS["http"]
+    return Site(parts.hostname, parts.port or default, parts.scheme == "https", ca_file)
+
+
+class Wire:
+    """An open connection. After `within` every read and write ends when its seconds are over, or its bytes."""
+
+    def __init__(self, site: Site, connect_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """Raises LinkLost."""
+        self._clock = clock
+        self._until_s = 0.0
+        self._left = 0
+        self._socket = _connect(site, connect_s)
+        self.within(connect_s)
+
+    def within(self, seconds: float, most: int = MOST_BYTES) -> None:
+        """What follows ends in so many seconds, and with so many bytes."""
+        self._until_s, self._left = self._clock() + seconds, most
+
+    def recv(self, size: int) -> bytes:
+        """Raises TimeoutError, OSError, and BadReply for too long an answer."""
+        self._hurry()
+        if self._left <= 0:
+            raise BadReply("an answer without an end")
+        data = self._socket.recv(min(size, self._left))
+        self._left -= len(data)
+        return data
+
+    def sendall(self, data: Any) -> None:
+        self._hurry()
+        self._socket.sendall(data)
+
+    def send(self, data: Any) -> int:
+        self._hurry()
+        return self._socket.send(data)
+
+    def makefile(self, *_: Any, **__: Any) -> BinaryIO:
+        """To read from; closing it closes nothing else."""
+        return cast("BinaryIO", io.BufferedReader(_Reader(self)))
+
+    def pending(self) -> bool:
+        """Whether there is something to read, if only the end. Raises OSError."""
+        ahead = self._socket.pending() if hasattr(self._socket, "pending") else 0
+        return bool(ahead or select.select([self._socket], [], [], 0)[0])
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def gettimeout(self) -> float | None:
+        return max(self._until_s - self._clock(), 0.001)
+
+    def settimeout(self, _seconds: float | None) -> None:
+        """What `within` says goes."""
+
+    def shutdown(self, how: int) -> None:
+        self._socket.shutdown(how)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _hurry(self) -> None:
+        left_s = self._until_s - self._clock()
+        if left_s <= 0:
+            raise TimeoutError("no answer in time")
+        self._socket.settimeout(left_s)
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._wire.recv(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _connect(site: Site, connect_s: float) -> socket.socket:
+    try:
+        plain = socket.create_connection((site.host, site.port), connect_s)
+    except OSError as error:
+        raise LinkLost(f"{site.authority}: {error.strerror or error}") from None
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if not site.tls:
+        return plain
+    import ssl
+
+    try:
+        context = ssl.create_default_context(cafile=site.ca_file or None)
+        return context.wrap_socket(plain, server_hostname=site.host)
+    except OSError as error:
+        plain.close()
+        raise LinkLost(f"{site.authority}: {error}") from None

@@ -1,0 +1,173 @@
+"""A printer's PrusaLink as its specification has it, with a job that takes its time: for what the real one cannot do
+without a printer. Access by API key or by Digest.
+
+Source: Prusa-Link-Web, spec/openapi.yaml.
+"""
+
+import hashlib
+import json
+import re
+import secrets
+import threading
+import time
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import unquote
+
+KEY = "0123456789abcdef"
+PASSWORD = "s3cret"
+REALM = "Printer API"
+
+
+@dataclass(slots=True)
+class Model:
+    """The printer. A job takes `job_s` seconds; `fault` is how it answers: none, garbage, huge, silent, error."""
+
+    job_s: float = 3.0
+    state: str = "IDLE"
+    number: int = 0
+    file: str = ""
+    content: bytes = b""
+    printed_s: float = 0.0
+    seen_s: float = 0.0
+    fault: str = "none"
+
+    def pass_time(self) -> None:
+        now_s = time.monotonic()
+        if self.state == "PRINTING":
+            self.printed_s += now_s - self.seen_s
+            if self.printed_s >= self.job_s:
+                self.state = "FINISHED"
+        self.seen_s = now_s
+
+    @property
+    def works(self) -> bool:
+        return self.state in ("PRINTING", "PAUSED", "ATTENTION")
+
+
+class PrusalinkServer:
+    """At http://127.0.0.1:PORT, until `close`; closed and begun again it keeps its port."""
+
+    def __init__(self) -> None:
+        self.model = Model()
+        self.heard: list[str] = []
+        """Each request line, oldest first."""
+        self.nonce = secrets.token_hex(8)
+        self.port = 0
+        self.begin()
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def begin(self) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), _handler(self))
+        self.port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(10)
+
+    def lets_in(self, method: str, path: str, key: str, authorization: str) -> bool:
+        """By key, or by a Digest of its own nonce, reckoned after RFC 7616, section 3.4."""
+        if key:
+            return key == KEY
+        told: dict[str, str] = dict(re.findall(r'(\w+)="?([^",]+)"?', authorization.partition(" ")[2]))
+        if told.get("nonce") != self.nonce or told.get("uri") != path or told.get("username") != "maker":
+            return False
+        one = _md5(f"{_md5(f'maker:{REALM}:{PASSWORD}')}:{self.nonce}:{told['cnonce']}")
+        two = _md5(f"{method}:{path}")
+        return told.get("response") == _md5(f"{one}:{self.nonce}:{told['nc']}:{told['cnonce']}:auth:{two}")
+
+    def answer(self, method: str, path: str, body: bytes) -> tuple[int, Any]:
+        """Status and what is told as JSON; None for nothing."""
+        model = self.model
+        model.pass_time()
+        match method, path.split("/")[3:]:
+            case "GET", _ if path == "/api/version":
+                return 200, {"api": "2.0.0", "text": "PrusaLink", "firmware": "6.0.0"}
+            case "GET", ["status"]:
+                return 200, self._status()
+            case "GET", ["job"]:
+                return (
+                    (200, {**self._job(), "file": {"name": "A~1.GCO", "display_name": model.file}})
+                    if (model.number and model.state != "IDLE")
+                    else (204, None)
+                )
+            case "PUT", ["files", "usb", name]:
+                if model.works:
+                    return 409, {"title": "printer is printing"}
+                model.number += 1
+                model.state, model.file, model.content, model.printed_s = "PRINTING", unquote(name), body, 0.0
+                return 201, None
+            case (("PUT" | "DELETE"), ["job", number, *words]) if number == str(model.number) and model.works:
+                model.state = {"pause": "PAUSED", "resume": "PRINTING"}.get("".join(words), "STOPPED")
+                return 204, None
+            case _:
+                return 409, {"title": "not in this state"}
+
+    def _status(self) -> dict[str, Any]:
+        model = self.model
+        hot = 215.0 if model.works else 25.0
+        told: dict[str, Any] = {
+            "state": model.state,
+            "temp_nozzle": hot,
+            "target_nozzle": 215.0 if model.works else 0.0,
+            "temp_bed": 60.0 if model.works else 25.0,
+            "target_bed": 60.0 if model.works else 0.0,
+            "status_printer": {"ok": model.state != "ERROR", "message": "THERMAL RUNAWAY"},
+        }
+        return {"printer": told, **({"job": self._job()} if model.works else {})}
+
+    def _job(self) -> dict[str, Any]:
+        share = 100 * min(self.model.printed_s / self.model.job_s, 1.0)
+        return {"id": self.model.number, "state": self.model.state, "progress": round(share, 1)}
+
+
+def _handler(server: PrusalinkServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            server.heard.append(self.requestline)
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            key, proof = self.headers.get("X-Api-Key", ""), self.headers.get("Authorization", "")
+            match server.model.fault:
+                case "silent":
+                    time.sleep(3.0)
+                    return
+                case "garbage":
+                    self.wfile.write(b"\x00\x01 what?\r\n\r\n")
+                    return
+                case "huge":
+                    self.tell(200, b"[" * 1_000_000)
+                    return
+                case "error":
+                    self.tell(500, b"")
+                    return
+            if not server.lets_in(self.command, self.path, key, proof):
+                self.tell(401, b"", f'Digest realm="{REALM}", nonce="{server.nonce}", algorithm=MD5-sess, qop="auth"')
+                return
+            status, told = server.answer(self.command, self.path, body)
+            self.tell(status, b"" if told is None else json.dumps(told).encode())
+
+        def tell(self, status: int, content: bytes, challenge: str = "") -> None:
+            self.send_response(status)
+            if challenge:
+                self.send_header("WWW-Authenticate", challenge)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_PUT = do_DELETE = answer  # noqa: N815 - as http.server calls them
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    return Handler
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
