@@ -9,10 +9,14 @@ from firmware_bridges.base import Bridge
 BRIDGES = {
     "firmata": "firmware_bridges.firmata:FirmataBridge",
     "host": "firmware_bridges.host:HostBridge",
+    "line_protocol": "firmware_bridges.line_protocol:LineProtocolBridge",
     "marlin": "firmware_bridges.marlin:MarlinBridge",
+    "mqtt_device": "firmware_bridges.mqtt_device:MqttDeviceBridge",
     "network": "firmware_bridges.network:NetworkBridge",
     "pjlink": "firmware_bridges.pjlink:PjlinkBridge",
+    "samsung_mdc": "firmware_bridges.samsung_mdc:SamsungMdcBridge",
     "simulated": "firmware_bridges.simulated:SimulatedBridge",
+    "smart_plug": "firmware_bridges.smart_plug:SmartPlugBridge",
 }
 """Bridge name -> module:class, loaded when first used. The class takes (endpoint, options)."""
 

@@ -27,6 +27,8 @@ LINKS = {
     "`rfc2217://`": "rfc2217://192.0.2.1:1",
     "`tcp://`": "tcp://192.0.2.1:1",
     "`udp://`": "udp://192.0.2.1:1",
+    "`http://`": "http://192.0.2.1",
+    "`mqtt://`": "mqtt://192.0.2.1/device",
 }
 """Kinds of endpoints, with one of each."""
 DEMONSTRATION = "simulated"
