@@ -17,6 +17,7 @@ from agent.outbox import Limits
 from contract.model import ContractError, Value, check_name, check_text
 from contract.topics import Address
 from device_profiles.profile import PROFILES, DeviceProfile, ProfileError, load
+from firmware_bridges.fed import PLUG, fed
 
 PREFIX = "FABFLEET_"
 CREDENTIALS = "credentials.json"
@@ -278,13 +279,17 @@ class _Reader:
             check_text(entry.get("room", ""), "room", 64)
         except (ContractError, ProfileError) as error:
             raise WrongConfig(f"{where}: {error}") from None
+        options = entry.get("options", {})
+        plug = {**profile.options, **options}.get(PLUG)
+        if plug is not None and not isinstance(plug, dict):
+            raise WrongConfig(f"{where}: options.{PLUG} must be a table with the plug's endpoint")
         return DeviceConfig(
             id=entry["id"],
             name=name,
-            profile=profile,
+            profile=fed(profile) if plug else profile,
             endpoint=entry.get("endpoint", ""),
             room=entry.get("room", ""),
-            options=entry.get("options", {}),
+            options=options,
         )
 
     def _check_secret(self, where: str, options: Mapping[str, Any]) -> None:

@@ -37,6 +37,7 @@ from contract.messages import BridgeState, DeviceEntry, LeaseBook
 from contract.model import Event
 from firmware_bridges import bridge_for
 from firmware_bridges.base import Bridge, LinkLost
+from firmware_bridges.fed import PLUG, FedBridge
 
 BEAT_S = 5.0
 COLLECT_S = 60.0
@@ -220,8 +221,13 @@ class Agent:
 def make_bridge(device: DeviceConfig) -> Bridge:
     """The device's bridge, not opened. Raises LinkLost for what cannot be set up like this."""
     options = {**device.profile.options, **device.options}
+    plug = options.pop(PLUG, None)
     try:
-        return bridge_for(device.profile.bridge, device.endpoint, options)
+        machine = bridge_for(device.profile.bridge, device.endpoint, options)
+        if not plug:
+            return machine
+        told = dict(plug)
+        return FedBridge(machine, bridge_for("smart_plug", str(told.pop("endpoint", "")), told))
     except KeyError as error:
         raise LinkLost(f"this agent has no bridge {error}") from None
     except ValueError as error:

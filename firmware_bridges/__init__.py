@@ -10,13 +10,17 @@ BRIDGES = {
     "firmata": "firmware_bridges.firmata:FirmataBridge",
     "grbl": "firmware_bridges.grbl:GrblBridge",
     "host": "firmware_bridges.host:HostBridge",
+    "line_protocol": "firmware_bridges.line_protocol:LineProtocolBridge",
     "marlin": "firmware_bridges.marlin:MarlinBridge",
     "moonraker": "firmware_bridges.moonraker:MoonrakerBridge",
+    "mqtt_device": "firmware_bridges.mqtt_device:MqttDeviceBridge",
     "network": "firmware_bridges.network:NetworkBridge",
     "octoprint": "firmware_bridges.octoprint:OctoprintBridge",
     "pjlink": "firmware_bridges.pjlink:PjlinkBridge",
     "prusalink": "firmware_bridges.prusalink:PrusalinkBridge",
+    "samsung_mdc": "firmware_bridges.samsung_mdc:SamsungMdcBridge",
     "simulated": "firmware_bridges.simulated:SimulatedBridge",
+    "smart_plug": "firmware_bridges.smart_plug:SmartPlugBridge",
 }
 """Bridge name -> module:class, loaded when first used. The class takes (endpoint, options)."""
 

@@ -38,12 +38,13 @@ class WorkTime:
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """Times in ms. `present` is from check-in until it was given back."""
+    """Times in ms. `present` is from check-in until it was given back; `energised` None where nothing measures it."""
 
     booked: int = 0
     present: int = 0
     working: int = 0
     no_shows: int = 0
+    energised: int | None = None
 
     def __add__(self, other: "Hours") -> "Hours":
         return Hours(
@@ -51,13 +52,21 @@ class Hours:
             self.present + other.present,
             self.working + other.working,
             self.no_shows + other.no_shows,
+            _added(self.energised, other.energised),
         )
 
 
 def tally(
-    bookings: Iterable[BookedTime], works: Iterable[WorkTime], span_ms: range, now_ms: int
+    bookings: Iterable[BookedTime],
+    works: Iterable[WorkTime],
+    span_ms: range,
+    now_ms: int,
+    powered: Iterable[WorkTime] = (),
 ) -> Mapping[Key, Hours]:
-    """What of each falls into `span_ms`. What goes on is counted up to now; what is booked is counted whole."""
+    """What of each falls into `span_ms`. What goes on is counted up to now; what is booked is counted whole.
+
+    `powered` are the times in which a machine had power, one of no length at least for each that is measured.
+    """
     found: defaultdict[Key, Hours] = defaultdict(Hours)
     for each in bookings:
         if each.state in _COUNTED:
@@ -65,7 +74,22 @@ def tally(
     for work in works:
         until_ms = now_ms if work.until_ms is None else work.until_ms
         found[work.school_id, work.device_id] += Hours(working=_within(work.from_ms, until_ms, span_ms))
+    for power in powered:
+        until_ms = now_ms if power.until_ms is None else power.until_ms
+        found[power.school_id, power.device_id] += Hours(energised=_within(power.from_ms, until_ms, span_ms))
     return found
+
+
+def user_of(device_id: int, at_ms: int, bookings: Iterable[BookedTime], owner: str) -> str:
+    """The school in whose booking of a machine a moment lies, else the machine's own."""
+    for each in bookings:
+        if each.device_id == device_id and each.state in _COUNTED and each.start_ms <= at_ms < each.end_ms:
+            return each.school_id
+    return owner
+
+
+def _added(left: int | None, right: int | None) -> int | None:
+    return left if right is None else right if left is None else left + right
 
 
 def _of_booking(each: BookedTime, span_ms: range, now_ms: int) -> Hours:

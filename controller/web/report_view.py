@@ -53,6 +53,7 @@ class Row:
     name: str
     booked: str
     present: str
+    energised: str
     working: str
     rate: str
     no_shows: str
@@ -95,14 +96,19 @@ def report_page(wanted: Range, span: Span, lines: Sequence[Line], words: Languag
 
 
 def report_csv(lines: Sequence[Line], words: Language) -> str:
-    """One line a school and machine; with a mark that spreadsheets know the letters by. Hours have a full stop."""
+    """One line a school and machine; with a mark that spreadsheets know the letters by.
+
+    Hours have a full stop; those with power are left empty where nothing measures them.
+    """
     out = io.StringIO()
     writer = csv.writer(out)
-    heads = (words.t("School"), words.t("Machine"), words.t("Booked"), words.t("Present"), words.t("Machine working"))
-    writer.writerow([str(each) for each in (*heads, words.t("No-shows"))])
+    times_of = (words.t("Booked"), words.t("Present"), words.t("Machine has power"), words.t("Machine working"))
+    heads = (words.t("School"), words.t("Machine"), *times_of, words.t("No-shows"))
+    writer.writerow([str(each) for each in heads])
     for line in lines:
         hours = line.hours
-        times = (f"{each / _HOUR_MS:.2f}" for each in (hours.booked, hours.present, hours.working))
+        measured = (hours.booked, hours.present, hours.energised, hours.working)
+        times = ("" if each is None else f"{each / _HOUR_MS:.2f}" for each in measured)
         writer.writerow([_plain(line.school), _plain(line.machine), *times, hours.no_shows])
     return "\N{ZERO WIDTH NO-BREAK SPACE}" + out.getvalue()
 
@@ -133,8 +139,8 @@ def _rows(sums: Mapping[str, Hours], words: Language) -> tuple[Row, ...]:
 
 
 def _row(name: str, hours: Hours, words: Language, most: int = 0) -> Row:
-    def shown(ms: int) -> str:
-        return number(ms / _HOUR_MS, words.code, 1)
+    def shown(ms: int | None) -> str:
+        return "–" if ms is None else number(ms / _HOUR_MS, words.code, 1)
 
     looks = (("booked", hours.booked), ("present", hours.present), ("working", hours.working))
     rate = f"{number(100 * hours.working / hours.booked, words.code, 0)}{NBSP}%" if hours.booked else "–"
@@ -142,6 +148,7 @@ def _row(name: str, hours: Hours, words: Language, most: int = 0) -> Row:
         name,
         shown(hours.booked),
         shown(hours.present),
+        shown(hours.energised),
         shown(hours.working),
         rate,
         str(hours.no_shows),

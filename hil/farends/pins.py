@@ -4,7 +4,7 @@ What a profile says of them to a reader is held against this by a test.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -66,6 +66,11 @@ OWN_PRUSALINK = Pin(
 )
 OWN_PROJECTOR = Pin("controller/demo/farends", "", "this project", "a projector, which answers as the recorded one did")
 OWN_MACHINE = Pin("hil/farends/grbl_model", "", "this project", "an emulator of GRBL 1.1h, after its sources")
+MDC_CLIENT: Final = ROOT / "hil" / "requirements" / "mdc-client.txt"
+"""Its version stands in it as well."""
+OWN_EQUIPMENT = Pin("hil/farends", "", "this project", "")
+PYTHON_SAMSUNG_MDC = Pin("python-samsung-mdc", "1.18.0", "PyPI", "an MDC client that our display is checked with")
+MOSQUITTO = Pin("mosquitto", "2.0", "Debian", "the broker that they speak through")
 LINUX = Pin("Linux", "6.1", "Debian", "mac80211_hwsim under QEMU, recorded: wireless")
 HOSTAPD = Pin("hostapd", "2.10", "Debian", "the access point of that recording")
 THIS_MACHINE = Pin("the machine that runs the tests", "", "", "its kernel, disks and network, read in another way")
@@ -73,11 +78,15 @@ PINS: Mapping[str, tuple[Pin, ...]] = {
     "firmata": (*FIRMATA.values(), SIMAVR),
     "grbl": (OWN_MACHINE,),
     "host": (THIS_MACHINE,),
+    "line_protocol": (replace(OWN_EQUIPMENT, what="boards and projectors, written from their manuals"),),
     "marlin": (OCTOPRINT,),
     "moonraker": (MOONRAKER, KALICO, OWN_MCU),
+    "mqtt_device": (replace(OWN_EQUIPMENT, what="an ESPHome-shaped and a Tasmota-shaped device"), MOSQUITTO),
     "network": (THIS_MACHINE, LINUX, HOSTAPD),
     "octoprint": (OCTOPRINT,),
     "prusalink": (PRUSALINK, OWN_PRUSALINK),
     "pjlink": (OWN_PROJECTOR, PJLINK_ADVANCE, _client("aiopjlink2"), _client("pypjlink2")),
+    "samsung_mdc": (replace(OWN_EQUIPMENT, what="a display, written from the manual"), PYTHON_SAMSUNG_MDC),
+    "smart_plug": (replace(OWN_EQUIPMENT, what="plugs, written from their makers' documentation"),),
 }
 """By bridge."""

@@ -40,7 +40,7 @@ def test_report_and_a_machines_bookings_have_no_barrier(
 def test_report_counts_what_was_booked_and_worked_and_hands_it_over_as_a_file(visit: Visitor, tmp_path: Path) -> None:
     page = visit().signed_in("ky", PASSWORD).page("/reports/use")
     row = page.get_by_role("row", name="=3D-01")
-    expect(row.get_by_role("cell")).to_contain_text(["1,0", "", "0,5", "50"])
+    expect(row.get_by_role("cell")).to_contain_text(["1,0", "", "–", "0,5", "50"])
     with page.expect_download() as download:
         page.get_by_role("link", name="Tải CSV").click()
     download.value.save_as(tmp_path / "use.csv")

@@ -46,9 +46,9 @@ def test_report_comes_as_csv_that_no_spreadsheet_takes_for_a_formula(scene: InUs
     answer = scene.controller.signed_in("ky").get("/reports/use.csv?lang=en")
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     head, line = answer.text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}").splitlines()
-    assert head == "School,Machine,Booked,Present,Machine working,No-shows"
-    school, machine, booked, _present, working, missed = line.split(",")
-    assert (machine, booked, working, missed) == ("'=3D-01", "1.00", "0.50", "0")
+    assert head == "School,Machine,Booked,Present,Machine has power,Machine working,No-shows"
+    school, machine, booked, _present, powered, working, missed = line.split(",")
+    assert (machine, booked, powered, working, missed) == ("'=3D-01", "1.00", "", "0.50", "0")
     assert school
 
 

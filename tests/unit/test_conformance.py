@@ -18,7 +18,7 @@ from contract.model import Kind, pattern_for
 from device_profiles import gcode
 from device_profiles.gcode import cut
 from device_profiles.profile import PROFILES, DeviceProfile, Enforces, Words, load, slugs
-from firmware_bridges import BRIDGES, bridge_for, grbl_state
+from firmware_bridges import BRIDGES, bridge_for, grbl_state, samsung_mdc_core
 from firmware_bridges.base import LinkLost
 from firmware_bridges.marlin_state import Ended, State
 from firmware_bridges.pjlink_core import Level, Power
@@ -35,13 +35,17 @@ SOMEWHERE = {
     "firmata": "/dev/ttyACM0",
     "grbl": "/dev/ttyUSB0",
     "host": "",
+    "line_protocol": "tcp://192.0.2.1:4660",
     "marlin": "/dev/ttyUSB0",
     "moonraker": "http://192.0.2.1",
+    "mqtt_device": "mqtt://192.0.2.1/air-206",
     "network": "",
     "octoprint": "http://192.0.2.1",
     "pjlink": "tcp://192.0.2.1",
     "prusalink": "http://192.0.2.1",
+    "samsung_mdc": "tcp://192.0.2.1",
     "simulated": "sim:conformance",
+    "smart_plug": "http://192.0.2.1",
 }
 """An endpoint of the kind that each bridge takes."""
 
@@ -75,6 +79,8 @@ ACTIONS = {
     "resume": NEEDS_LEASE,
     "set-volume": HARMLESS,
     "stop": ASKED_TWICE,
+    "switch-off": ASKED_TWICE,
+    "switch-on": NEEDS_LEASE,
     "unlock": NEEDS_LEASE,
 }
 """Every action that any profile may offer. Whoever adds one says here what it may do."""
@@ -90,6 +96,8 @@ WORDS = {
     "restart": "Khởi động lại",
     "resume": "Chạy tiếp",
     "stop": "Dừng",
+    "switch-off": "Ngắt điện",
+    "switch-on": "Cấp điện",
 }
 """How the Vietnamese label of an action begins: one term, one word, on every page."""
 FAMILIES = {
@@ -100,6 +108,7 @@ FAMILIES = {
     "laser": "Máy cắt laser",
     "network": "Đường lên",
     "permit": "Khóa quyền dùng",
+    "plug": "Ổ cắm",
     "printer-3d": "Máy in 3D",
     "projector": "Máy chiếu",
     "robot": "",
@@ -118,6 +127,8 @@ CODES: Mapping[tuple[str, str], type[StrEnum]] = {
     ("prusalink", "state"): PrinterState,
     ("prusalink", "job-result"): Ended,
     ("pjlink", "power"): Power,
+    ("samsung_mdc", "power"): samsung_mdc_core.Power,
+    **{("samsung_mdc", f"{part}-state"): samsung_mdc_core.Level for part in ("fan", "lamp", "temperature")},
     **{("pjlink", f"{part}-state"): Level for part in ("fan", "lamp", "temperature", "cover", "filter", "other")},
 }
 """The texts of a bridge that are codes, by bridge and metric: a reader is told each in words."""

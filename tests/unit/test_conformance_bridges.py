@@ -45,6 +45,21 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "silence_s": 5.0,
     },
     "host": {"services": ["ssh"]},
+    "line_protocol": {
+        "actions": {"power-on": {"send": "AA0101"}},
+        "baud": 9600,
+        "blank": False,
+        "confirm_s": 1.0,
+        "connect_s": 1.0,
+        "end": "\r",
+        "frame": {"start": "AA", "length": 5},
+        "metrics": {},
+        "refused": {"ERR": "no"},
+        "reply_s": 1.0,
+        "rest_s": 0.0,
+        "send_end": "\r",
+        "strip": " ",
+    },
     "marlin": {
         "baud": 115_200,
         "cancel": ["M104 S0"],
@@ -63,6 +78,15 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "limits": load("klipper/printer").options["limits"],
         "reply_s": 1.0,
         "upload_s": 60.0,
+    },
+    "mqtt_device": {
+        "confirm_s": 1.0,
+        "connect_s": 1.0,
+        "discover_s": 1.0,
+        "names": {"sensor/co2": "co2"},
+        "password": "p",
+        "prefix": "homeassistant",
+        "user": "u",
     },
     "network": {
         "controller_host": "example.net",
@@ -103,9 +127,31 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "upload_s": 60.0,
         "user": "maker",
     },
+    "samsung_mdc": {
+        "baud": 9600,
+        "confirm_s": 1.0,
+        "connect_s": 1.0,
+        "display": 1,
+        "inputs": {"21": "HDMI"},
+        "reply_s": 1.0,
+    },
     "simulated": {"busy": "", "effects": {}, "fault_every": 0, "fault_polls": 3, "simulate": {}},
+    "smart_plug": {
+        "channel": 0,
+        "connect_s": 1.0,
+        "energised_off_w": 0.5,
+        "energised_w": 1.0,
+        "hold_s": 0.0,
+        "maker": "shelly",
+        "password": "p",
+        "reply_s": 1.0,
+        "user": "admin",
+        "working_off_w": 15.0,
+        "working_w": 20.0,
+    },
 }
 """Every option that a bridge knows, with a value that it takes."""
+ONE_METRIC: Mapping[str, Any] = {"metrics": {"name": {"ask": "NAME?", "reply": "NAME=(.*)", "once": True}}}
 EVERY_OPTION = [(name, option) for name, known in OPTIONS.items() for option in known]
 WRONG = st.recursive(
     st.none()
@@ -127,11 +173,7 @@ def quick(name: str) -> dict[str, float]:
         "firmata": {"boot_s": PATIENCE_S},
         "grbl": {"open_s": PATIENCE_S},
         "marlin": {"open_s": PATIENCE_S},
-        "moonraker": {"reply_s": PATIENCE_S, "connect_s": PATIENCE_S},
-        "octoprint": {"reply_s": PATIENCE_S, "connect_s": PATIENCE_S},
-        "pjlink": {"reply_s": PATIENCE_S, "connect_s": PATIENCE_S},
-        "prusalink": {"reply_s": PATIENCE_S, "connect_s": PATIENCE_S},
-    }[name]
+    }.get(name, {"reply_s": PATIENCE_S, "connect_s": PATIENCE_S})
 
 
 @contextmanager
@@ -179,8 +221,12 @@ BY_WEB = ("moonraker", "octoprint", "prusalink")
 """Bridges whose endpoint is that of a web server."""
 DEAD = {"network": (nobody, mute, full), "port": (unplugged, silent)}
 DEAD_ENDS = [
-    *((name, end) for name in (*BY_WEB, "pjlink") for end in DEAD["network"]),
-    *((name, end) for name in ("firmata", "grbl", "marlin") for end in (*DEAD["network"], *DEAD["port"])),
+    *((name, end) for name in (*BY_WEB, "pjlink", "smart_plug") for end in DEAD["network"]),
+    *(
+        (name, end)
+        for name in ("firmata", "grbl", "line_protocol", "marlin", "samsung_mdc")
+        for end in (*DEAD["network"], *DEAD["port"])
+    ),
 ]
 
 
@@ -216,7 +262,9 @@ def test_bridge_without_a_link_refuses_an_action_that_it_does_not_know(name: str
 @pytest.mark.parametrize(("name", "dead_end"), DEAD_ENDS, ids=lambda each: getattr(each, "__name__", each))
 def test_dead_endpoint_is_a_lost_link_in_time(name: str, dead_end: Callable[[Path], Any], tmp_path: Path) -> None:
     with dead_end(tmp_path) as endpoint:
-        made = bridge_for(name, endpoint.replace("tcp:", "http:") if name in BY_WEB else endpoint, quick(name))
+        spoken: Mapping[str, Any] = ONE_METRIC if name == "line_protocol" else {}
+        by_web = name in (*BY_WEB, "smart_plug")
+        made = bridge_for(name, endpoint.replace("tcp:", "http:") if by_web else endpoint, {**quick(name), **spoken})
         began_s = time.monotonic()
         with pytest.raises(LinkLost):
             made.open()

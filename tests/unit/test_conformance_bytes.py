@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -17,12 +18,14 @@ from controller.demo.farends.printer_model import Settings as PrinterSettings
 from controller.demo.farends.projector_model import Projector
 from controller.demo.farends.projector_model import Settings as ProjectorSettings
 from device_profiles.profile import DeviceProfile, load
+from firmware_bridges import BRIDGES
 from firmware_bridges.base import Bridge, BridgeError, LinkLost
 from firmware_bridges.firmata import FirmataBridge
 from firmware_bridges.grbl import GrblBridge
 from firmware_bridges.marlin import MarlinBridge
 from firmware_bridges.pjlink import PjlinkBridge
 from firmware_bridges.record import Way
+from hil.farends.equipment import KINDS
 from hil.farends.grbl_model import Machine
 from tests.fakes import FakeLink
 from tests.replay import pieces
@@ -72,6 +75,16 @@ def board() -> Answer:
     return answer
 
 
+def equipment(kind: str) -> Callable[[], Answer]:
+    """A display, a projector or a plug of hil.farends, on one connection."""
+
+    def made() -> Answer:
+        model = KINDS[kind]()
+        return lambda data, _now: model.receive(0, data) if data else b""
+
+    return made
+
+
 @dataclass(frozen=True, slots=True)
 class Device:
     """A model, how it answers, and its bridge with a link in the place of the way to it, and the link's time."""
@@ -102,12 +115,41 @@ def firmata(link: FakeLink, options: Mapping[str, Any]) -> Bridge:
     return FirmataBridge("/dev/ttyACM0", options, clock=lambda: link.now_s)
 
 
+def patient(name: str, endpoint: str) -> Callable[[FakeLink, Mapping[str, Any]], Bridge]:
+    """A bridge of that name whose time is the link's."""
+
+    def make(link: FakeLink, options: Mapping[str, Any]) -> Bridge:
+        module, _, kind = BRIDGES[name].partition(":")
+        pausing = {} if name == "smart_plug" else {"pause": lambda wait_s: setattr(link, "now_s", link.now_s + wait_s)}
+        bridge: Bridge = getattr(import_module(module), kind)(endpoint, options, clock=lambda: link.now_s, **pausing)
+        return bridge
+
+    return make
+
+
 DEVICES = {
     "marlin": Device(
         "creality/ender-3", printer, {"report_s": 1, "ok_s": 0.5, "silence_s": 5.0, "open_s": 10.0}, b"", marlin
     ),
     "grbl": Device("grbl/laser", cutter, {"silence_s": 3.0, "open_s": 6.0}, b"", grbl),
     "pjlink": Device("pjlink/projector", projector, {"reply_s": 1.0, "confirm_s": 1.0}, b"PJLINK 0\r", pjlink),
+    "line_protocol": Device(
+        "epson/escvp21",
+        equipment("epson"),
+        {"reply_s": 1.0, "confirm_s": 1.0},
+        b"",
+        patient("line_protocol", "tcp://192.0.2.1:1"),
+    ),
+    "samsung_mdc": Device(
+        "samsung/qb",
+        equipment("samsung"),
+        {"reply_s": 1.0, "confirm_s": 1.0},
+        b"",
+        patient("samsung_mdc", "tcp://192.0.2.1"),
+    ),
+    "smart_plug": Device(
+        "shelly/plus-plug-s", equipment("shelly"), {"reply_s": 1.0}, b"", patient("smart_plug", "http://192.0.2.1")
+    ),
     "firmata": Device("arduino/uno", board, {"reply_s": 1.0, "boot_s": 2.0}, b"", firmata),
 }
 SPOILED = st.dictionaries(
@@ -125,6 +167,9 @@ SPOILED = st.dictionaries(
                 b"%1POWR=\xff\r",
                 b"\xf0" * 600,
                 b"x" * 70_000,
+                b"ERR\r:",
+                b"PWR=99\r:",
+                b"\xaa\xff\x01\x03A\x00\x09\x4d",
             ]
         ),
         st.builds(
@@ -148,7 +193,7 @@ def met(name: str, link: FakeLink) -> Iterator[tuple[Bridge, DeviceProfile]]:
     device = DEVICES[name]
     profile = load(device.slug)
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("pjlink", "firmata"):
+        for module in ("pjlink", "firmata", "dialogue"):
             patch.setattr(f"firmware_bridges.{module}.open_link", lambda *_, **__: link.open())
         bridge = device.make(link, {**profile.options, **device.options})
         yield bridge, profile

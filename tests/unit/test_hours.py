@@ -3,7 +3,7 @@
 import pytest
 
 from controller.scheduling.booking_states import BookingState
-from controller.scheduling.hours import BookedTime, Hours, WorkTime, tally
+from controller.scheduling.hours import BookedTime, Hours, WorkTime, tally, user_of
 
 S = BookingState
 SPAN, NOW = range(100, 200), 180
@@ -36,3 +36,20 @@ def test_work_is_counted_for_the_school_that_used_the_machine_up_to_now() -> Non
     works = [WorkTime("a", 1, 95, 120), WorkTime("b", 1, 170, None), WorkTime("b", 1, 130, 140)]
     found = tally([booked(checked_in_ms=110)], works, SPAN, NOW)
     assert found == {("a", 1): Hours(50, 50, 20), ("b", 1): Hours(working=20)}
+
+
+def test_power_is_counted_where_it_is_measured_and_unknown_elsewhere() -> None:
+    powered = [WorkTime("a", 1, 100, 100), WorkTime("a", 1, 105, 130), WorkTime("b", 1, 170, None)]
+    found = tally([], [WorkTime("a", 2, 110, 120)], SPAN, NOW, powered)
+    assert found == {
+        ("a", 1): Hours(energised=25),
+        ("b", 1): Hours(energised=10),
+        ("a", 2): Hours(working=10),
+    }
+    assert sum(found.values(), Hours()).energised == 35
+
+
+def test_power_belongs_to_the_school_that_has_booked_and_else_to_the_machines_own() -> None:
+    bookings = [booked(S.CANCELLED, 100, 200), booked(S.DONE, 110, 160)]
+    assert [user_of(1, at_ms, bookings, "own") for at_ms in (109, 110, 159, 160)] == ["own", "a", "a", "own"]
+    assert user_of(2, 120, bookings, "own") == "own"

@@ -1,0 +1,178 @@
+"""Devices of a real broker: how they tell of themselves, are read, switched, lost and found again."""
+
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from device_profiles.profile import load
+from firmware_bridges.base import BadReply, LinkLost, Refused
+from firmware_bridges.mqtt_device import MqttDeviceBridge
+from hil.farends.broker_device import Broker, EspHome, Node, Tasmota
+from hil.farends.child import ROOT
+from hil.farends.splitter import Splitter
+from hil.polling import assert_nothing_left_behind, poll_until, resources_at_rest
+from hil.watched import Watched
+from tests.vocabulary import undeclared, untold
+
+pytestmark = [pytest.mark.hil, pytest.mark.sim_only]
+
+PROMPT = {"connect_s": 5.0, "discover_s": 2.0, "confirm_s": 10.0}
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    made = Broker(tmp_path)
+    yield made
+    made.kill()
+
+
+@pytest.fixture
+def air(broker: Broker) -> Iterator[Node]:
+    made = EspHome(broker)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def plug(broker: Broker) -> Iterator[Node]:
+    made = Tasmota(broker)
+    yield made
+    made.close()
+
+
+def bridge_to(broker: Broker, device: str, **options: object) -> MqttDeviceBridge:
+    return MqttDeviceBridge(f"mqtt://127.0.0.1:{broker.port}/{device}", {**PROMPT, **options})
+
+
+def test_esphome_device_is_read_and_switched_as_it_tells_of_itself(broker: Broker, air: EspHome) -> None:
+    profile = load("mqtt/device")
+    bridge = bridge_to(broker, "air-206")
+    bridge.open()
+    values = poll_until(bridge, lambda values: None not in values.values())
+    assert values == {
+        "ppm-co2": 612.0,
+        "temperature-temperature": 26.4,
+        "percent-humidity": 71.0,
+        "switch-lamp": False,
+        "is-door": True,
+        "entities": 5,
+    }
+    assert undeclared(profile, values) == []
+    bridge.execute("switch-on", {"switch": "lamp"})
+    assert bridge.poll()["switch-lamp"] is True
+    air.say("air-206/sensor/co2/state", "nan")
+    assert poll_until(bridge, lambda values: values["ppm-co2"] is None)["percent-humidity"] == 71.0
+    with pytest.raises(Refused, match="no switch"):
+        bridge.execute("switch-on", {"switch": "door"})
+    air.obeys = False
+    bridge._confirm_s = 0.3
+    with pytest.raises(BadReply, match="was told"):
+        bridge.execute("switch-off", {})
+    bridge.close()
+
+
+def test_profile_names_the_values_of_its_device(broker: Broker, air: EspHome) -> None:
+    profile = load("esphome/air-sensor")
+    bridge = bridge_to(broker, "air-206", **profile.options)
+    bridge.open()
+    values = poll_until(bridge, lambda values: None not in values.values())
+    assert untold(profile, values) == []
+    assert (values["co2"], values["temperature"], values["humidity"]) == (612.0, 26.4, 71.0)
+    bridge.close()
+
+
+@pytest.mark.parametrize("name", ["tasmota_0001", "AABBCC000001", "Laser plug"])
+def test_tasmota_device_is_read_and_switched_by_any_of_its_names(broker: Broker, plug: Tasmota, name: str) -> None:
+    bridge = bridge_to(broker, name.replace(" ", "%20"))
+    bridge.open()
+    values = poll_until(bridge, lambda values: None not in values.values())
+    assert (values["switch-power"], values["power-energy-power"], values["energy-energy-energy"]) == (
+        True,
+        61.0,
+        1500.0,
+    )
+    assert undeclared(load("mqtt/device"), values) == []
+    bridge.execute("switch-off", {})
+    assert bridge.poll()["switch-power"] is False
+    bridge.close()
+
+
+def test_device_that_nobody_knows_is_a_lost_link(broker: Broker, air: EspHome) -> None:
+    bridge = bridge_to(broker, "air-999", discover_s=0.5)
+    with pytest.raises(LinkLost, match="air-999"):
+        bridge.open()
+    bridge.close()
+
+
+def test_broker_that_does_not_let_us_in_is_a_refusal(tmp_path: Path) -> None:
+    broker = Broker(tmp_path, password="geheim")
+    try:
+        bridge = bridge_to(broker, "air-206", user="lab", password="wrong")
+        with pytest.raises(Refused, match="broker"):
+            bridge.open()
+        bridge.close()
+    finally:
+        broker.kill()
+
+
+def test_agent_survives_a_device_that_vanishes_and_a_broker_that_is_killed(
+    broker: Broker, air: EspHome, tmp_path: Path
+) -> None:
+    profile = load("mqtt/device")
+    device = Watched(tmp_path, profile, lambda: bridge_to(broker, "air-206", discover_s=3.0))
+    device.begin()
+    device.until(lambda values: values.get("ppm-co2") == 612)
+    baseline = resources_at_rest()
+    air.say("air-206/status", "offline")
+    device.until_lost()
+    air.say("air-206/status", "online")
+    device.until_back(1)
+    broker.kill()
+    device.until_lost()
+    broker.start()
+    assert device.until_back(2)["entities"] == 5
+    assert device.faults() == [LinkLost] * 2
+    assert_nothing_left_behind(baseline)
+    device.close()
+
+
+def test_device_whose_power_is_cut_is_lost_by_its_will(broker: Broker) -> None:
+    air = EspHome(broker, "air-305")
+    bridge = bridge_to(broker, "air-305")
+    bridge.open()
+    assert bridge.poll()["entities"] == 5
+    air.vanish()
+    with pytest.raises(LinkLost, match="gone"):
+        poll_until(bridge, lambda _: False, timeout_s=20)
+    bridge.close()
+
+
+def test_bridge_reads_on_when_every_byte_from_the_broker_comes_by_itself(broker: Broker, air: EspHome) -> None:
+    with Splitter(f"tcp://127.0.0.1:{broker.port}") as way:
+        way.cutting.set()
+        bridge = MqttDeviceBridge(f"{way.endpoint.replace('tcp', 'mqtt')}/air-206", {**PROMPT, "discover_s": 20.0})
+        bridge.open()
+        assert poll_until(bridge, lambda values: values.get("ppm-co2") is not None)["temperature-temperature"] == 26.4
+        bridge.close()
+
+
+def test_process_with_an_open_bridge_has_loaded_nothing_heavy(broker: Broker, air: EspHome) -> None:
+    """The agent has loaded its client before, without TLS."""
+    program = """
+        import sys
+        from agent.light_paho import import_paho
+        import_paho(tls=False)
+        from firmware_bridges import bridge_for
+        bridge = bridge_for("mqtt_device", sys.argv[1], {})
+        bridge.open()
+        assert bridge.poll()
+        bridge.close()
+        print([name for name in ("asyncio", "pydantic", "yaml", "ssl") if name in sys.modules])
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), f"mqtt://127.0.0.1:{broker.port}/air-206"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
