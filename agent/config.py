@@ -11,6 +11,7 @@ from agent.connection import Broker
 from agent.desired import read_desired, settings
 from agent.download import Source
 from agent.errors import WrongConfig
+from agent.identity import Identity, read_identity
 from agent.job_files import Room
 from agent.outbox import Limits
 from contract.model import ContractError, Value, check_name, check_text
@@ -36,12 +37,16 @@ class DeviceConfig:
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
-    """All that an agent is told from outside. `lease_key` is its own key for lease books, empty before enrolment."""
+    """All that an agent is told from outside. `lease_key` is its own key for lease books, empty before enrolment.
+
+    `identity` is None if it was not enrolled over the controller's door.
+    """
 
     address: Address
     room: str
     broker: Broker
     lease_key: bytes = field(repr=False)
+    identity: Identity | None
     devices: tuple[DeviceConfig, ...]
     flush_s: float
     limits: Limits
@@ -68,6 +73,8 @@ _KEYS: Mapping[str, tuple[type, Any]] = {
     "broker.port": (int, 1883),
     "broker.tls_ca": (str, ""),
     "broker.keepalive_s": (int, 10),
+    "broker.spread_s": (float, 0.0),
+    "broker.place": (float, 0.0),
     "controller.url": (str, ""),
     "controller.tls_ca": (str, ""),
     "files.budget_mb": (int, 500),
@@ -103,6 +110,7 @@ def load_config(
         room=values["room"],
         broker=_broker(path, values, credentials),
         lease_key=credentials.lease_key,
+        identity=read_identity(state),
         devices=devices,
         flush_s=_within(path, "flush_s", values["flush_s"], 0.05, 3600),
         job_source=Source(
@@ -133,6 +141,8 @@ def _broker(path: Path, values: Mapping[str, Any], credentials: Credentials) -> 
         password=credentials.password,
         tls_ca=values["broker.tls_ca"],
         keepalive_s=_within(path, "broker.keepalive_s", values["broker.keepalive_s"], 2, 600),
+        spread_s=_within(path, "broker.spread_s", values["broker.spread_s"], 0, 600),
+        place=_within(path, "broker.place", values["broker.place"], 0, 1),
     )
 
 

@@ -18,6 +18,7 @@ from agent.commands import Commands
 from agent.config import AgentConfig, DeviceConfig
 from agent.control import ControlServer
 from agent.desired import DesiredKeeper
+from agent.identity import Identity
 from agent.job_files import FOLDER, JobFiles
 from agent.journal import Journal
 from agent.lease_watch import LeaseWatch
@@ -25,9 +26,10 @@ from agent.leases import LeaseKeeper
 from agent.local import answer
 from agent.outbox import Outbox
 from agent.recorder import Recorder
+from agent.renewal import Renewal
 from agent.roster import Roster, printable, profile_entry
 from agent.service import Notifier
-from agent.session import Listeners
+from agent.session import Copy, Listeners
 from agent.uplink import Uplink
 from agent.worker import Worker
 from contract.messages import BridgeState, DeviceEntry, LeaseBook
@@ -85,7 +87,9 @@ class Agent:
             clock=clock,
             listeners=Listeners(self._commands.take, self._take_leases, self._desired.take, self.recorder.tell),
             book=self._leases.held,
+            copy=_copy(config.identity),
         )
+        self._renewal = Renewal(config, self.outbox.epoch)
         self._control = ControlServer(state, {"status": self._answer_status, "do": self._answer_do})
         self._notifier = Notifier()
         for device in config.devices:
@@ -108,6 +112,8 @@ class Agent:
         if jump:
             self.tell("clock-jump", f"{jump.by_ms} ms")
         self._clock_keeper.keep(self._clock.anchor)
+        if self.uplink.refused:
+            self._renewal.ask(self._clock.mono_ms())
         self._watch.look()
         for worker in self._workers.values():
             worker.check_hung()
@@ -115,6 +121,11 @@ class Agent:
         if self._leases.write():
             self._wake()
         self._notifier.alive()
+
+    @property
+    def renewed(self) -> bool:
+        """Whether there are new credentials on disk, under this name or another."""
+        return self._renewal.done
 
     def rest_s(self) -> float:
         """How long until the next beat."""
@@ -188,6 +199,10 @@ class Agent:
         return answer(given, profiles, self._commands, self._clock.true_ms)
 
 
+def _copy(identity: Identity | None) -> Copy:
+    return Copy() if identity is None else Copy(identity.instance, identity.facts())
+
+
 def make_bridge(device: DeviceConfig) -> Bridge:
     """The device's bridge, not opened. Raises LinkLost for what cannot be set up like this."""
     options = {**device.profile.options, **device.options}
@@ -199,8 +214,11 @@ def make_bridge(device: DeviceConfig) -> Bridge:
         raise LinkLost(f"cannot be set up: {error}") from None
 
 
-def run(config: AgentConfig, *, die_with_parent: bool, ready: Callable[[], None] = lambda: None) -> None:
-    """Run until SIGTERM, SIGINT or, if wanted, until standard input closes."""
+def run(config: AgentConfig, *, die_with_parent: bool, ready: Callable[[], None] = lambda: None) -> bool:
+    """Run until SIGTERM, SIGINT or, if wanted, until standard input closes; False then.
+
+    True: it has new credentials. Read the configuration again and run on.
+    """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -213,7 +231,7 @@ def run(config: AgentConfig, *, die_with_parent: bool, ready: Callable[[], None]
     ready()
     _log.info("agent %s of %s devices runs", config.address, len(config.devices))
     collected_s = time.monotonic()
-    while not stop.wait(agent.rest_s()):
+    while not agent.renewed and not stop.wait(agent.rest_s()):
         try:
             agent.beat()
         except Exception:  # noqa: BLE001 - outermost loop: the next beat may do better
@@ -222,6 +240,7 @@ def run(config: AgentConfig, *, die_with_parent: bool, ready: Callable[[], None]
             gc.collect()
             collected_s = time.monotonic()
     agent.stop()
+    return agent.renewed and not stop.is_set()
 
 
 def _wait_for_end_of_input(stop: threading.Event) -> None:

@@ -34,6 +34,14 @@ class Listeners:
 
 
 @dataclass(frozen=True, slots=True)
+class Copy:
+    """Which copy of the agent this is: see contract.messages.Status."""
+
+    instance: str = ""
+    machine: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Station:
     """What a session speaks for. `book` tells which lease book is on disk now."""
 
@@ -45,6 +53,7 @@ class Station:
     book: Callable[[], Edition]
     pace: Pace
     chance: Callable[[], float]
+    copy: Copy
 
 
 def status(station: Station, presence: Presence, connection: int, since_ms: int) -> Status:
@@ -63,6 +72,8 @@ def status(station: Station, presence: Presence, connection: int, since_ms: int)
         held=station.outbox.held() if online else (),
         lease_generation=book.generation,
         lease_number=book.number,
+        instance=station.copy.instance,
+        machine=station.copy.machine if online else (),
     )
 
 

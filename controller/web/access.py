@@ -24,13 +24,14 @@ GUEST_COOKIE: Final = "fabfleet_guest"
 LANGUAGE_COOKIE: Final = "fabfleet_lang"
 LANGUAGES: Final = ("vi", "en")
 
+DOORS: Final = frozenset({"/api/v1/enrol", "/api/v1/enrol/renew"})
 PUBLIC: Final = frozenset(
-    {"/signin", "/language", "/healthz", "/readyz", "/metrics", "/openapi.json", "/favicon.ico", "/api/v1/enrol"}
+    {"/signin", "/language", "/healthz", "/readyz", "/metrics", "/openapi.json", "/favicon.ico", *DOORS}
 )
-"""Paths that answer without a session or token. `/metrics` asks for itself, `/api/v1/enrol` takes its own token."""
+"""Paths that answer without a session or token. `/metrics` asks for itself, `DOORS` take a token or a key."""
 _FOR_AGENTS: Final = "/api/v1/files/"
 """Asks for an agent's own proof."""
-_WITHOUT_COOKIES: Final = frozenset({"/api/v1/enrol"})
+_WITHOUT_COOKIES: Final = DOORS
 """Unsafe requests that take no account of cookies, and so need no form token."""
 _PUBLIC_FOLDER: Final = "/static/"
 FEEDS: Final = "/feeds/"
