@@ -36,13 +36,15 @@ _WITHOUT_COOKIES: Final = DOORS
 _PUBLIC_FOLDER: Final = "/static/"
 FEEDS: Final = "/feeds/"
 """Calendars. Who knows the address may read it."""
+PHONES: Final = "/e/"
+"""Shows the token that is in the address, and nothing else."""
 OPEN_BOARDS: Final = "/board/open/"
 """Boards at the doors of labs, likewise."""
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def is_public(path: str) -> bool:
-    return path in PUBLIC or path.startswith((_PUBLIC_FOLDER, _FOR_AGENTS, FEEDS, OPEN_BOARDS))
+    return path in PUBLIC or path.startswith((_PUBLIC_FOLDER, _FOR_AGENTS, FEEDS, OPEN_BOARDS, PHONES))
 
 
 def is_api(path: str) -> bool:
