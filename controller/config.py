@@ -24,14 +24,16 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class BrokerConfig:
-    """Where the MQTT broker is. Embedded: a child of the controller on `host:port`, with credentials made by itself.
+    """Where the MQTT broker is. Embedded: a child of the controller, with credentials made by itself.
 
-    `host` and `port` are what an enrolled agent is told as well, unless `public_host` says otherwise.
+    It listens on `port`, with TLS on `tls_port`; an empty `host` is where the pages are if those are by HTTPS, else
+    this machine only. An enrolled agent is told the same, unless `public_host` says otherwise.
     """
 
     embedded: bool = True
-    host: str = "127.0.0.1"
+    host: str = ""
     port: int = 1883
+    tls_port: int = 8883
     public_host: str = ""
     user: str = ""
     password: str = field(default="", repr=False)
@@ -59,7 +61,8 @@ class JobsConfig:
 @dataclass(frozen=True, slots=True)
 class ControllerConfig:
     """Everything that may be set. `hosts` are further names under which browsers may ask for the pages. `zone` is the
-    schools' own time, by its IANA name.
+    schools' own time, by its IANA name. Beyond loopback all is encrypted, by the certificate that was given, else by
+    one of our own authority; with `own_tls` on loopback as well, with `plain_http_beyond_loopback` nothing is.
     """
 
     state: Path = DEFAULT_STATE
@@ -69,6 +72,7 @@ class ControllerConfig:
     database_url: str = field(default="", repr=False)
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    own_tls: bool = False
     plain_http_beyond_loopback: bool = False
     demo: bool = False
     zone: str = "Asia/Ho_Chi_Minh"
@@ -88,7 +92,25 @@ class ControllerConfig:
 
     @property
     def tls(self) -> bool:
-        return self.tls_certificate is not None
+        """Whether the pages are by HTTPS."""
+        return self.tls_certificate is not None or self.own_tls or self._exposed(self.host)
+
+    @property
+    def broker_host(self) -> str:
+        """Where the embedded broker listens, or the external one is."""
+        return self.broker.host or (self.host if self.tls else "127.0.0.1")
+
+    @property
+    def broker_tls(self) -> bool:
+        """Whether the embedded broker speaks TLS."""
+        return self.broker.embedded and (self.tls or self._exposed(self.broker_host))
+
+    @property
+    def broker_port(self) -> int:
+        return self.broker.tls_port if self.broker_tls else self.broker.port
+
+    def _exposed(self, host: str) -> bool:
+        return not is_loopback(host) and not self.plain_http_beyond_loopback
 
 
 def load(
@@ -188,7 +210,11 @@ def _path_or_text(each: "Field[Any]", value: object, where: str) -> object:
 
 
 def _check(config: ControllerConfig) -> None:
-    for name, port in (("port", config.port), ("broker.port", config.broker.port)):
+    for name, port in (
+        ("port", config.port),
+        ("broker.port", config.broker.port),
+        ("broker.tls_port", config.broker.tls_port),
+    ):
         if not 0 <= port <= 65_535:
             raise ConfigError(f"{name}: {port} is not a port between 0 and 65535")
     if (config.tls_certificate is None) != (config.tls_key is None):
@@ -202,8 +228,6 @@ def _check(config: ControllerConfig) -> None:
     for key in (each.name for each in fields(JobsConfig)):
         if getattr(config.jobs, key) < 1:
             raise ConfigError(f"jobs.{key}: {getattr(config.jobs, key)} is not 1 or more")
-    if not config.broker.embedded and not config.broker.host:
-        raise ConfigError("broker.host: an external broker needs an address")
 
 
 def _check_zone(zone: str) -> None:

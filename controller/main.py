@@ -158,6 +158,7 @@ async def _follow(plant: Plant) -> None:
     while True:
         await asyncio.sleep(FOLLOW_S)
         try:
+            await asyncio.to_thread(plant.look_after_certificates)
             await asyncio.to_thread(plant.admit)
         except SQLAlchemyError as error:
             _log.warning("the agents cannot be read now: %s", type(error).__name__)

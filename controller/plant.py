@@ -1,5 +1,7 @@
 """The parts of the controller that run beside the web server: database, broker, ingest, dispatcher, jobs, clockwork."""
 
+import logging
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,8 +23,13 @@ from controller.ingest.stats import IngestStats
 from controller.jobs.service import Jobs
 from controller.lock import StateLock
 from controller.scheduling.clockwork import Clockwork
+from controller.tls.authority import BadCertificate
+from controller.tls.keeper import keeper
 
 _ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - as above
+"""How the controller itself reaches a broker that listens everywhere."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,7 @@ class Plant:
         self._jobs = jobs
         self._clockwork = clockwork
         self._now_ms = now_ms
+        self.certificates = keeper(config, now_ms)
         self._lock = StateLock(config.folder)
         self._broker: EmbeddedBroker | None = None
         self._ingest: Ingest | None = None
@@ -76,6 +84,8 @@ class Plant:
         self._lock.take()
         try:
             migrate(self._engine)
+            if self._encrypts:
+                self.certificates.look()
             self._live.load()
             endpoint = self._start_broker()
             observers = Observers((self._live, self._dispatcher, self._jobs, self._clockwork))
@@ -110,6 +120,19 @@ class Plant:
                 self._broker.set_users(users)
                 self._admitted = list(users)
 
+    def look_after_certificates(self) -> None:
+        """Renew what is due, take over what was given anew. A disk that takes nothing now is tried again later."""
+        if not self._encrypts:
+            return
+        try:
+            self.certificates.look()
+        except (OSError, BadCertificate) as error:
+            _log.error("the server's certificate cannot be looked after: %s", error)
+
+    @property
+    def _encrypts(self) -> bool:
+        return self._config.tls or self._config.broker_tls
+
     @property
     def stats(self) -> IngestStats:
         """What the ingest counts; zeros before the start."""
@@ -121,10 +144,10 @@ class Plant:
         return self._broker.pid if self._broker is not None else None
 
     def address(self) -> BrokerAddress:
-        asked = self._config.broker
-        port = self._broker.port if self._broker is not None else asked.port
-        host = asked.public_host or ("" if asked.host in _ANY else asked.host)
-        return BrokerAddress(host, port, asked.ca is not None)
+        config, asked = self._config, self._config.broker
+        port = self._broker.port if self._broker is not None else config.broker_port
+        host = asked.public_host or ("" if config.broker_host in _ANY else config.broker_host)
+        return BrokerAddress(host, port, config.broker_tls or asked.ca is not None)
 
     def ready(self) -> Ready:
         try:
@@ -136,11 +159,20 @@ class Plant:
         return Ready(database, self._live.broker, self._ingest is not None and self._ingest.stats.writable)
 
     def _start_broker(self) -> link.BrokerAddress:
-        asked = self._config.broker
+        config, asked = self._config, self._config.broker
         if not asked.embedded:
-            return link.BrokerAddress(asked.host, asked.port, Login(asked.user, asked.password), asked.ca)
-        broker = EmbeddedBroker(self._config.folder / "broker", asked.port, asked.host)
+            tls = ssl.create_default_context(cafile=str(asked.ca)) if asked.ca else None
+            return link.BrokerAddress(config.broker_host, asked.port, Login(asked.user, asked.password), tls)
+        certificate = self.certificates.file if config.broker_tls else None
+        broker = EmbeddedBroker(config.folder / "broker", config.broker_port, config.broker_host, certificate)
         self._broker = broker
         self.admit()
         broker.start()
-        return link.BrokerAddress(broker.host, broker.port, broker.login)
+        if certificate is not None:
+            self.certificates.follow(lambda _file: broker.reload())
+        return link.BrokerAddress(
+            _LOOPBACK.get(broker.host, broker.host),
+            broker.port,
+            broker.login,
+            self.certificates.trust() if certificate is not None else None,
+        )

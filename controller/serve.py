@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -34,13 +35,17 @@ class Unsafe(Exception):
 
 
 def check_exposure(config: ControllerConfig) -> None:
-    """Raises Unsafe if the pages would be reachable from other machines without TLS and nobody has said so."""
-    if is_loopback(config.host) or config.tls or config.plain_http_beyond_loopback:
+    """Raises Unsafe if a password would cross the network in the clear and nobody has said so.
+
+    What we serve ourselves is encrypted beyond loopback; a broker of somebody else's is what it is.
+    """
+    broker = config.broker
+    if broker.embedded or is_loopback(config.broker_host) or broker.ca is not None or config.plain_http_beyond_loopback:
         return
     raise Unsafe(
-        f"{config.host} can be reached by other machines. Set tls_certificate and tls_key, or put a TLS proxy in"
-        " front and listen on 127.0.0.1. With --plain-http-beyond-loopback (FABFLEET_PLAIN_HTTP_BEYOND_LOOPBACK=true)"
-        " passwords cross the network in the clear"
+        f"the broker at {config.broker_host} would be spoken to in the clear. Set broker.ca to the certificate of the"
+        " authority that vouches for it. With --plain-http-beyond-loopback"
+        " (FABFLEET_PLAIN_HTTP_BEYOND_LOOPBACK=true) passwords cross the network in the clear"
     )
 
 
@@ -105,14 +110,14 @@ class _Server(uvicorn.Server):
                 timeout_graceful_shutdown=GRACE_S,
                 callback_notify=_say_alive,
                 timeout_notify=ALIVE_EVERY_S,
-                ssl_certfile=config.tls_certificate,
-                ssl_keyfile=config.tls_key,
+                ssl_certfile=self._services.plant.certificates.file if config.tls else None,
             )
         )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
+            self._follow_certificate()
             notify(READY)
         for server in self.servers if self.started else ():
             for listener in server.sockets:
@@ -120,6 +125,16 @@ class _Server(uvicorn.Server):
                 scheme = "https" if self._fabfleet.tls else "http"
                 shown = f"[{host}]" if ":" in host else host
                 logging.getLogger(__name__).info("listening on %s://%s:%d", scheme, shown, port)
+
+    def _follow_certificate(self) -> None:
+        """A new one counts for new connections; those that are open stay as they are."""
+        context, loop = self.config.ssl, asyncio.get_running_loop()
+        if context is not None:
+
+            def take(file: Path) -> None:
+                loop.call_soon_threadsafe(context.load_cert_chain, file)
+
+            self._services.plant.certificates.follow(take)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The second SIGINT waits for nobody. Nothing is raised again after the end: it was asked for and is done."""

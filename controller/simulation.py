@@ -132,7 +132,7 @@ def main(arguments: Sequence[str]) -> int:
 def _broker(config: ControllerConfig) -> str:
     """Where the broker listens: as the embedded one does or last did, else as the settings say."""
     embedded = address(NatsSettings(config.folder / "broker", "", 0).file) if config.broker.embedded else None
-    host, port = embedded or (config.broker.host, config.broker.port)
+    host, port = embedded or (config.broker_host, config.broker_port)
     return f"{host}:{port}"
 
 

@@ -1,5 +1,7 @@
 """Who may say and hear what at the broker. Pure."""
 
+import base64
+import hashlib
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,6 +12,9 @@ from contract.topics import DOWN, UP, Address, Channel, filter_for
 
 _ROUNDS = 4
 """The least bcrypt takes: passwords are 256 random bits, so slowness adds nothing but a slow reconnect of a school."""
+_SALT = 12
+_ITERATIONS = 101
+"""What mosquitto_passwd takes; as with bcrypt, more would only cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +27,19 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class BrokerUser:
-    """An agent that may connect, by the bcrypt hash of its password."""
+    """An agent that may connect, by the bcrypt hash of its password; `mosquitto_hash` is the same in mosquitto's form.
+
+    `number` tells apart two logins of one agent while its password is being changed: both are valid then.
+    """
 
     address: Address
     password_hash: str = field(repr=False)
+    mosquitto_hash: str = field(default="", repr=False)
+    number: int = 0
+
+    @property
+    def user(self) -> str:
+        return user_name(self.address, self.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +57,18 @@ def new_password() -> str:
 def hash_password(password: str) -> str:
     """What the broker keeps of a password made by `new_password`."""
     return bcrypt.hashpw(password.encode(), bcrypt.gensalt(_ROUNDS)).decode()
+
+
+def mosquitto_hash(password: str) -> str:
+    """The same for mosquitto's password file, which knows no bcrypt: PBKDF2 with SHA-512 (its format 7)."""
+    salt = secrets.token_bytes(_SALT)
+    key = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, _ITERATIONS)
+    return f"$7${_ITERATIONS}${base64.b64encode(salt).decode()}${base64.b64encode(key).decode()}"
+
+
+def user_name(address: Address, number: int) -> str:
+    """An agent's user name with its `number`-th password."""
+    return f"{address.user}.{number}" if number else address.user
 
 
 def agent_permissions(address: Address) -> Permissions:

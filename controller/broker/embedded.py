@@ -42,11 +42,12 @@ class BrokerError(Exception):
 class EmbeddedBroker:
     """Runs `nats-server` on `host:port`. `port` 0 takes a free one. All its files are in `folder`.
 
+    With `certificate`, a file that holds the key as well, it speaks TLS and nothing else.
     Nothing happens before `start`. A server that dies is started again within about a second, with the same users.
     """
 
-    def __init__(self, folder: Path, port: int, host: str = "127.0.0.1") -> None:
-        self._settings = NatsSettings(folder, host, port or _free_port(host))
+    def __init__(self, folder: Path, port: int, host: str = "127.0.0.1", certificate: Path | None = None) -> None:
+        self._settings = NatsSettings(folder, host, port or _free_port(host), certificate)
         self.login = Login(CONTROLLER, new_password())
         self._controller_hash = hash_password(self.login.password)
         self._users: tuple[BrokerUser, ...] = ()
@@ -66,7 +67,7 @@ class EmbeddedBroker:
 
     @property
     def url(self) -> str:
-        return f"mqtt://{self.host}:{self.port}"
+        return f"{'mqtts' if self._settings.certificate else 'mqtt'}://{self.host}:{self.port}"
 
     @property
     def store(self) -> Path:
@@ -112,9 +113,17 @@ class EmbeddedBroker:
             if not self._settings.folder.exists():
                 return
             self._write()
-            process = self._process
-            if process and process.poll() is None:
-                process.send_signal(signal.SIGHUP)
+            self._signal()
+
+    def reload(self) -> None:
+        """Take over what the certificate's file holds now. Nobody is disconnected: it counts for new connections."""
+        with self._lock:
+            self._signal()
+
+    def _signal(self) -> None:
+        process = self._process
+        if process and process.poll() is None:
+            process.send_signal(signal.SIGHUP)
 
     def _write(self) -> None:
         """Replace the configuration in one step: a reload never sees half of it."""

@@ -21,6 +21,7 @@ class NatsSettings:
     folder: Path
     host: str
     port: int
+    certificate: Path | None = None
     max_connections: int = 10_000
     max_store: int = 1024 * _MEBI
     max_log: int = 4 * _MEBI
@@ -42,7 +43,7 @@ def render(settings: NatsSettings, controller_hash: str, users: Iterable[BrokerU
     """The server's configuration file. NATS reads JSON; only hashes of passwords are in it."""
     accounts = [
         _user(CONTROLLER, controller_hash, controller_permissions()),
-        *(_user(each.address.user, each.password_hash, agent_permissions(each.address)) for each in users),
+        *(_user(each.user, each.password_hash, agent_permissions(each.address)) for each in users),
     ]
     return json.dumps(
         {
@@ -53,6 +54,7 @@ def render(settings: NatsSettings, controller_hash: str, users: Iterable[BrokerU
             "mqtt": {
                 "host": settings.host,
                 "port": settings.port,
+                **_tls(settings.certificate),
                 "ack_wait": "30s",
                 "max_ack_pending": 1000,
                 # Everyone's session begins anew with the connection. On disk, 500 agents that come back at once take
@@ -86,6 +88,12 @@ def address(file: Path) -> tuple[str, int] | None:
     except FileNotFoundError:
         return None
     return listens["host"], listens["port"]
+
+
+def _tls(certificate: Path | None) -> dict[str, object]:
+    if certificate is None:
+        return {}
+    return {"tls": {"cert_file": str(certificate), "key_file": str(certificate), "timeout": 10}}
 
 
 def _user(name: str, password_hash: str, permissions: Permissions) -> dict[str, object]:

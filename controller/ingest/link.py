@@ -1,10 +1,10 @@
 """The controller's own MQTT connection: hears every agent, and says what is committed."""
 
 import logging
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -22,12 +22,12 @@ _MAX_INFLIGHT = 1_000
 
 @dataclass(frozen=True, slots=True)
 class BrokerAddress:
-    """Where the broker is and who we are there. `ca`: the certificate that vouches for it; None is plain TCP."""
+    """Where the broker is and who we are there. `tls` says whom to believe that it is the broker; None is plain TCP."""
 
     host: str
     port: int
     login: Login
-    ca: Path | None = None
+    tls: ssl.SSLContext | None = None
 
 
 class Link:
@@ -50,8 +50,8 @@ class Link:
             CallbackAPIVersion.VERSION2, client_id=broker.login.user, clean_session=True
         )
         client.username_pw_set(broker.login.user, broker.login.password)
-        if broker.ca is not None:
-            client.tls_set(str(broker.ca))
+        if broker.tls is not None:
+            client.tls_set_context(broker.tls)
         client.max_inflight_messages_set(_MAX_INFLIGHT)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe

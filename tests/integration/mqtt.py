@@ -1,6 +1,7 @@
 """A foreign MQTT client for tests: says what it is told to and keeps what it hears."""
 
 import queue
+import ssl
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -25,14 +26,24 @@ class Client:
     """Connected while the with block runs. `heard` holds (topic, payload) in order of arrival."""
 
     def __init__(
-        self, port: int, user: str, password: str, client_id: str = "", will: tuple[str, bytes] | None = None
+        self,
+        port: int,
+        user: str,
+        password: str,
+        client_id: str = "",
+        will: tuple[str, bytes] | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._paho = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id or user.replace(".", "/"))
         self._paho.username_pw_set(user, password)
+        if tls:
+            self._paho.tls_set_context(tls)
         if will:
             self._paho.will_set(*will, qos=1, retain=True)
         self._port = port
         self.heard: queue.Queue[tuple[str, bytes]] = queue.Queue()
+        self.refused = False
         self.connects = 0
         self.disconnects = 0
         self.granted: dict[int | None, int] = {}
@@ -75,9 +86,9 @@ class Client:
         if qos:
             sent.wait_for_publish(WAIT_S)
 
-    def shout(self, topic: str, payload: bytes) -> bool:
+    def shout(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         """Publish at QoS 1 and wait for nothing."""
-        self._paho.publish(topic, payload, 1)
+        self._paho.publish(topic, payload, 1, retain)
         return False
 
     def vanish(self) -> None:

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import sqlite3
+import ssl
 import subprocess
 import sys
 import time
@@ -63,7 +64,7 @@ def fabfleet(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
 def run(state: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """A command in a process of its own."""
     command = (sys.executable, "-m", "controller.cli", *arguments, "--state", str(state))
-    environment = os.environ | {"FABFLEET_BROKER_PORT": "0"}
+    environment = os.environ | {"FABFLEET_BROKER_PORT": "0", "FABFLEET_BROKER_TLS_PORT": "0"}
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
 
 
@@ -71,12 +72,14 @@ def run(state: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 def serving(state: Path, *arguments: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """`fabfleet serve` and its address."""
     command = (sys.executable, "-m", "controller.cli", "serve", "--port", "0", "--state", str(state), *arguments)
-    environment = os.environ | {"FABFLEET_BROKER_PORT": "0"}
+    environment = os.environ | {"FABFLEET_BROKER_PORT": "0", "FABFLEET_BROKER_TLS_PORT": "0"}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as child:
         try:
             assert child.stderr is not None
             line = child.stderr.readline()
-            found = re.search(r"listening on (http://\S+)", line)
+            if "certificate" in line:
+                line = child.stderr.readline()
+            found = re.search(r"listening on (https?://\S+)", line)
             assert found, line + child.stderr.read()
             yield child, found[1]
         finally:
@@ -166,13 +169,24 @@ def test_serve_ends_everything_within_five_seconds_with_streams_open(tmp_path: P
         assert "Traceback" not in child.stderr.read()
 
 
-def test_serve_refuses_a_network_without_tls_unless_told_in_so_many_words(tmp_path: Path) -> None:
-    done = run(tmp_path, "serve", "--host", "0.0.0.0", "--port", "0")
+def test_serve_on_a_network_is_by_tls_unless_told_otherwise_in_so_many_words(tmp_path: Path) -> None:
+    with serving(tmp_path / "own", "--host", "0.0.0.0") as (_, url):
+        trusting = ssl.create_default_context(cafile=str(tmp_path / "own" / "controller" / "tls" / "ca.pem"))
+        address = url.replace("0.0.0.0", "127.0.0.1")
+        assert httpx.get(f"{address}/healthz", verify=trusting).json() == {"status": "ok"}
+        with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            httpx.get(f"{address}/healthz")
+    with serving(tmp_path, "--host", "0.0.0.0", "--plain-http-beyond-loopback") as (_, url):
+        assert httpx.get(url.replace("0.0.0.0", "127.0.0.1") + "/healthz").json() == {"status": "ok"}
+
+
+def test_serve_refuses_to_speak_in_the_clear_with_a_broker_elsewhere(tmp_path: Path) -> None:
+    settings = tmp_path / "controller.toml"
+    settings.write_text('[broker]\nembedded = false\nhost = "192.0.2.1"\n')
+    done = run(tmp_path, "serve", "--config", str(settings), "--port", "0")
 
     assert done.returncode == 1
     assert "passwords cross the network in the clear" in done.stderr
-    with serving(tmp_path, "--host", "0.0.0.0", "--plain-http-beyond-loopback") as (_, url):
-        assert httpx.get(url.replace("0.0.0.0", "127.0.0.1") + "/healthz").json() == {"status": "ok"}
 
 
 def test_serve_is_alone_on_its_state(tmp_path: Path) -> None:

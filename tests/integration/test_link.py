@@ -320,8 +320,8 @@ def test_all_that_came_in_one_record_of_tls_is_heard(tmp_path: Path) -> None:
             while private.recv(4096):
                 pass
 
-    ear = Ear()
-    with pretended(serve) as address, linked(replace(address, ca=certificate), ear):
+    ear, trusting = Ear(), ssl.create_default_context(cafile=str(certificate))
+    with pretended(serve) as address, linked(replace(address, tls=trusting), ear):
         eventually(lambda: ear.heard.qsize() == 100, "all heard")
 
 

@@ -1,10 +1,12 @@
 """Settings of the controller."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from controller.config import ConfigError, ControllerConfig, is_loopback, load
+from controller.config import BrokerConfig, ConfigError, ControllerConfig, is_loopback, load
+from controller.serve import Unsafe, check_exposure
 
 
 def written(folder: Path, text: str) -> Path:
@@ -93,3 +95,43 @@ def test_config_shows_no_secret_when_printed() -> None:
 )
 def test_loopback_is_what_only_this_machine_reaches(host: str, near: bool) -> None:
     assert is_loopback(host) is near
+
+
+@pytest.mark.parametrize(
+    ("settings", "pages", "broker"),
+    [
+        ({}, False, None),
+        ({"host": "0.0.0.0"}, True, ("0.0.0.0", 8883)),
+        ({"host": "0.0.0.0", "plain_http_beyond_loopback": True}, False, None),
+        ({"own_tls": True}, True, ("127.0.0.1", 8883)),
+        ({"broker": BrokerConfig(host="0.0.0.0")}, False, ("0.0.0.0", 8883)),
+        ({"host": "0.0.0.0", "broker": BrokerConfig(host="10.0.0.5", tls_port=8884)}, True, ("10.0.0.5", 8884)),
+        ({"broker": BrokerConfig(host="::1")}, False, None),
+    ],
+)
+def test_everything_beyond_loopback_is_encrypted_unless_said_otherwise(
+    settings: dict[str, Any], pages: bool, broker: tuple[str, int] | None
+) -> None:
+    config = ControllerConfig(**settings)
+    assert config.tls is pages
+    assert config.broker_tls is (broker is not None)
+    assert broker is None or (config.broker_host, config.broker_port) == broker
+    assert config.broker_tls or config.broker_port == 1883
+
+
+@pytest.mark.parametrize(
+    ("broker", "safe"),
+    [
+        (BrokerConfig(embedded=False, host="192.0.2.1"), False),
+        (BrokerConfig(embedded=False, host="192.0.2.1", ca=Path("/ca.pem")), True),
+        (BrokerConfig(embedded=False), True),
+        (BrokerConfig(), True),
+    ],
+)
+def test_a_broker_elsewhere_is_not_spoken_to_in_the_clear(broker: BrokerConfig, safe: bool) -> None:
+    if safe:
+        check_exposure(ControllerConfig(broker=broker))
+        return
+    with pytest.raises(Unsafe, match="in the clear"):
+        check_exposure(ControllerConfig(broker=broker))
+    check_exposure(ControllerConfig(broker=broker, plain_http_beyond_loopback=True))

@@ -1,0 +1,76 @@
+"""The configuration of a mosquitto with the rules of the embedded broker. Pure: settings and users in, text out."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from contract.messages import MAX_PAYLOAD
+from controller.broker.access import (
+    BrokerUser,
+    Login,
+    Permissions,
+    agent_permissions,
+    controller_permissions,
+    mosquitto_hash,
+)
+from controller.broker.nats import PAYLOAD_MARGIN
+
+CONF, ACL, PASSWORDS = "fabfleet.conf", "fabfleet.acl", "fabfleet.passwords"
+
+
+@dataclass(frozen=True, slots=True)
+class MosquittoSettings:
+    """Where it listens, where the files will lie, and, for TLS, certificate chain and key."""
+
+    folder: Path
+    port: int
+    host: str = ""
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+def render(settings: MosquittoSettings, controller: Login, users: Iterable[BrokerUser]) -> dict[str, str]:
+    """The three files by name. A user without a hash that mosquitto knows is left out: see `missing`."""
+    known = [each for each in users if each.mosquitto_hash]
+    rights = [
+        _rights(controller.user, controller_permissions()),
+        *(_rights(each.user, agent_permissions(each.address)) for each in known),
+    ]
+    passwords = [
+        f"{controller.user}:{mosquitto_hash(controller.password)}",
+        *(f"{each.user}:{each.mosquitto_hash}" for each in known),
+    ]
+    return {CONF: _conf(settings), ACL: "\n".join(rights), PASSWORDS: "\n".join((*passwords, ""))}
+
+
+def missing(users: Iterable[BrokerUser]) -> tuple[str, ...]:
+    """Those who cannot come in: they have had no new password since before mosquitto's form was kept."""
+    return tuple(each.user for each in users if not each.mosquitto_hash)
+
+
+def _conf(settings: MosquittoSettings) -> str:
+    lines = [
+        "# Made by `fabfleet broker-config mosquitto`; made anew, it takes back whoever is no longer of the fleet.",
+        "per_listener_settings false",
+        "allow_anonymous false",
+        f"password_file {settings.folder / PASSWORDS}",
+        f"acl_file {settings.folder / ACL}",
+        "# An agent cannot end another's connection by taking its client id.",
+        "use_username_as_clientid true",
+        f"message_size_limit {MAX_PAYLOAD + PAYLOAD_MARGIN}",
+        "max_queued_messages 5000",
+        "persistence false",
+        f"listener {settings.port} {settings.host}".rstrip(),
+    ]
+    if settings.certificate is not None:
+        lines += [f"certfile {settings.certificate}", f"keyfile {settings.key}", "tls_version tlsv1.2"]
+    return "\n".join((*lines, ""))
+
+
+def _rights(user: str, permissions: Permissions) -> str:
+    lines = [
+        f"user {user}",
+        *(f"topic write {topic}" for topic in permissions.publish),
+        *(f"topic read {topic}" for topic in permissions.subscribe),
+    ]
+    return "\n".join((*lines, ""))

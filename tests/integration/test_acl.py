@@ -1,0 +1,253 @@
+"""Who may say and hear what, on both brokers, by what arrives and what does not: a confirmation proves nothing.
+
+Allowed is this alone: an agent says its own upward channels and hears its own downward ones. Everything else of every
+channel, in each way there is, must be seen by nobody; what is allowed arrives in the same run, so silence means no.
+"""
+
+import json
+import os
+import queue
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from contract.topics import CONTROLLER, DOWN, UP, Address, Channel
+from controller.broker import embedded, mosquitto, nats
+from controller.broker.access import BrokerUser, Login, hash_password, mosquitto_hash
+from tests.integration.mqtt import Client, eventually
+
+pytestmark = pytest.mark.integration
+
+VICTIM = Address("alpha", "room-1")
+ACTORS = {"itself": VICTIM, "same-school": Address("alpha", "room-2"), "other-school": Address("beta", "room-1")}
+PASSWORD = "right"
+ADMIN = "watcher"
+HUB = Login(CONTROLLER, "hub-password")
+SETTLE_S = 0.5
+WILDCARDS = (
+    "#", "+/+/+/+/+", "ff/#", "ff/1/#", "ff/1/+/#", "ff/1/alpha/#", "ff/1/alpha/+/#", "ff/1/alpha/room-1/#",
+    "ff/1/alpha/room-1/+", "$SYS/#", "$MQTT/#", "$JS/#",
+    *(f"ff/1/+/+/{channel}" for channel in Channel), *(f"ff/1/alpha/+/{channel}" for channel in Channel),
+)  # fmt: skip
+"""All reach beyond what one agent may hear."""
+STRAY = (
+    "ff/1/alpha/room-1/status/more",
+    "ff/2/alpha/room-1/report",
+    "ff/1/alpha/room-1",
+    "other",
+    "$SYS/broker/uptime",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """One that runs, with a user who may see and say everything."""
+
+    kind: str
+    port: int
+
+    def client(self, address: Address, will: tuple[str, bytes] | None = None) -> Client:
+        return Client(self.port, address.user, PASSWORD, address.client_id, will)
+
+    def admin(self) -> Client:
+        return Client(self.port, ADMIN, PASSWORD, f"{ADMIN}/{time.monotonic_ns()}")
+
+
+def users() -> list[BrokerUser]:
+    secret = (hash_password(PASSWORD), mosquitto_hash(PASSWORD))
+    return [BrokerUser(address, *secret) for address in ACTORS.values()]
+
+
+def nats_command(folder: Path, port: int) -> list[str]:
+    settings = nats.NatsSettings(folder, "127.0.0.1", port)
+    told = json.loads(nats.render(settings, hash_password(HUB.password), users()))
+    everything = {"publish": {"allow": [">"]}, "subscribe": {"allow": [">"]}}
+    told["authorization"]["users"].append({"user": ADMIN, "password": PASSWORD, "permissions": everything})
+    settings.file.write_text(json.dumps(told))
+    return [embedded._binary(), "-c", str(settings.file)]
+
+
+def mosquitto_command(folder: Path, port: int) -> list[str]:
+    made = mosquitto.render(mosquitto.MosquittoSettings(folder, port, "127.0.0.1"), HUB, users())
+    made[mosquitto.ACL] += f"\nuser {ADMIN}\ntopic readwrite #\n"
+    made[mosquitto.PASSWORDS] += f"{ADMIN}:{mosquitto_hash(PASSWORD)}\n"
+    if os.getuid() == 0:  # it would become a user who may not read its own files
+        made[mosquitto.CONF] += "user root\n"
+    # the watcher comes and goes under several ids here
+    made[mosquitto.CONF] = made[mosquitto.CONF].replace("use_username_as_clientid true\n", "")
+    for name, text in made.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o600)
+    found = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
+    assert found, "mosquitto is missing: tools/debian-packages.sh installs it"
+    return [found, "-c", str(folder / mosquitto.CONF)]
+
+
+COMMANDS = {"nats": nats_command, "mosquitto": mosquitto_command}
+
+
+@contextmanager
+def running(kind: str, folder: Path) -> Iterator[Broker]:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with (folder / "output").open("wb") as output:
+        process = subprocess.Popen(COMMANDS[kind](folder, port), stdout=output, stderr=output)
+    try:
+        eventually(lambda: embedded._listening("127.0.0.1", port), f"{kind} listens")
+        yield Broker(kind, port)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="module", params=list(COMMANDS))
+def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with running(request.param, tmp_path_factory.mktemp(request.param)) as made:
+        yield made
+
+
+@pytest.fixture(params=list(ACTORS))
+def actor(request: pytest.FixtureRequest) -> Address:
+    return ACTORS[request.param]
+
+
+def may_say(actor: Address, channel: Channel) -> bool:
+    return actor == VICTIM and channel in UP
+
+
+def may_hear(actor: Address, channel: Channel) -> bool:
+    return actor == VICTIM and channel in DOWN
+
+
+def all_heard(client: Client) -> list[tuple[str, bytes]]:
+    """What came so far; waits for stragglers."""
+    time.sleep(SETTLE_S)
+    found = []
+    while True:
+        try:
+            found.append(client.heard.get_nowait())
+        except queue.Empty:
+            return found
+
+
+def expected(actor: Address, kind: bytes) -> set[tuple[str, bytes]]:
+    return {(VICTIM.topic(channel), kind) for channel in Channel if may_say(actor, channel)}
+
+
+@pytest.mark.parametrize("retain", [False, True], ids=["publish", "retained"])
+def test_agent_is_heard_on_its_own_upward_channels_and_nowhere_else(
+    broker: Broker, actor: Address, retain: bool
+) -> None:
+    said = f"{actor} {retain} {time.monotonic_ns()}".encode()
+    with broker.admin() as watcher:
+        assert watcher.subscribe("#")
+        for topic in (*(VICTIM.topic(channel) for channel in Channel), *STRAY):
+            with broker.client(actor) as speaker:  # a broker may disconnect whoever tries
+                speaker.say(topic, said, 0, retain=retain)
+                speaker.shout(topic, said, retain=retain)
+                mark = f"after {topic} {said!r}".encode()
+                eventually(lambda: speaker.connects, "it is there")
+                speaker.say(actor.topic(Channel.REPORT), mark)
+        eventually(partial(hears, watcher, mark), "what is allowed arrives")
+        assert {each for each in all_heard(watcher) if each[1] == said} == expected(actor, said)
+    with broker.admin() as later:
+        assert later.subscribe("#")
+        kept = {each for each in all_heard(later) if each[1] == said}
+        assert kept == (expected(actor, said) if retain else set())
+        clear(later)
+
+
+def test_agent_leaves_a_will_on_its_own_upward_channels_and_nowhere_else(broker: Broker, actor: Address) -> None:
+    will = f"will of {actor} {time.monotonic_ns()}".encode()
+    with broker.admin() as watcher:
+        assert watcher.subscribe("#")
+        wills = [(topic, will) for topic in (*(VICTIM.topic(channel) for channel in Channel), *STRAY)]
+        wills.append((actor.topic(Channel.STATUS), b"its own " + will))
+        with ExitStack() as stack, ThreadPoolExecutor() as pool:
+            clients = [
+                stack.enter_context(Client(broker.port, actor.user, PASSWORD, f"{actor.client_id}/{number}", each))
+                for number, each in enumerate(wills)
+            ]
+            list(pool.map(Client.vanish, (each for each in clients if not each.refused)))
+        eventually(partial(hears, watcher, b"its own " + will), "a will comes")
+        assert {each for each in all_heard(watcher) if each[1] == will} == expected(actor, will)
+    with broker.admin() as later:
+        assert later.subscribe("#")
+        kept = {topic for topic, payload in all_heard(later) if payload.endswith(will)}
+        assert kept == {actor.topic(Channel.STATUS), *(topic for topic, _ in expected(actor, will))}
+        clear(later)
+
+
+@pytest.mark.parametrize("retain", [False, True], ids=["live", "retained"])
+def test_agent_hears_its_own_downward_channels_and_nothing_else(broker: Broker, actor: Address, retain: bool) -> None:
+    told = f"for {VICTIM} {time.monotonic_ns()}".encode()
+    mark = b"yours " + told
+    with broker.admin() as teller, ExitStack() as stack:
+        if retain:
+            for channel in Channel:
+                teller.say(VICTIM.topic(channel), told, retain=True)
+        ears: list[Client] = []
+        for wanted in (*(VICTIM.topic(channel) for channel in Channel), *WILDCARDS):
+            ear = stack.enter_context(Client(broker.port, actor.user, PASSWORD, f"{actor.client_id}/{len(ears)}"))
+            ear.subscribe(wanted)
+            ear.subscribe(actor.topic(Channel.ACK))
+            ears.append(ear)
+        if not retain:
+            for channel in Channel:
+                teller.say(VICTIM.topic(channel), told)
+        teller.say(actor.topic(Channel.ACK), mark)
+        for ear in ears:
+            eventually(partial(hears, ear, mark), "what is allowed comes")
+        time.sleep(SETTLE_S)
+        heard = {each for ear in ears for each in list(ear.heard.queue) if each[1] == told}
+        assert heard == {(VICTIM.topic(channel), told) for channel in Channel if may_hear(actor, channel)}
+        clear(teller)
+
+
+def hears(client: Client, payload: bytes) -> bool:
+    return payload in {each for _, each in list(client.heard.queue)}
+
+
+def clear(admin: Client) -> None:
+    """Have the broker keep nothing."""
+    for address in ACTORS.values():
+        for channel in Channel:
+            admin.say(address.topic(channel), b"", retain=True)
+
+
+@pytest.mark.parametrize(
+    ("user", "password"),
+    [("", ""), (VICTIM.user, "wrong"), (VICTIM.user, ""), ("alpha.gone", PASSWORD), (CONTROLLER, PASSWORD)],
+    ids=["no-credential", "wrong-password", "no-password", "revoked", "as-the-controller"],
+)
+def test_whoever_has_no_valid_credential_is_not_let_in(broker: Broker, user: str, password: str) -> None:
+    said = f"{user} {password} {time.monotonic_ns()}".encode()
+    with broker.admin() as watcher:
+        assert watcher.subscribe("#")
+        with Client(broker.port, user, password, "stranger", (VICTIM.topic(Channel.STATUS), said)) as stranger:
+            assert stranger.refused
+            stranger.shout(VICTIM.topic(Channel.STATUS), said)
+        assert said not in {payload for _, payload in all_heard(watcher)}
+
+
+def test_controller_hears_all_agents_and_tells_each(broker: Broker) -> None:
+    with Client(broker.port, HUB.user, HUB.password) as hub, broker.client(VICTIM) as mine:
+        for channel in UP:
+            assert hub.subscribe(f"ff/1/+/+/{channel}")
+        for channel in DOWN:
+            assert mine.subscribe(VICTIM.topic(channel))
+        for channel in UP:
+            mine.say(VICTIM.topic(channel), channel.encode())
+            assert hub.next() == (VICTIM.topic(channel), channel.encode())
+        for channel in DOWN:
+            hub.say(VICTIM.topic(channel), channel.encode())
+            assert mine.next() == (VICTIM.topic(channel), channel.encode())
