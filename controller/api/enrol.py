@@ -16,7 +16,6 @@ from controller.fleet.enrolment import (
     TokenRefused,
 )
 from controller.services import Services
-from controller.tls.store import TlsStore
 from controller.web.signin import address
 
 SPREAD_S: Final = 30.0
@@ -110,7 +109,7 @@ def _told(services: Services, request: Request, made: Credentials) -> EnrolOut:
         user=made.user,
         password=made.password,
         lease_key=made.lease_key,
-        authority=TlsStore(services.config.folder).bundle(),
+        authority=services.plant.certificates.bundle() if broker.tls else "",
         spread_s=SPREAD_S,
         place=made.place,
     )
