@@ -17,6 +17,7 @@ from controller.fleet.enrolment import (
     Bearings,
     CopiedIdentity,
     Credentials,
+    EnrolmentError,
     NameTaken,
     NotAdmitted,
     Place,
@@ -170,39 +171,48 @@ class _Visit:
         self._salt = salt
         self._instance = instance_of(knock.key)
 
-    def receive(self) -> Credentials | Patience | TokenRefused | NotAdmitted | NameTaken | CopiedIdentity:
+    def receive(self) -> Credentials | Patience | EnrolmentError:
         secret = self._knock.token.partition(".")[0]
         used = store.use_enrol_token(self._db, secret, self._now_ms)
         token = used or store.enrol_token(self._db, secret)
         if token is None:
             return self._refuse()
         arrival = self._arrival(token)
-        if arrival is not None and arrival.stand == Stand.REFUSED:
-            self._return(used)
-            return NotAdmitted("a person said no on the page of agents; ask for a new token")
-        listed = self._listed(token)
-        name = (slug_of(listed.name) or self._knock.agent) if listed else self._knock.agent
+        name, place = self._placed(token)
         decision = self._decide(token, arrival, name)
-        if decision.verdict in WAITING:
-            self._return(used)
-            if token.expires_ms <= self._now_ms:
-                return self._refuse()
-            self._note(arrival, token, decision, Stand.WAITING)
-            return Patience(decision.verdict)
-        if decision.verdict is Verdict.NAME_TAKEN:
-            self._return(used)
-            return NameTaken(f"{token.school_id} has an agent {name} already")
-        if decision.verdict is Verdict.COPIED:
-            self._return(used)
+        why_not = self._why_not(token, arrival, decision, spent=used is None)
+        if used is not None and (why_not is not None or decision.verdict is Verdict.BACK):
+            store.give_back_use(self._db, used.id)
+        return why_not or self._let_in(token, arrival, decision, name, place)
+
+    def _why_not(
+        self, token: EnrolToken, arrival: Arrival | None, decision: Decision, *, spent: bool
+    ) -> Patience | EnrolmentError | None:
+        """`spent`: the token has no use left, or is expired."""
+        verdict, known = decision.verdict, decision.known
+        if arrival is not None and arrival.stand == Stand.REFUSED:
+            return NotAdmitted("a person said no on the page of agents; ask for a new token")
+        if verdict is Verdict.NAME_TAKEN and known:
+            return NameTaken(f"{token.school_id} has an agent {known.name} already")
+        if verdict is Verdict.COPIED:
             return CopiedIdentity("this key belongs to another computer")
-        if decision.verdict is Verdict.BACK:
-            self._return(used)
-            if token.expires_ms <= self._now_ms and decision.known and decision.known.instance != self._instance:
-                return self._refuse()
-        elif used is None:
+        own_key = verdict is Verdict.BACK and known is not None and self._instance == known.instance
+        said_yes = arrival is not None and arrival.stand == Stand.ADMITTED
+        comes_again = verdict in {Verdict.BACK, *WAITING} and token.expires_ms > self._now_ms
+        if spent and not (own_key or said_yes or comes_again):
             return self._refuse()
-        room = slug_of(listed.room) if listed and listed.room else token.room
-        return self._let_in(token, arrival, decision, name, room)
+        if verdict in WAITING:
+            self._note(arrival, token, decision, Stand.WAITING)
+            return Patience(verdict)
+        return None
+
+    def _placed(self, token: EnrolToken) -> tuple[str, Place]:
+        """Name and place: as the list of assets has them, else as the agent and its token say."""
+        listed = self._listed(token)
+        name = (slug_of(listed.name) if listed else "") or self._knock.agent
+        if listed and slug_of(listed.room):
+            return name, Place(token.school_id, slug_of(listed.room), room_name=listed.room)
+        return name, Place(token.school_id, token.room, room_name=token.room)
 
     def _decide(self, token: EnrolToken, arrival: Arrival | None, name: str) -> Decision:
         knock = self._knock
@@ -212,14 +222,14 @@ class _Visit:
         return decide(Newcomer(name, self._instance, knock.machine, knock.replace, token.agent), known)
 
     def _let_in(
-        self, token: EnrolToken, arrival: Arrival | None, decision: Decision, name: str, room: str
+        self, token: EnrolToken, arrival: Arrival | None, decision: Decision, name: str, place: Place
     ) -> Credentials:
         bearings = Bearings(self._instance, self._knock.machine)
         row = self._db.get(Agent, decision.known.id) if decision.known else None
         if row is not None:
             made = issue(self._db, row, bearings)
         else:
-            made = add_agent(self._db, Place(token.school_id, room, room_name=room), name, bearings=bearings)
+            made = add_agent(self._db, place, name, bearings=bearings)
         self._note(arrival, token, decision, Stand.IN, made)
         self._audit("enrol", str(made.address), token.school_id, f"{decision.verdict}; token {token.id}")
         return made
@@ -263,10 +273,6 @@ class _Visit:
         )
         listed = (Expected(each.serial, each.mac, each.name, each.room) for each in rows)
         return expected(self._knock.machine, listed, self._salt)
-
-    def _return(self, used: EnrolToken | None) -> None:
-        if used is not None:
-            store.give_back_use(self._db, used.id)
 
     def _refuse(self) -> TokenRefused:
         self._audit("enrol-refused", self._knock.agent, None, "")

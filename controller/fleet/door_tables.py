@@ -59,7 +59,7 @@ class Twin(SQLModel, table=True):
 
 
 class Asset(SQLModel, table=True):
-    """A computer that the school owns, as its list has it. `serial`, `mac`: as contract.machine.plain has them."""
+    """A computer that the school owns, as its list has it. `kind` is what sort of computer it is."""
 
     __tablename__ = "asset"
 
