@@ -307,3 +307,31 @@ def test_revoked_agent_is_gone_at_once(fleet: Fleet) -> None:
     eventually(lambda: "no new credentials (403)" in pc.log, "it asks, and gets none", PATIENCE_S)
     assert pc.process is not None
     assert pc.process.poll() is None
+
+
+def test_each_copy_of_a_seeded_image_enrols_by_itself_and_may_be_frozen(fleet: Fleet) -> None:
+    master = new_pc(fleet.controller.state / "master", 910)
+    assert master.agent("enrol", "--at-first-boot", fleet.controller.url, fleet.controller.token(2)).wait(60) == 0
+    copies = [new_pc(fleet.controller.state / f"image-{number}", number) for number in (911, 912)]
+    known = set(fleet.agents())
+    for pc in copies:
+        shutil.copytree(master.state, pc.state)
+        fleet.pcs.append(pc)
+        pc.process = pc.agent("run", "--die-with-parent", "--verbose")
+
+    def new() -> list[Agent]:
+        return [each for name, each in fleet.agents().items() if name not in known and each.online]
+
+    eventually(lambda: len(new()) == 2, "both are in", PATIENCE_S)
+    assert len({each.machine for each in new()}) == 2
+    frozen = copies[0]
+    frozen.stop()
+    shutil.copytree(frozen.state, frozen.folder / "as it was")
+    for _ in range(3):  # each boot finds the disk as it was
+        epochs = {each.epoch for each in fleet.agents().values()}
+        shutil.rmtree(frozen.state)
+        shutil.copytree(frozen.folder / "as it was", frozen.state)
+        frozen.process = frozen.agent("run", "--die-with-parent", "--verbose")
+        eventually(lambda before=epochs: {each.epoch for each in new()} - before, "it is back", PATIENCE_S)  # type: ignore[misc]
+        frozen.stop()
+    assert not any(each.doubled for each in fleet.agents().values())
