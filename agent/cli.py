@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (AgentError, OSError) as error:
         print(f"fabfleet-agent: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # while it waited for a person: the same command asks again
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
