@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.client import HTTPException
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -50,6 +49,7 @@ class Door:
 
     def _say(self, method: str, path: str, body: bytes) -> Answer:
         import ssl
+        from http.client import HTTPException
 
         connection = self._connection()
         try:
