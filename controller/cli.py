@@ -294,9 +294,14 @@ def _token_list(_options: argparse.Namespace, config: ControllerConfig) -> int:
 
 def _enrol_token(options: argparse.Namespace, config: ControllerConfig) -> int:
     from controller.fleet.enrolment import Place
+    from controller.fleet.token_text import token_text
 
     place = Place(options.school, options.room, options.school_name, "", options.room_name)
-    return _administer(config, lambda admin: print(admin.add_enrol_token(place, options.uses, options.expires)))
+
+    def act(admin: "Admin") -> None:
+        print(token_text(admin.add_enrol_token(place, options.uses, options.expires), config))
+
+    return _administer(config, act)
 
 
 def _failed(error: Exception) -> int:

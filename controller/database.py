@@ -19,6 +19,7 @@ _POSTGRESQL: Final = {"options": "-c max_parallel_workers_per_gather=0 -c jit=of
 """Parameters of libpq that the URL may set otherwise. Our queries are over before a second worker has begun."""
 _TABLES = (
     "controller.fleet.tables",
+    "controller.fleet.door_tables",
     "controller.ingest.tables",
     "controller.identity.tables",
     "controller.timetable.tables",

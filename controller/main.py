@@ -25,7 +25,8 @@ from controller.commands.errors import CommandError
 from controller.commands.service import Commands
 from controller.config import ControllerConfig
 from controller.database import make_engine
-from controller.fleet.enrolment import Enrolment
+from controller.fleet.door import Enrolment
+from controller.fleet.gatekeeping import Gatekeeper
 from controller.fleet.live import LiveFleet
 from controller.identity.limit import FailureLimit
 from controller.identity.password import Passwords
@@ -98,6 +99,7 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         hub=Hub(live),
         signin=SignIn(engine, Passwords(), now_ms),
         enrolment=Enrolment(engine, now_ms, plant.admit, lambda: plant.authorities().newest),
+        gatekeeper=Gatekeeper(engine, now_ms, plant.admit),
         enrol_limit=FailureLimit(20, 5 * 60_000, now_ms),
         plant=plant,
         commands=commands,

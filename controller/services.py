@@ -7,7 +7,8 @@ from sqlalchemy import Engine
 
 from controller.commands.service import Commands
 from controller.config import ControllerConfig
-from controller.fleet.enrolment import Enrolment
+from controller.fleet.door import Enrolment
+from controller.fleet.gatekeeping import Gatekeeper
 from controller.fleet.live import LiveFleet
 from controller.identity.limit import FailureLimit
 from controller.identity.signin import SignIn
@@ -39,6 +40,7 @@ class Services:
     hub: Hub
     signin: SignIn
     enrolment: Enrolment
+    gatekeeper: Gatekeeper
     enrol_limit: FailureLimit
     plant: Plant
     commands: Commands

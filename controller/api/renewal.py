@@ -35,7 +35,11 @@ def router(services: Services) -> APIRouter:
         except NotWanted as error:
             raise HTTPException(409, str(error)) from None
         told = RenewalOut(
-            number=made.number, user=made.user, password=made.password, lease_key=made.lease_key, ca=made.authorities
+            number=made.number,
+            user=made.user,
+            password=made.password,
+            lease_key=made.lease_key,
+            authority=made.authority,
         )
         return JSONResponse(told.model_dump(), headers={"cache-control": "no-store"})
 

@@ -189,6 +189,7 @@ def add_enrol_token(
     now_ms: int,
     expires_ms: int,
     created_by: str | None,
+    agent: str = "",
 ) -> EnrolToken:
     added = EnrolToken(
         id=new_id(),
@@ -196,6 +197,8 @@ def add_enrol_token(
         school_id=school_id,
         room=room,
         uses_left=uses,
+        uses=uses,
+        agent=agent,
         created_by=created_by,
         created_ms=now_ms,
         expires_ms=expires_ms,
@@ -215,6 +218,25 @@ def use_enrol_token(db: Session, token: str, now_ms: int) -> EnrolToken | None:
     if _count(taken) == 0:
         return None
     return db.exec(select(EnrolToken).where(EnrolToken.token_hash == digest(token))).first()
+
+
+def enrol_token(db: Session, token: str) -> EnrolToken | None:
+    """Also one that is used up or expired, as long as it is kept."""
+    return db.exec(select(EnrolToken).where(EnrolToken.token_hash == digest(token))).first()
+
+
+def give_back_use(db: Session, token_id: str) -> None:
+    """One that was taken, and came to nothing."""
+    back = update(EnrolToken).where(col(EnrolToken.id) == token_id).values(uses_left=col(EnrolToken.uses_left) + 1)
+    db.execute(back)
+
+
+def enrol_tokens(db: Session, scope: Scope, now_ms: int) -> Sequence[EnrolToken]:
+    """Those that still let in, the newest first."""
+    found = select(EnrolToken).where(col(EnrolToken.uses_left) > 0, col(EnrolToken.expires_ms) > now_ms)
+    if scope.school_id is not None:
+        found = found.where(EnrolToken.school_id == scope.school_id)
+    return db.exec(found.order_by(col(EnrolToken.created_ms).desc())).all()
 
 
 # audit

@@ -1,6 +1,7 @@
 """People, their sessions and tokens, and the audit log."""
 
 from sqlalchemy import BigInteger
+from sqlalchemy import text as sa_text
 from sqlmodel import Field, SQLModel
 
 
@@ -48,7 +49,10 @@ class ApiToken(SQLModel, table=True):
 
 
 class EnrolToken(SQLModel, table=True):
-    """The right to add `uses_left` agents to a school until `expires_ms`."""
+    """The right to add `uses_left` of `uses` agents to a school until `expires_ms`.
+
+    One with an `agent` puts another computer in the place of that agent, and nothing else.
+    """
 
     __tablename__ = "enrol_token"
 
@@ -57,6 +61,8 @@ class EnrolToken(SQLModel, table=True):
     school_id: str = Field(foreign_key="school.id", index=True, max_length=63)
     room: str = Field(default="", max_length=63)
     uses_left: int
+    uses: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    agent: str = Field(default="", max_length=63, sa_column_kwargs={"server_default": sa_text("''")})
     created_by: str | None = Field(default=None, max_length=32)
     created_ms: int = Field(sa_type=BigInteger)
     expires_ms: int = Field(sa_type=BigInteger)

@@ -24,25 +24,28 @@ GUEST_COOKIE: Final = "fabfleet_guest"
 LANGUAGE_COOKIE: Final = "fabfleet_lang"
 LANGUAGES: Final = ("vi", "en")
 
+DOORS: Final = frozenset({"/api/v1/enrol", "/api/v1/enrol/reclaim"})
 PUBLIC: Final = frozenset(
-    {"/signin", "/language", "/healthz", "/readyz", "/metrics", "/openapi.json", "/favicon.ico", "/api/v1/enrol"}
+    {"/signin", "/language", "/healthz", "/readyz", "/metrics", "/openapi.json", "/favicon.ico", *DOORS}
 )
-"""Paths that answer without a session or token. `/metrics` asks for itself, `/api/v1/enrol` takes its own token."""
+"""Paths that answer without a session or token. `/metrics` asks for itself, `DOORS` take a token or a key."""
 _RENEWALS: Final = "/api/v1/renewals/"
 _FOR_AGENTS: Final = ("/api/v1/files/", _RENEWALS)
 """Ask for an agent's own proof."""
-_WITHOUT_COOKIES: Final = frozenset({"/api/v1/enrol"})
+_WITHOUT_COOKIES: Final = DOORS
 """Unsafe requests that take no account of cookies, and so need no form token."""
 _PUBLIC_FOLDER: Final = "/static/"
 FEEDS: Final = "/feeds/"
 """Calendars. Who knows the address may read it."""
+PHONES: Final = "/e/"
+"""Shows the token that is in the address, and nothing else."""
 OPEN_BOARDS: Final = "/board/open/"
 """Boards at the doors of labs, likewise."""
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def is_public(path: str) -> bool:
-    return path in PUBLIC or path.startswith((_PUBLIC_FOLDER, *_FOR_AGENTS, FEEDS, OPEN_BOARDS))
+    return path in PUBLIC or path.startswith((_PUBLIC_FOLDER, *_FOR_AGENTS, FEEDS, OPEN_BOARDS, PHONES))
 
 
 def is_api(path: str) -> bool:

@@ -14,6 +14,7 @@ from controller.identity.policy import Permission, Principal, home, may
 from controller.services import Services
 from controller.web import (
     admin_pages,
+    agent_pages,
     board_pages,
     calendar_pages,
     checkin_pages,
@@ -56,6 +57,7 @@ def router(services: Services) -> APIRouter:
     routes.include_router(checkin_pages.router(services))
     routes.include_router(board_pages.router(services))
     routes.include_router(admin_pages.router(services))
+    routes.include_router(agent_pages.router(services))
     routes.include_router(week_pages.router(services))
     routes.include_router(label_pages.router(services))
     routes.include_router(report_pages.router(services))

@@ -8,7 +8,8 @@ from argon2 import PasswordHasher
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from controller.fleet.enrolment import Enrolment, NameTaken, Place, TokenRefused, broker_users, enrol
+from controller.fleet.door import Enrolment, Knock
+from controller.fleet.enrolment import Credentials, NameTaken, Place, TokenRefused, broker_users, enrol
 from controller.identity import store
 from controller.identity.admin import Admin, AdminError, NewUser
 from controller.identity.password import Passwords, generate
@@ -217,12 +218,13 @@ def test_enrolment_uses_a_token_up_and_tells_the_broker(admin: Admin, engine: En
     door = Enrolment(engine, clock, lambda: told.append(1))
     token = admin.add_enrol_token(Place("an-phu", "p1"), 1, 60_000)
 
-    made = door.by_token(token, "pc-1", "10.0.0.9")
+    made = door.by_token(Knock(token, "pc-1", "10.0.0.9"))
 
+    assert isinstance(made, Credentials)
     assert told == [1]
     assert [each.address for each in broker_users(engine)] == [made.address]
     with pytest.raises(TokenRefused):
-        door.by_token(token, "pc-2", "10.0.0.9")
+        door.by_token(Knock(token, "pc-2", "10.0.0.9"))
 
 
 def test_enrolment_that_fails_does_not_use_the_token_up(admin: Admin, engine: Engine, clock: Clock) -> None:
@@ -231,9 +233,11 @@ def test_enrolment_that_fails_does_not_use_the_token_up(admin: Admin, engine: En
     enrol(engine, Place("an-phu"), "pc-1")
 
     with pytest.raises(NameTaken):
-        door.by_token(token, "pc-1", "10.0.0.9")
+        door.by_token(Knock(token, "pc-1", "10.0.0.9"))
 
-    assert door.by_token(token, "pc-2", "10.0.0.9").user == "an-phu.pc-2"
+    made = door.by_token(Knock(token, "pc-2", "10.0.0.9"))
+    assert isinstance(made, Credentials)
+    assert made.user == "an-phu.pc-2"
 
 
 def test_enrolment_token_expires(admin: Admin, engine: Engine, clock: Clock) -> None:
@@ -241,7 +245,7 @@ def test_enrolment_token_expires(admin: Admin, engine: Engine, clock: Clock) -> 
     clock.ms += 60_000
 
     with pytest.raises(TokenRefused):
-        Enrolment(engine, clock, lambda: None).by_token(token, "pc-1", "10.0.0.9")
+        Enrolment(engine, clock, lambda: None).by_token(Knock(token, "pc-1", "10.0.0.9"))
 
 
 def test_enrolment_again_replaces_the_password_if_told_so(engine: Engine) -> None:
