@@ -11,6 +11,7 @@ from controller.config import ConfigError, ControllerConfig, load
 
 if TYPE_CHECKING:
     from controller.identity.admin import Admin
+    from controller.identity.verify import Noted
 
 Command = Callable[[argparse.Namespace, ControllerConfig], int]
 _HOUR_MS = 3_600_000
@@ -69,7 +70,10 @@ def parser() -> argparse.ArgumentParser:
     breaking.add_argument("machine", nargs="?", help="printer or projector")
     breaking.add_argument("fault", nargs="?", help="what it has from now on; none: it is put right")
     commands.add_parser("simulate", help="Run simulated agents; see fabfleet simulate --help.", add_help=False)
-    add("verify", "Prove that nothing that was produced is missing, and nothing booked or done twice.", _verify)
+    proving = add(
+        "verify", "Prove that nothing produced is missing, booked or done twice, and the audit log is whole.", _verify
+    )
+    proving.add_argument("--seal", type=_seal, help="a seal of the audit log noted before, as NUMBER:HASH")
     add("migrate", "Bring the database up to date.", _migrate)
     add("backup", "Write the database into one file, also while the controller runs.", _backup).add_argument(
         "file", type=Path
@@ -166,15 +170,27 @@ def _demo_fault(options: argparse.Namespace, config: ControllerConfig) -> int:
     return run(config.state, options.machine, options.fault)
 
 
-def _verify(_options: argparse.Namespace, config: ControllerConfig) -> int:
+def _seal(text: str) -> "Noted":
+    """`12:ab…`. Raises argparse's error."""
+    from controller.identity.verify import noted
+
+    try:
+        return noted(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _verify(options: argparse.Namespace, config: ControllerConfig) -> int:
     from controller.commands.verify import main as verify_commands
     from controller.database import make_engine
+    from controller.identity.verify import main as verify_audit
     from controller.ingest.verify import main as verify_ingest
     from controller.main import wall_ms
     from controller.scheduling.verify import main as verify_bookings
 
     engine = make_engine(config.database)
-    return max(verify_ingest(engine), verify_bookings(engine, wall_ms), verify_commands(engine))
+    results = (verify_ingest(engine), verify_bookings(engine, wall_ms), verify_commands(engine))
+    return max(*results, verify_audit(engine, options.seal))
 
 
 # the database

@@ -1,4 +1,4 @@
-"""The parts of the controller that run beside the web server: database, broker, ingest, dispatcher, jobs, clockwork."""
+"""The parts of the controller that run beside the web server, from the database to the sealer of the audit log."""
 
 import threading
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from controller.config import ControllerConfig
 from controller.database import migrate, quick_check
 from controller.fleet.enrolment import broker_users
 from controller.fleet.live import LiveFleet
+from controller.identity.sealer import Sealer
 from controller.ingest import link
 from controller.ingest.observer import Observers
 from controller.ingest.service import Ingest
@@ -44,7 +45,7 @@ class Ready:
 
 
 class Plant:
-    """The parts that run: database, broker, ingest, dispatcher, jobs, clockwork. Made, started and stopped once."""
+    """Database, broker, ingest, dispatcher, jobs, clockwork, sealer. Made, started and stopped once."""
 
     def __init__(
         self,
@@ -64,6 +65,7 @@ class Plant:
         self._jobs = jobs
         self._clockwork = clockwork
         self._now_ms = now_ms
+        self._sealer = Sealer(engine, now_ms)
         self._lock = StateLock(config.folder)
         self._broker: EmbeddedBroker | None = None
         self._ingest: Ingest | None = None
@@ -83,6 +85,7 @@ class Plant:
             self._dispatcher.start(self._ingest.say)
             self._jobs.start()
             self._clockwork.start()
+            self._sealer.start()
             self._ingest.start()
         except BaseException:
             self.stop()
@@ -97,6 +100,7 @@ class Plant:
             self._ingest.stop()
         if self._broker is not None:
             self._broker.stop()
+        self._sealer.stop()
         self._engine.dispose()
         self._lock.release()
 
