@@ -112,6 +112,13 @@ def _add_user_commands(user: argparse.ArgumentParser, common: argparse.ArgumentP
         action = actions.add_parser(name, parents=[common], help=text)
         action.add_argument("login")
         action.set_defaults(command=_user_disable, disabled=name == "disable")
+    export = actions.add_parser("export", parents=[common], help="print all that is kept of a person, as JSON")
+    export.add_argument("login")
+    export.set_defaults(command=_user_export)
+    erase = actions.add_parser("erase", parents=[common], help="blank a person's data for good; see docs/privacy.md")
+    erase.add_argument("login")
+    erase.add_argument("--yes", action="store_true", required=True, help="it cannot be undone")
+    erase.set_defaults(command=_user_erase)
     actions.add_parser("list", parents=[common], help="all accounts").set_defaults(command=_user_list)
 
 
@@ -279,6 +286,14 @@ def _user_password(options: argparse.Namespace, config: ControllerConfig) -> int
 
 def _user_disable(options: argparse.Namespace, config: ControllerConfig) -> int:
     return _administer(config, lambda admin: admin.disable(options.login, disabled=options.disabled))
+
+
+def _user_export(options: argparse.Namespace, config: ControllerConfig) -> int:
+    return _administer(config, lambda admin: print(admin.export(options.login), end=""))
+
+
+def _user_erase(options: argparse.Namespace, config: ControllerConfig) -> int:
+    return _administer(config, lambda admin: admin.erase(options.login))
 
 
 def _user_list(_options: argparse.Namespace, config: ControllerConfig) -> int:

@@ -32,6 +32,7 @@ from controller.identity.signin import SignIn
 from controller.jobs.errors import JobError
 from controller.jobs.service import Jobs
 from controller.plant import Plant
+from controller.privacy.erasure import Eraser
 from controller.scheduling.attendance import Attendance
 from controller.scheduling.booking_errors import BookingError
 from controller.scheduling.bookings import Bookings
@@ -87,6 +88,7 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         leases=leases,
         timetables=Timetables(engine, ZoneInfo(config.zone), now_ms),
         stocktaking=Stocktaking(engine, now_ms, clockwork.wake),
+        eraser=Eraser(engine, now_ms),
         now_ms=now_ms,
     )
     return assemble(services)

@@ -13,6 +13,7 @@ from controller.identity.limit import FailureLimit
 from controller.identity.signin import SignIn
 from controller.jobs.service import Jobs
 from controller.plant import Plant
+from controller.privacy.erasure import Eraser
 from controller.scheduling.attendance import Attendance
 from controller.scheduling.clockwork import Clockwork
 from controller.scheduling.leases import LeaseDesk
@@ -47,4 +48,5 @@ class Services:
     leases: LeaseDesk
     timetables: Timetables
     stocktaking: Stocktaking
+    eraser: Eraser
     now_ms: Callable[[], int]

@@ -14,6 +14,7 @@ from controller.identity.policy import Permission, Principal, home, may
 from controller.services import Services
 from controller.web import (
     admin_pages,
+    audit_pages,
     board_pages,
     calendar_pages,
     checkin_pages,
@@ -23,6 +24,7 @@ from controller.web import (
     jobs_pages,
     label_pages,
     my_pages,
+    privacy_pages,
     report_pages,
     views,
     week_pages,
@@ -54,6 +56,8 @@ def router(services: Services) -> APIRouter:
     routes.include_router(checkin_pages.router(services))
     routes.include_router(board_pages.router(services))
     routes.include_router(admin_pages.router(services))
+    routes.include_router(privacy_pages.router(services))
+    routes.include_router(audit_pages.router(services))
     routes.include_router(week_pages.router(services))
     routes.include_router(label_pages.router(services))
     routes.include_router(report_pages.router(services))
