@@ -12,6 +12,7 @@ from sqlmodel import Session
 
 from controller.cli import main as fabfleet
 from controller.database import metadata
+from controller.fleet.tables import Agent, Device
 from controller.identity import store
 from controller.identity.sealer import Sealer
 from controller.identity.tables import ApiToken
@@ -58,6 +59,14 @@ def live(place: Furnished) -> str:
     return ha.id
 
 
+def add_printer(engine: Engine) -> None:
+    with Session(engine) as db:
+        db.add(Agent(id=1, school_id=HERE, name="pc-1"))
+        db.flush()
+        db.add(Device(id=1, school_id=HERE, agent_id=1, slug="p", name="P", profile_slug="p", profile_digest=""))
+        db.commit()
+
+
 def add_job(engine: Engine, person: str, device: int) -> None:
     with Session(engine) as db:
         db.add(JobFile(digest="d" * 64, size=1, created_ms=1))
@@ -82,15 +91,7 @@ def test_person_is_exported_whole_and_erased_everywhere(
     engine = either_database
     place = populated(engine)
     person = live(place)
-    with engine.begin() as connection:
-        agent = "INSERT INTO agent (id, school_id, name, password_hash, lease_key, revoked, presence, connection, epoch," \
-            " version, boot, clock_certain, since_ms, heard_ms, inventory_epoch, inventory_number)" \
-            " VALUES (1, 'an-phu', 'a', '', '', false, '', 0, '', '', '', false, 0, 0, '', 0)"  # fmt: skip
-        connection.execute(text(agent))
-        device = "INSERT INTO device (id, school_id, agent_id, slug, name, profile_slug, profile_digest, identity," \
-            " bridge_state, bridge_since_ms, detail, present)" \
-            " VALUES (1, 'an-phu', 1, 'd', 'd', 'p', '', '', 'open', 0, '', true)"  # fmt: skip
-        connection.execute(text(device))
+    add_printer(engine)
     add_job(engine, person, 1)
     Sealer(engine, wall_ms).turn()
 
