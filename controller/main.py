@@ -28,6 +28,7 @@ from controller.fleet.enrolment import Enrolment
 from controller.fleet.live import LiveFleet
 from controller.identity.limit import FailureLimit
 from controller.identity.password import Passwords
+from controller.identity.refusals import Refusals
 from controller.identity.signin import SignIn
 from controller.jobs.errors import JobError
 from controller.jobs.service import Jobs
@@ -63,6 +64,7 @@ def wall_ms() -> int:
 def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) -> FastAPI:
     """The whole controller as an ASGI application. Nothing runs and nothing is opened before its lifespan begins."""
     engine = make_engine(config.database)
+    refusals = Refusals(engine, now_ms)
     live = LiveFleet(engine, now_ms)
     leases = LeaseDesk(engine, now_ms)
     dispatcher = Dispatcher(engine, leases, now_ms, live.touch)
@@ -76,7 +78,7 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         engine=engine,
         live=live,
         hub=Hub(live),
-        signin=SignIn(engine, Passwords(), now_ms),
+        signin=SignIn(engine, Passwords(), now_ms, refusals),
         enrolment=Enrolment(engine, now_ms, plant.admit),
         enrol_limit=FailureLimit(20, 5 * 60_000, now_ms),
         plant=plant,
@@ -89,6 +91,7 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         timetables=Timetables(engine, ZoneInfo(config.zone), now_ms),
         stocktaking=Stocktaking(engine, now_ms, clockwork.wake),
         eraser=Eraser(engine, now_ms),
+        refusals=refusals,
         now_ms=now_ms,
     )
     return assemble(services)
@@ -124,8 +127,9 @@ def assemble(services: Services) -> FastAPI:
     app.add_exception_handler(BookingError, bookings_api.problem)
     tls = services.config.tls
     hosts = own_hosts((services.config.host, *services.config.hosts))
-    app.add_middleware(Access, signin=services.signin, tls=tls)
-    app.add_middleware(Gate, hosts=hosts, max_upload=UPLOAD_READ * services.config.jobs.max_bytes)
+    app.add_middleware(Access, signin=services.signin, refusals=services.refusals, tls=tls)
+    max_upload = UPLOAD_READ * services.config.jobs.max_bytes
+    app.add_middleware(Gate, hosts=hosts, max_upload=max_upload, refusals=services.refusals)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
     app.add_middleware(SecurityHeaders, tls=tls)
     return app

@@ -10,6 +10,7 @@ from controller.config import ControllerConfig
 from controller.fleet.enrolment import Enrolment
 from controller.fleet.live import LiveFleet
 from controller.identity.limit import FailureLimit
+from controller.identity.refusals import Refusals
 from controller.identity.signin import SignIn
 from controller.jobs.service import Jobs
 from controller.plant import Plant
@@ -49,4 +50,5 @@ class Services:
     timetables: Timetables
     stocktaking: Stocktaking
     eraser: Eraser
+    refusals: Refusals
     now_ms: Callable[[], int]

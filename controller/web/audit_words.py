@@ -35,6 +35,7 @@ def _people(words: Language) -> Mapping[str, Markup]:
         "token-refused": words.t("Access token refused"),
         "form-refused": words.t("Forged form refused"),
         "request-too-large": words.t("Request refused as too large"),
+        "request-too-slow": words.t("Request refused as too slow"),
         "audit-export": words.t("Audit log exported"),
         "notice-seen": words.t("Notice marked as read"),
     }

@@ -32,7 +32,7 @@ ROLES: Mapping[str, str] = {
     "administrator": "tri",
     "nobody": "",
 }
-AT_CI, AT_FULL_SIZE = 4, 400
+AT_CI, AT_FULL_SIZE = 120, 400
 """Examples of each route, role and way: as the document says, and against it."""
 
 
@@ -87,8 +87,8 @@ def examine(controller: Running, place: Furnished, role: str, mode: str, example
     schema = schemathesis.openapi.from_dict(controller.app.openapi())
     there, wrong = known(controller, place), []
     for found in schema.get_all_operations():
-        operation = found.ok()
-        if operation.path == ENDLESS:
+        operation: Any = found.ok()  # type: ignore[union-attr]  # the document is sound, else this fails
+        if operation.path == ENDLESS or (mode == "negative" and not _takes_anything(operation)):
             continue
         try:
             ask(operation, mode, examples, there, controller.url, headers)
@@ -97,6 +97,11 @@ def examine(controller: Running, place: Furnished, role: str, mode: str, example
         except AssertionError as error:
             wrong.append(f"{operation.label}: {error}")
     assert not wrong, "\n".join(wrong)
+
+
+def _takes_anything(operation: Any) -> bool:
+    """Whether there is something in a request that could be wrong."""
+    return any((operation.path_parameters, operation.query, operation.headers, operation.body))
 
 
 def ask(
