@@ -143,6 +143,7 @@ def api(services: Services) -> APIRouter:
             Depends(APIKeyCookie(name=SESSION_COOKIE, auto_error=False)),
         ],
         responses={
+            400: {"model": Problem, "description": "The request cannot be read"},
             401: {"model": Problem, "description": "Neither session nor bearer token"},
             403: {"model": Problem, "description": "The account lacks the permission"},
             422: {"model": Problem, "description": "The request is malformed"},

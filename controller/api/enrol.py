@@ -16,6 +16,7 @@ def router(services: Services) -> APIRouter:
         status_code=201,
         openapi_extra={"security": []},
         responses={
+            400: {"model": Problem, "description": "The body cannot be read"},
             403: {"model": Problem, "description": "The token is unknown, used up or expired"},
             409: {"model": Problem, "description": "The school has an agent of this name"},
             422: {"model": Problem, "description": "The request is malformed"},

@@ -53,6 +53,8 @@ def _machines(words: Language) -> Mapping[str, Markup]:
         "lease-change": words.t("Lease changed"),
         "lease-stretch": words.t("Lease prolonged"),
         "lease-end": words.t("Lease taken back"),
+        "lease-book-refused": words.t("Forged lease refused by the agent"),
+        "lease-book-unusable": words.t("Changed lease on disk refused by the agent"),
         "enrol-token": words.t("Enrolment token made"),
         "enrol": words.t("Agent enrolled"),
         "enrol-refused": words.t("Enrolment refused"),

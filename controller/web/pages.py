@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from controller.api.ids import RowId
 from controller.fleet.picture import RoomRow
 from controller.identity.policy import Permission, Principal, home, may
 from controller.services import Services
@@ -91,7 +92,7 @@ def _add_fleet(routes: APIRouter, services: Services) -> None:
         return _page(services, request, "fleet_attention.html", attention=entries)
 
     @routes.get("/rooms/{room_id}")
-    def room(request: Request, who: DeviceViewer, room_id: int) -> Response:
+    def room(request: Request, who: DeviceViewer, room_id: RowId) -> Response:
         found = _room(services, who, room_id)
         fleet = may(who, Permission.VIEW_FLEET)
         view = views.room_page(live, who.scope, found, language_of(request), fleet=fleet)

@@ -32,7 +32,7 @@ ROLES: Mapping[str, str] = {
     "administrator": "tri",
     "nobody": "",
 }
-AT_CI, AT_FULL_SIZE = 120, 400
+AT_CI, AT_FULL_SIZE = 20, 400
 """Examples of each route, role and way: as the document says, and against it."""
 
 
