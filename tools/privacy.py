@@ -1,13 +1,11 @@
 """Write docs/privacy.md from the register of personal data; `--check` fails if it differs."""
 
-import argparse
 import sys
-from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from controller.privacy.register import FILES, REGISTER, Holding, Kind
+from tools.documents import FOLDER, keep, markdown
 
-DOCUMENT = Path(__file__).parent.parent / "docs" / "privacy.md"
+DOCUMENT = FOLDER / "privacy.md"
 HEAD = """# Personal data
 
 Written by `python -m tools.privacy` from `controller/privacy/register.py`; `make check` holds it to that, and a
@@ -45,11 +43,11 @@ def document() -> str:
         (
             HEAD,
             "## In the tables\n",
-            _markdown(("table", "of people", "purpose", "kept", "seen by", "when erased"), map(_row, personal)),
+            markdown(("table", "of people", "purpose", "kept", "seen by", "when erased"), map(_row, personal)),
             "*id*: opaque, only the account resolves it; *words*: free text that may name people; *secret*: a hash.\n",
             f"Nothing about people: {others}.\n",
             "## Outside of the tables\n",
-            _markdown(
+            markdown(
                 ("where", "what", "kept", "seen by"),
                 ((each.name, each.holds, each.kept, each.seen_by) for each in FILES),
             ),
@@ -65,25 +63,8 @@ def _row(each: Holding) -> tuple[str, ...]:
     return f"`{each.table}`", "; ".join(held), each.purpose, each.kept, each.seen_by, each.erasure
 
 
-def _markdown(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    def lines() -> Iterator[str]:
-        for row in (head, ("---",) * len(head), *rows):
-            yield f"| {' | '.join(row)} |\n"
-
-    return "".join(lines())
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true")
-    check, text = parser.parse_args().check, document()
-    if DOCUMENT.exists() and DOCUMENT.read_text("utf-8") == text:
-        return 0
-    if check:
-        print(f"out of date: {DOCUMENT.name}; run python -m tools.privacy")
-        return 1
-    DOCUMENT.write_text(text, "utf-8")
-    return 0
+    return keep(DOCUMENT, document, "python -m tools.privacy", __doc__)
 
 
 if __name__ == "__main__":

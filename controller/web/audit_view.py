@@ -14,8 +14,8 @@ from controller.identity.seals import Line, canonical
 from controller.web.audit_words import action_word
 from controller.web.formats import moment
 from controller.web.i18n import Language
+from controller.web.spreadsheet import MARK, plain
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _COLUMNS: Final = ("id", "at", "actor", "who", "action", "what", "subject", "school_id", "address", "detail",
                    "line_sha256", "segment", "segment_seal")  # fmt: skip
 
@@ -62,7 +62,7 @@ def csv_lines(
     pieces: Iterable[tuple[Sequence[Line], Sequence[Sealed], Mapping[str, str]]], words: Language
 ) -> Iterator[str]:
     """A table with a mark that spreadsheets know the letters by. A line's hash is the SHA-256 of its canonical form."""
-    yield "\N{ZERO WIDTH NO-BREAK SPACE}" + _written([_COLUMNS])
+    yield MARK + _written([_COLUMNS])
     for lines, seals, people in pieces:
         reader = Reader(words, 0, people, {})
         yield _written(_cells(line, _seal_of(line, seals), reader) for line in lines)
@@ -94,13 +94,8 @@ def _cells(line: Line, seal: Sealed | None, reader: Reader) -> tuple[object, ...
 
 def _written(rows: Iterable[Iterable[object]]) -> str:
     out = io.StringIO()
-    csv.writer(out).writerows([[_plain(str(cell)) for cell in row] for row in rows])
+    csv.writer(out).writerows([[plain(str(cell)) for cell in row] for row in rows])
     return out.getvalue()
-
-
-def _plain(text: str) -> str:
-    """No spreadsheet takes it for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _seal_of(line: Line, seals: Sequence[Sealed]) -> Sealed | None:
