@@ -12,6 +12,7 @@ from controller.transport_commands import add_transport_commands
 
 if TYPE_CHECKING:
     from controller.identity.admin import Admin
+    from controller.identity.verify import Noted
 
 Command = Callable[[argparse.Namespace, ControllerConfig], int]
 _HOUR_MS = 3_600_000
@@ -70,7 +71,10 @@ def parser() -> argparse.ArgumentParser:
     breaking.add_argument("machine", nargs="?", help="printer or projector")
     breaking.add_argument("fault", nargs="?", help="what it has from now on; none: it is put right")
     commands.add_parser("simulate", help="Run simulated agents; see fabfleet simulate --help.", add_help=False)
-    add("verify", "Prove that nothing that was produced is missing, and nothing booked or done twice.", _verify)
+    proving = add(
+        "verify", "Prove that nothing produced is missing, booked or done twice, and the audit log is whole.", _verify
+    )
+    proving.add_argument("--seal", type=_seal, help="a seal of the audit log noted before, as NUMBER:HASH")
     add("migrate", "Bring the database up to date.", _migrate)
     add("backup", "Write the database into one file, also while the controller runs.", _backup).add_argument(
         "file", type=Path
@@ -110,6 +114,13 @@ def _add_user_commands(user: argparse.ArgumentParser, common: argparse.ArgumentP
         action = actions.add_parser(name, parents=[common], help=text)
         action.add_argument("login")
         action.set_defaults(command=_user_disable, disabled=name == "disable")
+    export = actions.add_parser("export", parents=[common], help="print all that is kept of a person, as JSON")
+    export.add_argument("login")
+    export.set_defaults(command=_user_export)
+    erase = actions.add_parser("erase", parents=[common], help="blank a person's data for good; see docs/privacy.md")
+    erase.add_argument("login")
+    erase.add_argument("--yes", action="store_true", required=True, help="it cannot be undone")
+    erase.set_defaults(command=_user_erase)
     actions.add_parser("list", parents=[common], help="all accounts").set_defaults(command=_user_list)
 
 
@@ -168,15 +179,27 @@ def _demo_fault(options: argparse.Namespace, config: ControllerConfig) -> int:
     return run(config.state, options.machine, options.fault)
 
 
-def _verify(_options: argparse.Namespace, config: ControllerConfig) -> int:
+def _seal(text: str) -> "Noted":
+    """`12:ab…`. Raises argparse's error."""
+    from controller.identity.verify import noted
+
+    try:
+        return noted(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _verify(options: argparse.Namespace, config: ControllerConfig) -> int:
     from controller.commands.verify import main as verify_commands
     from controller.database import make_engine
+    from controller.identity.verify import main as verify_audit
     from controller.ingest.verify import main as verify_ingest
     from controller.main import wall_ms
     from controller.scheduling.verify import main as verify_bookings
 
     engine = make_engine(config.database)
-    return max(verify_ingest(engine), verify_bookings(engine, wall_ms), verify_commands(engine))
+    results = (verify_ingest(engine), verify_bookings(engine, wall_ms), verify_commands(engine))
+    return max(*results, verify_audit(engine, options.seal))
 
 
 # the database
@@ -265,6 +288,14 @@ def _user_password(options: argparse.Namespace, config: ControllerConfig) -> int
 
 def _user_disable(options: argparse.Namespace, config: ControllerConfig) -> int:
     return _administer(config, lambda admin: admin.disable(options.login, disabled=options.disabled))
+
+
+def _user_export(options: argparse.Namespace, config: ControllerConfig) -> int:
+    return _administer(config, lambda admin: print(admin.export(options.login), end=""))
+
+
+def _user_erase(options: argparse.Namespace, config: ControllerConfig) -> int:
+    return _administer(config, lambda admin: admin.erase(options.login))
 
 
 def _user_list(_options: argparse.Namespace, config: ControllerConfig) -> int:

@@ -1,5 +1,5 @@
 """The parts of the controller that run beside the web server: database, broker, ingest, dispatcher, jobs, clockwork,
-and the sender of notifications.
+the sender of notifications, and the sealer of the audit log.
 """
 
 import logging
@@ -22,6 +22,7 @@ from controller.fleet import renewals
 from controller.fleet.enrolment import broker_users
 from controller.fleet.live import LiveFleet
 from controller.fleet.renewals import Authorities, Renewals
+from controller.identity.sealer import Sealer
 from controller.identity.store import audit
 from controller.ingest import link
 from controller.ingest.floods import Floods
@@ -91,6 +92,7 @@ class Plant:
             admit=self.admit,
             authorities=self.authorities,
         )
+        self._sealer = Sealer(engine, now_ms)
         self._lock = StateLock(config.folder)
         self._broker: EmbeddedBroker | None = None
         self._ingest: Ingest | None = None
@@ -113,6 +115,7 @@ class Plant:
             self._jobs.start()
             self._clockwork.start()
             self._sender.start()
+            self._sealer.start()
             self._ingest.start()
         except BaseException:
             self.stop()
@@ -128,6 +131,7 @@ class Plant:
             self._ingest.stop()
         if self._broker is not None:
             self._broker.stop()
+        self._sealer.stop()
         self._engine.dispose()
         self._lock.release()
 

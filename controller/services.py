@@ -11,10 +11,12 @@ from controller.fleet.door import Enrolment
 from controller.fleet.gatekeeping import Gatekeeper
 from controller.fleet.live import LiveFleet
 from controller.identity.limit import FailureLimit
+from controller.identity.refusals import Refusals
 from controller.identity.signin import SignIn
 from controller.jobs.service import Jobs
 from controller.notifications.settings import Notifications
 from controller.plant import Plant
+from controller.privacy.erasure import Eraser
 from controller.scheduling.attendance import Attendance
 from controller.scheduling.clockwork import Clockwork
 from controller.scheduling.leases import LeaseDesk
@@ -53,4 +55,6 @@ class Services:
     stocktaking: Stocktaking
     notifications: Notifications
     news: NewsWords
+    eraser: Eraser
+    refusals: Refusals
     now_ms: Callable[[], int]

@@ -43,6 +43,7 @@ def router(services: Services) -> APIRouter:
         openapi_extra={"security": []},
         responses={
             202: {"model": WaitOut, "description": "A person is asked first; ask again"},
+            400: {"model": Problem, "description": "The body cannot be read"},
             403: {"model": Problem, "description": "The token is unknown, used up or expired; or a person said no"},
             409: {"model": Problem, "description": "The school has an agent of this name; or the key is a copy"},
             422: {"model": Problem, "description": "The request is malformed"},
@@ -69,6 +70,7 @@ def router(services: Services) -> APIRouter:
         response_model=EnrolOut,
         openapi_extra={"security": []},
         responses={
+            400: {"model": Problem, "description": "The body cannot be read"},
             403: {"model": Problem, "description": "Unknown, revoked, or not decided yet"},
             422: {"model": Problem, "description": "The request is malformed"},
             429: {"model": Problem, "description": "Too many refusals from this address"},

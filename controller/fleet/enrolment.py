@@ -149,5 +149,12 @@ def ensure_place(db: Session, place: Place) -> int | None:
 def broker_users(engine: Engine) -> list[BrokerUser]:
     """Every agent that may connect, twice while it has not used its new credentials."""
     with Session(engine) as db:
-        asked = select(Agent).where(col(Agent.revoked).is_(False), Agent.password_hash != "")
-        return [BrokerUser(Address(row.school_id, row.name), row.password_hash) for row in db.exec(asked)]
+        asked = select(Agent, Renewal).join(Renewal, col(Renewal.agent_id) == Agent.id, isouter=True)
+        allowed = asked.where(col(Agent.revoked).is_(False), Agent.password_hash != "").order_by(col(Agent.id))
+        users = []
+        for row, renewal in db.exec(allowed):
+            address = Address(row.school_id, row.name)
+            users.append(BrokerUser(address, row.password_hash, row.mosquitto_hash, row.login_number))
+            if renewal is not None and renewal.number != row.login_number:
+                users.append(BrokerUser(address, renewal.password_hash, renewal.mosquitto_hash, renewal.number))
+        return users

@@ -54,10 +54,10 @@ class Agent(SQLModel, table=True):
     room_id: int | None = Field(default=None, foreign_key="room.id", index=True)
     password_hash: str = ""
     lease_key: str = ""
-    mosquitto_hash: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    mosquitto_hash: str = Field(default="", sa_column_kwargs={"server_default": sa_text("''")})
     login_number: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     wanted_number: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    trusted: str = Field(default="", sa_column_kwargs={"server_default": ""})
+    trusted: str = Field(default="", sa_column_kwargs={"server_default": sa_text("''")})
     revoked: bool = False
     flooded_ms: int | None = Field(default=None, sa_type=BigInteger)
     presence: str = UNKNOWN_PRESENCE

@@ -31,6 +31,7 @@ class Permission(StrEnum):
     PLAN = "plan"
     VIEW_QUARANTINE = "view-quarantine"
     VIEW_METRICS = "view-metrics"
+    VIEW_AUDIT = "view-audit"
     ENROL_AGENTS = "enrol-agents"
     MANAGE_USERS = "manage-users"
 
@@ -72,7 +73,7 @@ GRANTS: Mapping[Role, frozenset[Permission]] = {
     Role.TEACHER: _TEACHER,
     Role.TECHNICIAN: _TECHNICIAN,
     Role.COORDINATOR: _TEACHER | {Permission.VIEW_FLEET, Permission.MANAGE_BOOKINGS, Permission.PLAN},
-    Role.ADMINISTRATOR: _TECHNICIAN | {Permission.PLAN, Permission.MANAGE_USERS},
+    Role.ADMINISTRATOR: _TECHNICIAN | {Permission.PLAN, Permission.VIEW_AUDIT, Permission.MANAGE_USERS},
 }
 CLUSTER_WIDE = frozenset({Permission.VIEW_METRICS})
 """What tells of every school at once, and so takes the scope of the cluster."""

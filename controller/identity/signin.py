@@ -12,6 +12,7 @@ from controller.identity import store
 from controller.identity.limit import FailureLimit
 from controller.identity.password import Passwords
 from controller.identity.policy import Principal
+from controller.identity.refusals import Kind, Refusals
 
 SESSION_MS = 12 * 3_600_000
 SHARED_SESSION_MS = 30 * 60_000
@@ -45,8 +46,11 @@ class SignedIn:
 class SignIn:
     """The door. Each method is one transaction."""
 
-    def __init__(self, engine: Engine, passwords: Passwords, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, engine: Engine, passwords: Passwords, now_ms: Callable[[], int], refusals: Refusals | None = None
+    ) -> None:
         self._engine = engine
+        self._refusals = refusals or Refusals(engine, now_ms)
         self._passwords = passwords
         self._now_ms = now_ms
         self._by_pair = FailureLimit(5, _WINDOW_MS, now_ms)
@@ -57,19 +61,20 @@ class SignIn:
         pair = _pair(login, address)
         wait_ms = max(self._by_pair.wait_ms(pair), self._by_address.wait_ms(address))
         if wait_ms > 0:
+            self._refusals.tell(Kind.SIGN_IN, address)
             raise TooManyTries(wait_ms)
         now = self._now_ms()
         with Session(self._engine) as db:
             user = store.user_by_login(db, login)
             hashed = user.password_hash if user is not None and not user.disabled else None
-            known_id = user.id if user is not None else ""
+            known_id, school_id = (user.id, user.school_id) if user is not None else ("", None)
         right = self._passwords.check(password, hashed)  # slow: not inside a transaction
         with Session(self._engine) as db:
             user = store.user(db, known_id) if right else None
             if user is None or user.disabled:
                 self._by_pair.failed(pair)
                 self._by_address.failed(address)
-                store.audit(db, now, "sign-in-failed", subject=known_id, address=address)
+                store.audit(db, now, "sign-in-failed", subject=known_id, school_id=school_id, address=address)
                 db.commit()
                 raise Refused("login or password not right")
             self._by_pair.forget(pair)
@@ -122,11 +127,15 @@ class SignIn:
         self._by_pair.forget(_pair(login, address))
 
     def set_language(self, who: Principal, language: str) -> None:
-        """Remember the language of the pages. A preference: not audited."""
+        """Remember the language of the pages."""
         with Session(self._engine) as db:
             user = store.user(db, who.id)
-            if user is not None:
+            if user is not None and user.language != language:
                 user.language = language
+                now, school_id = self._now_ms(), who.school_id
+                store.audit(
+                    db, now, "user-language", actor=who.id, subject=who.id, school_id=school_id, detail=language
+                )
                 db.commit()
 
 

@@ -51,7 +51,16 @@ def user(db: Session, user_id: str) -> User | None:
 
 
 def users(db: Session) -> Sequence[User]:
-    return db.exec(select(User).order_by(User.login)).all()
+    """All but those who were erased."""
+    return db.exec(select(User).where(col(User.erased_ms).is_(None)).order_by(User.login)).all()
+
+
+def people(db: Session, scope: Scope) -> Sequence[User]:
+    """Whose accounts are within a scope, without those that were erased. By name."""
+    found = select(User).where(col(User.erased_ms).is_(None)).order_by(User.name, User.login)
+    if scope.school_id is not None:
+        found = found.where(User.school_id == scope.school_id)
+    return db.exec(found).all()
 
 
 def staff(db: Session, scope: Scope) -> Sequence[User]:
@@ -172,6 +181,11 @@ def user_of_api_token(db: Session, token: str, now_ms: int) -> User | None:
 
 def api_tokens(db: Session) -> Sequence[ApiToken]:
     return db.exec(select(ApiToken).order_by(col(ApiToken.created_ms))).all()
+
+
+def owner_of_api_token(db: Session, token_id: str) -> User | None:
+    """Whose token it is, revoked or not."""
+    return db.exec(select(User).join(ApiToken).where(ApiToken.id == token_id)).first()
 
 
 def revoke_api_token(db: Session, token_id: str) -> bool:

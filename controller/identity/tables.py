@@ -1,12 +1,15 @@
 """People, their sessions and tokens, and the audit log."""
 
-from sqlalchemy import BigInteger
+from sqlalchemy import BigInteger, Index, LargeBinary
 from sqlalchemy import text as sa_text
 from sqlmodel import Field, SQLModel
 
 
 class User(SQLModel, table=True):
-    """A local account. `id` is opaque and means nothing; only this row knows whom it stands for."""
+    """A local account. `id` is opaque and means nothing; only this row knows whom it stands for.
+
+    Since `erased_ms` nobody knows it: the row is blank, and stays because others name its id.
+    """
 
     __tablename__ = "user_account"
 
@@ -19,6 +22,7 @@ class User(SQLModel, table=True):
     language: str = Field(default="", max_length=5)
     disabled: bool = Field(default=False)
     created_ms: int = Field(sa_type=BigInteger)
+    erased_ms: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class UserSession(SQLModel, table=True):
@@ -76,6 +80,11 @@ class AuditLine(SQLModel, table=True):
     """
 
     __tablename__ = "audit_line"
+    __table_args__ = (
+        Index("ix_audit_line_actor", "actor", "id"),
+        Index("ix_audit_line_subject", "subject", "id"),
+        Index("ix_audit_line_school", "school_id", "id"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     at_ms: int = Field(sa_type=BigInteger, index=True)
@@ -85,3 +94,19 @@ class AuditLine(SQLModel, table=True):
     school_id: str | None = Field(default=None, max_length=63)
     address: str = Field(default="", max_length=64)
     detail: str = Field(default="", max_length=500)
+
+
+class AuditSegment(SQLModel, table=True):
+    """Sealed lines of the audit log: `controller.identity.seals.Segment`, and when that was."""
+
+    __tablename__ = "audit_segment"
+
+    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    from_id: int
+    to_id: int
+    count: int
+    lines_hash: str = Field(max_length=64)
+    before: str = Field(max_length=64)
+    seal: str = Field(max_length=64)
+    prints: bytes = Field(sa_type=LargeBinary)
+    sealed_ms: int = Field(sa_type=BigInteger)

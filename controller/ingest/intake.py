@@ -17,6 +17,7 @@ from controller.commands import store as commands
 from controller.fleet import renewals
 from controller.ingest import presence
 from controller.ingest.acks import Acks, Complete
+from controller.ingest.attacks import audit_attacks
 from controller.ingest.codec import Reason, Undecodable, decode_head
 from controller.ingest.ledger import Counts, Entry, Epoch, LedgerBook, Seen
 from controller.ingest.messages import Batch, Decoded
@@ -160,6 +161,7 @@ class Intake:
         for table, values in ((_EVENT, drafts.events), (_OUTCOME, drafts.outcomes), (_GAP, drafts.gaps)):
             if values:
                 connection.execute(insert(table), values)
+        audit_attacks(connection, drafts.events)
         for agent in drafts.heard.values():
             self._registry.save_presence(connection, agent)
         self._ledger.flush(connection, self._rows)

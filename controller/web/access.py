@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Final
 from urllib.parse import parse_qsl, quote
 
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from controller.api.uploads import BadForm, FormReader
 from controller.identity import store
 from controller.identity.policy import Permission, Principal, may
+from controller.identity.refusals import Kind, Refusals
 from controller.identity.signin import SignIn
 from controller.web import csrf
 from controller.web.security import SHEETS, refuse
@@ -63,9 +65,10 @@ class Access:
     (a token for this page's forms), `lang`.
     """
 
-    def __init__(self, app: ASGIApp, signin: SignIn, *, tls: bool) -> None:
+    def __init__(self, app: ASGIApp, signin: SignIn, refusals: Refusals, *, tls: bool) -> None:
         self._app = app
         self._signin = signin
+        self._refusals = refusals
         self._tls = tls
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,6 +83,7 @@ class Access:
             state.user = await to_thread.run_sync(self._signin.by_bearer, token)
             state.bearer = state.user is not None
             if state.user is None and not is_public(path):
+                await self._tell(Kind.TOKEN, request)
                 await _unauthorised(send)
                 return
         cookie = request.cookies.get(SESSION_COOKIE, "") if token is None else ""
@@ -95,12 +99,26 @@ class Access:
         if scope["method"] not in _SAFE and not state.bearer and not _without_cookies(path):
             receive, right = await _form_is_ours(request, receive)
             if not right:
+                await self._tell(Kind.FORM, request)
                 await refuse(send, 403, "The form is out of date or came from elsewhere. Load the page again.")
                 return
         if state.user is None and not is_public(path):
             await _to_signin(request, send)
             return
         await self._app(scope, receive, _with_guest(send, fresh_guest, tls=self._tls) if fresh_guest else send)
+
+    async def _tell(self, kind: Kind, request: AnyRequest) -> None:
+        who: Principal | None = request.state.user
+        await to_thread.run_sync(
+            partial(
+                self._refusals.tell,
+                kind,
+                request.client.host if request.client else "",
+                actor=who.id if who else "",
+                school_id=who.school_id if who else None,
+                detail=f"{request.method} {ascii(request.url.path)[1:-1]}",
+            )
+        )
 
     def _secret(self, request: AnyRequest, session: str) -> tuple[str, str]:
         """The secret of the form's token, and the guest cookie to set for it if there was none."""

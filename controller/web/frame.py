@@ -88,6 +88,8 @@ def _entries(who: Principal, path: str, words: Language) -> tuple[Entry, ...]:
     if may(who, Permission.PLAN):
         current = path.startswith("/admin/")
         found.append(Entry("/admin/time", str(words.t("Planning")), icon="ruler-2", current=current))
+    if may(who, Permission.VIEW_AUDIT):
+        found.append(Entry("/audit", str(words.t("Audit")), icon="file-search", current=path == "/audit"))
     return tuple(found)
 
 

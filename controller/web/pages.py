@@ -9,12 +9,14 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from controller.api.ids import RowId
 from controller.fleet.picture import RoomRow
 from controller.identity.policy import Permission, Principal, home, may
 from controller.services import Services
 from controller.web import (
     admin_pages,
     agent_pages,
+    audit_pages,
     board_pages,
     calendar_pages,
     checkin_pages,
@@ -25,6 +27,7 @@ from controller.web import (
     label_pages,
     my_pages,
     notification_pages,
+    privacy_pages,
     report_pages,
     views,
     week_pages,
@@ -58,6 +61,8 @@ def router(services: Services) -> APIRouter:
     routes.include_router(board_pages.router(services))
     routes.include_router(admin_pages.router(services))
     routes.include_router(agent_pages.router(services))
+    routes.include_router(privacy_pages.router(services))
+    routes.include_router(audit_pages.router(services))
     routes.include_router(week_pages.router(services))
     routes.include_router(label_pages.router(services))
     routes.include_router(report_pages.router(services))
@@ -91,7 +96,7 @@ def _add_fleet(routes: APIRouter, services: Services) -> None:
         return _page(services, request, "fleet_attention.html", attention=entries)
 
     @routes.get("/rooms/{room_id}")
-    def room(request: Request, who: DeviceViewer, room_id: int) -> Response:
+    def room(request: Request, who: DeviceViewer, room_id: RowId) -> Response:
         found = _room(services, who, room_id)
         fleet = may(who, Permission.VIEW_FLEET)
         view = views.room_page(live, who.scope, found, language_of(request), fleet=fleet)

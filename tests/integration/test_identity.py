@@ -14,7 +14,7 @@ from controller.identity import store
 from controller.identity.admin import Admin, AdminError, NewUser
 from controller.identity.password import Passwords, generate
 from controller.identity.policy import Role
-from controller.identity.signin import SESSION_MS, SHARED_SESSION_MS, TOUCH_MS, Refused, SignIn
+from controller.identity.signin import SESSION_MS, SHARED_SESSION_MS, TOUCH_MS, Refused, SignIn, TooManyTries
 from tests.databases import fresh
 
 pytestmark = pytest.mark.integration
@@ -254,3 +254,19 @@ def test_enrolment_again_replaces_the_password_if_told_so(engine: Engine) -> Non
 
     assert first.password != second.password
     assert len(broker_users(engine)) == 1
+
+
+def test_ten_thousand_bad_sign_ins_cost_few_checks_and_leave_few_lines(door: SignIn, engine: Engine) -> None:
+    """From two addresses at once: each is stopped after a hundred, and from another the right password opens."""
+    checked = 0
+    for number in range(10_000):
+        with pytest.raises(Refused) as refused:
+            door.enter(f"user{number % 997}", "guess", address=f"10.0.1.{number % 2}", shared_machine=False)
+        checked += not isinstance(refused.value, TooManyTries)
+
+    assert checked == 200
+    with Session(engine) as db:
+        actions = [line.action for line in store.audit_lines(db, 20_000)]
+    assert actions.count("sign-in-failed") == 200
+    assert actions.count("sign-in-blocked") == 2
+    assert door.by_session(enter(door)) is not None

@@ -17,6 +17,7 @@ TABLE = {
     Permission.VIEW_QUARANTINE: (False, True, True, False, True),
     Permission.ENROL_AGENTS: (False, True, True, False, True),
     Permission.VIEW_METRICS: (False, False, True, False, True),
+    Permission.VIEW_AUDIT: (False, False, False, False, True),
     Permission.MANAGE_USERS: (False, False, False, False, True),
 }
 

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0012"
-down_revision = "0010"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
@@ -12,10 +12,10 @@ _ADDED = ("mosquitto_hash", "login_number", "wanted_number", "trusted", "flooded
 
 
 def upgrade() -> None:
-    op.add_column("agent", sa.Column("mosquitto_hash", sa.String(), nullable=False, server_default=""))
+    op.add_column("agent", sa.Column("mosquitto_hash", sa.String(), nullable=False, server_default=sa.text("''")))
     op.add_column("agent", sa.Column("login_number", sa.Integer(), nullable=False, server_default="0"))
     op.add_column("agent", sa.Column("wanted_number", sa.Integer(), nullable=False, server_default="0"))
-    op.add_column("agent", sa.Column("trusted", sa.String(), nullable=False, server_default=""))
+    op.add_column("agent", sa.Column("trusted", sa.String(), nullable=False, server_default=sa.text("''")))
     op.add_column("agent", sa.Column("flooded_ms", sa.BigInteger(), nullable=True))
     op.create_table(
         "renewal",
