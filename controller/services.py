@@ -5,12 +5,16 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from controller.commands.rights import Rights
 from controller.commands.service import Commands
 from controller.config import ControllerConfig
 from controller.fleet.enrolment import Enrolment
 from controller.fleet.live import LiveFleet
+from controller.identity.account import Accounts
 from controller.identity.limit import FailureLimit
+from controller.identity.people import People
 from controller.identity.signin import SignIn
+from controller.identity.tokens import Tokens
 from controller.jobs.service import Jobs
 from controller.plant import Plant
 from controller.scheduling.attendance import Attendance
@@ -36,6 +40,10 @@ class Services:
     live: LiveFleet
     hub: Hub
     signin: SignIn
+    accounts: Accounts
+    people: People
+    tokens: Tokens
+    rights: Rights
     enrolment: Enrolment
     enrol_limit: FailureLimit
     plant: Plant

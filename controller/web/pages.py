@@ -13,6 +13,7 @@ from controller.fleet.picture import RoomRow
 from controller.identity.policy import Permission, Principal, home, may
 from controller.services import Services
 from controller.web import (
+    account_pages,
     admin_pages,
     board_pages,
     calendar_pages,
@@ -23,7 +24,10 @@ from controller.web import (
     jobs_pages,
     label_pages,
     my_pages,
+    people_pages,
     report_pages,
+    rights_pages,
+    token_pages,
     views,
     week_pages,
 )
@@ -57,6 +61,10 @@ def router(services: Services) -> APIRouter:
     routes.include_router(week_pages.router(services))
     routes.include_router(label_pages.router(services))
     routes.include_router(report_pages.router(services))
+    routes.include_router(account_pages.router(services))
+    routes.include_router(token_pages.router(services))
+    routes.include_router(rights_pages.router(services))
+    routes.include_router(people_pages.router(services))
     return routes
 
 
@@ -66,10 +74,10 @@ def _add_doors(routes: APIRouter, services: Services) -> None:
         return RedirectResponse(home(who), 303)
 
     @routes.get("/signin")
-    def signin(request: Request, error: str = "", minutes: int = 0, next: str = "") -> Response:  # noqa: A002
+    def signin(request: Request, error: str = "", minutes: int = 0, next: str = "", done: str = "") -> Response:  # noqa: A002
         if request.state.user is not None:
             return RedirectResponse(local(next) or home(request.state.user), 303)
-        view = signin_page(error, minutes, local(next), language_of(request))
+        view = signin_page(error, minutes, local(next), language_of(request), done)
         return _page(services, request, "signin.html", view=view)
 
 

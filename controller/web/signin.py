@@ -7,7 +7,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from controller.identity.policy import home
-from controller.identity.signin import Refused, TooManyTries
+from controller.identity.signin import Refused, SignedIn, Source, TooManyTries
 from controller.services import Services
 from controller.web.access import GUEST_COOKIE, LANGUAGE_COOKIE, LANGUAGES, SESSION_COOKIE
 
@@ -29,19 +29,14 @@ def router(services: Services) -> APIRouter:
         """`error=wrong` or `error=wait&minutes=N` go back to the form."""
         there = local(next)
         try:
-            entered = services.signin.enter(login, password, address=address(request), shared_machine=bool(shared))
+            entered = services.signin.enter(login, password, shared_machine=bool(shared), source=source(request))
         except TooManyTries as error:
             return _back(there, error="wait", minutes=str(-(-error.wait_ms // 60_000)))
         except Refused:
             return _back(there, error="wrong")
         if request.state.user is not None:  # somebody else sat here before
             services.signin.leave(request.cookies[SESSION_COOKIE], request.state.user, address(request))
-        response = RedirectResponse(there or home(entered.principal), 303)
-        response.set_cookie(
-            SESSION_COOKIE, entered.token, max_age=entered.max_age_s, secure=secure, httponly=True, samesite="lax"
-        )
-        response.delete_cookie(GUEST_COOKIE, secure=secure, httponly=True, samesite="strict")
-        return response
+        return entering(entered, there, tls=secure)
 
     @routes.post("/signout")
     def sign_out(request: Request) -> Response:
@@ -66,6 +61,21 @@ def router(services: Services) -> APIRouter:
         return response
 
     return routes
+
+
+def entering(entered: SignedIn, there: str, *, tls: bool) -> Response:
+    """Take a browser that was let in to where it wanted to go."""
+    response = RedirectResponse(there or home(entered.principal), 303)
+    response.set_cookie(
+        SESSION_COOKIE, entered.token, max_age=entered.max_age_s, secure=tls, httponly=True, samesite="lax"
+    )
+    response.delete_cookie(GUEST_COOKIE, secure=tls, httponly=True, samesite="strict")
+    return response
+
+
+def source(request: Request) -> Source:
+    """Where a request comes from, as a session remembers it."""
+    return Source(address(request), request.headers.get("user-agent", ""))
 
 
 def address(request: Request) -> str:

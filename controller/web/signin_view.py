@@ -20,12 +20,17 @@ class SigninError:
 class SigninPage:
     error: SigninError | None
     next: str
+    done: str = ""
     art: tuple[str, ...] = ART
 
 
-def signin_page(error: str, minutes: int, next_page: str, language: Language) -> SigninPage:
-    """`error` is "wrong", "wait" (with `minutes`) or empty; see controller.web.signin."""
-    return SigninPage(_error(error, max(1, min(minutes, 60)), language), next_page)
+def signin_page(error: str, minutes: int, next_page: str, language: Language, done: str = "") -> SigninPage:
+    """`error` is "wrong", "wait" (with `minutes`) or empty; see controller.web.signin.
+
+    `done` is "password" when somebody has just chosen one.
+    """
+    said = str(language.t("The password is saved. Sign in with it.")) if done == "password" else ""
+    return SigninPage(_error(error, max(1, min(minutes, 60)), language), next_page, said)
 
 
 def _error(error: str, minutes: int, language: Language) -> SigninError | None:
@@ -43,8 +48,8 @@ def _error(error: str, minutes: int, language: Language) -> SigninError | None:
             str(language.t("Too many tries in a row")),
             str(
                 language.tn(
-                    "The account is safe. Try again in {n} minute.",
-                    "The account is safe. Try again in {n} minutes.",
+                    "The account is safe. Try again in {n} minute, or ask an administrator to unlock it.",
+                    "The account is safe. Try again in {n} minutes, or ask an administrator to unlock it.",
                     minutes,
                 )
             ),

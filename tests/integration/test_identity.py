@@ -13,7 +13,7 @@ from controller.identity import store
 from controller.identity.admin import Admin, AdminError, NewUser
 from controller.identity.password import Passwords, generate
 from controller.identity.policy import Role
-from controller.identity.signin import SESSION_MS, SHARED_SESSION_MS, TOUCH_MS, Refused, SignIn
+from controller.identity.signin import SESSION_MS, SHARED_SESSION_MS, TOUCH_MS, Refused, SignIn, Source
 from tests.databases import fresh
 
 pytestmark = pytest.mark.integration
@@ -55,7 +55,7 @@ def door(engine: Engine, admin: Admin, clock: Clock) -> SignIn:
 
 
 def enter(door: SignIn, *, shared: bool = False) -> str:
-    return door.enter("kỹ", WORD, address="10.0.0.1", shared_machine=shared).token
+    return door.enter("kỹ", WORD, shared_machine=shared, source=Source("10.0.0.1")).token
 
 
 @pytest.mark.parametrize(("shared", "lasts_ms"), [(False, SESSION_MS), (True, SHARED_SESSION_MS)])
@@ -145,7 +145,7 @@ def test_audit_has_a_line_for_every_change_and_names_nobody(door: SignIn, admin:
     assert who is not None
     door.leave(token, who, "10.0.0.1")
     with pytest.raises(Refused):
-        door.enter("kỹ", "wrong", address="10.0.0.1", shared_machine=False)
+        door.enter("kỹ", "wrong", shared_machine=False, source=Source("10.0.0.1"))
     api = admin.add_api_token("kỹ", "program", None)
     admin.revoke_api_token(admin.api_tokens()[0].id)
     admin.add_enrol_token(Place("an-phu"), 2, 1_000)
