@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from controller.identity.oidc_provider import Provider, ProviderError, providers
+
 PREFIX = "FABFLEET_"
 MB = 1_000_000
 DEFAULT_FILE = Path("/etc/fabfleet/controller.toml")
@@ -75,6 +77,7 @@ class ControllerConfig:
     log_level: str = "info"
     broker: BrokerConfig = field(default_factory=BrokerConfig)
     jobs: JobsConfig = field(default_factory=JobsConfig)
+    oidc: tuple[Provider, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -154,6 +157,8 @@ def _build(
 
 
 def _from_text(each: "Field[Any]", text: str, where: str) -> object:
+    if each.type == tuple[Provider, ...]:
+        raise ConfigError(f"{where}: providers of sign-ins stand in the file alone, as [[oidc]]")
     if each.type is bool:
         if text.lower() not in _TRUE | _FALSE:
             raise ConfigError(f"{where}: {text!r} is neither true nor false")
@@ -169,6 +174,11 @@ def _from_text(each: "Field[Any]", text: str, where: str) -> object:
 
 
 def _from_toml(each: "Field[Any]", value: object, where: str) -> object:
+    if each.type == tuple[Provider, ...]:
+        try:
+            return providers(value)
+        except ProviderError as error:
+            raise ConfigError(str(error)) from None
     if each.type == tuple[str, ...]:
         if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
             raise ConfigError(f"{where}: a list of texts is wanted")

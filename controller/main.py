@@ -29,6 +29,7 @@ from controller.fleet.enrolment import Enrolment
 from controller.fleet.live import LiveFleet
 from controller.identity.account import Accounts
 from controller.identity.limit import FailureLimit
+from controller.identity.oidc_door import OidcDoor
 from controller.identity.password import Passwords
 from controller.identity.people import People
 from controller.identity.signin import SignIn
@@ -76,12 +77,14 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
     office = Office(engine, live, ZoneInfo(config.zone), now_ms, clockwork.wake)
     plant = Plant(config, engine, live, dispatcher=dispatcher, jobs=jobs, clockwork=clockwork, now_ms=now_ms)
     passwords = Passwords()
+    signing_in = SignIn(engine, passwords, now_ms)
     services = Services(
         config=config,
         engine=engine,
         live=live,
         hub=Hub(live),
-        signin=SignIn(engine, passwords, now_ms),
+        signin=signing_in,
+        oidc=OidcDoor(engine, signing_in, config.oidc, now_ms),
         accounts=Accounts(engine, passwords, now_ms),
         people=People(engine, now_ms),
         tokens=Tokens(engine, now_ms),

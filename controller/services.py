@@ -12,6 +12,7 @@ from controller.fleet.enrolment import Enrolment
 from controller.fleet.live import LiveFleet
 from controller.identity.account import Accounts
 from controller.identity.limit import FailureLimit
+from controller.identity.oidc_door import OidcDoor
 from controller.identity.people import People
 from controller.identity.signin import SignIn
 from controller.identity.tokens import Tokens
@@ -40,6 +41,7 @@ class Services:
     live: LiveFleet
     hub: Hub
     signin: SignIn
+    oidc: OidcDoor
     accounts: Accounts
     people: People
     tokens: Tokens

@@ -110,12 +110,15 @@ class SignIn:
         )  # fmt: skip
         return SignedIn(token, store.principal(user), None if shared_machine else SESSION_MS // 1000)
 
-    def leave(self, token: str, who: Principal, address: str) -> None:
-        """End one session."""
+    def leave(self, token: str, who: Principal, address: str) -> str:
+        """End one session. The provider by whose word it began, empty for a password."""
         with Session(self._engine) as db:
+            found = store.session(db, token, self._now_ms())
+            provider = found[0].provider if found is not None else ""
             if store.end_session(db, token):
                 store.audit(db, self._now_ms(), "sign-out", actor=who.id, school_id=who.school_id, address=address)
             db.commit()
+        return provider
 
     def by_session(self, token: str, *, slide: bool = True) -> Principal | None:
         """Whose session it is, if it lives. With `slide` its end moves on, as somebody is using it."""

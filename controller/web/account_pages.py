@@ -9,16 +9,18 @@ from fastapi.responses import HTMLResponse, Response
 
 from controller.identity import store
 from controller.identity.account import LinkEnded
+from controller.identity.oidc_provider import titles
 from controller.identity.password import SHORTEST, WeakPassword
 from controller.identity.policy import Principal
 from controller.identity.signin import Refused, TooManyTries
 from controller.services import Services
 from controller.web import people_view
-from controller.web.access import Seated
+from controller.web.access import PROVIDERS, Seated
 from controller.web.frame import language_of, render
 from controller.web.people_words import weak
 from controller.web.planning import see
 from controller.web.signin import address
+from controller.web.signin_view import ProviderButton, not_in
 from controller.web.visit import Form
 
 _NOTHING: Final[Mapping[str, str]] = {}
@@ -34,8 +36,8 @@ def router(services: Services) -> APIRouter:
 
 def _add_account(routes: APIRouter, services: Services) -> None:
     @routes.get("/account")
-    def account(request: Request, who: Seated, saved: str = "") -> Response:
-        return account_page(services, request, who, saved=bool(saved))
+    def account(request: Request, who: Seated, saved: str = "", error: str = "") -> Response:
+        return account_page(services, request, who, saved=bool(saved), error=error)
 
     @routes.post("/account/password")
     def password(request: Request, who: Seated, given: Form) -> Response:
@@ -97,6 +99,7 @@ def account_page(
     token_given: Mapping[str, str] = _NOTHING,
     token_problems: Mapping[str, str] = _NOTHING,
     saved: bool = False,
+    error: str = "",
 ) -> HTMLResponse:
     """All that is one's own. `problems` are those of the password."""
     words, now_ms, found = language_of(request), services.now_ms(), services.accounts.account(who)
@@ -105,12 +108,18 @@ def account_page(
         "account": found,
         "sessions": people_view.session_entries(found.sessions, words, now_ms, store.digest(request.state.secret)),
         "tokens": [people_view.token_entry(each, words, now_ms) for each in services.tokens.of(who)],
-        "links": people_view.link_entries(found.links, {}),
+        "links": people_view.link_entries(found.links, titles(services.oidc.providers)),
         "token_fields": token_fields,
         "boxes": boxes,
         "problems": problems,
         "token_problems": token_problems,
         "saved": saved,
+        "error": not_in(error, words),
+        "providers": [
+            ProviderButton(PROVIDERS + each.name, each.label)
+            for each in services.oidc.providers
+            if each.issuer not in {link.issuer for link in found.links}
+        ],
         "shortest": SHORTEST,
     }
     return render(services, request, "account.html", values, status=422 if problems or token_problems else 200)

@@ -24,6 +24,7 @@ from controller.web import (
     jobs_pages,
     label_pages,
     my_pages,
+    oidc_pages,
     people_pages,
     report_pages,
     rights_pages,
@@ -61,6 +62,7 @@ def router(services: Services) -> APIRouter:
     routes.include_router(week_pages.router(services))
     routes.include_router(label_pages.router(services))
     routes.include_router(report_pages.router(services))
+    routes.include_router(oidc_pages.router(services))
     routes.include_router(account_pages.router(services))
     routes.include_router(token_pages.router(services))
     routes.include_router(rights_pages.router(services))
@@ -77,7 +79,9 @@ def _add_doors(routes: APIRouter, services: Services) -> None:
     def signin(request: Request, error: str = "", minutes: int = 0, next: str = "", done: str = "") -> Response:  # noqa: A002
         if request.state.user is not None:
             return RedirectResponse(local(next) or home(request.state.user), 303)
-        view = signin_page(error, minutes, local(next), language_of(request), done)
+        view = signin_page(
+            error, minutes, local(next), language_of(request), done=done, providers=services.oidc.providers
+        )
         return _page(services, request, "signin.html", view=view)
 
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi import Path as InPath
 from fastapi.responses import HTMLResponse, Response
 
+from controller.identity.oidc_provider import titles
 from controller.identity.people import RESET_MS, Details, Fault, NoSuchPerson, PersonView, WrongPerson
 from controller.identity.policy import Permission, Principal, Role
 from controller.identity.tokens import NoSuchToken, WrongToken
@@ -190,7 +191,7 @@ def _page(
         fields=at.fields(given or people_view.detail_values(view.line), problems),
         sessions=people_view.session_entries(view.sessions, words, now_ms),
         tokens=[people_view.token_entry(each, words, now_ms) for each in view.tokens],
-        links=people_view.link_entries(view.links, {}),
+        links=people_view.link_entries(view.links, titles(at.services.oidc.providers)),
         token_fields=token_fields,
         boxes=boxes,
         problems=problems,

@@ -10,6 +10,7 @@ from controller.identity.policy import home
 from controller.identity.signin import Refused, SignedIn, Source, TooManyTries
 from controller.services import Services
 from controller.web.access import GUEST_COOKIE, LANGUAGE_COOKIE, LANGUAGES, SESSION_COOKIE
+from controller.web.signin_view import LEFT
 
 _YEAR_S = 365 * 86_400
 
@@ -40,10 +41,10 @@ def router(services: Services) -> APIRouter:
 
     @routes.post("/signout")
     def sign_out(request: Request) -> Response:
-        token = request.cookies.get(SESSION_COOKIE)
+        token, provider = request.cookies.get(SESSION_COOKIE), ""
         if token and request.state.user is not None:
-            services.signin.leave(token, request.state.user, address(request))
-        response = RedirectResponse("/signin", 303)
+            provider = services.signin.leave(token, request.state.user, address(request))
+        response = RedirectResponse(f"/signin?done={LEFT}{provider}" if provider else "/signin", 303)
         response.delete_cookie(SESSION_COOKIE, secure=secure, httponly=True, samesite="lax")
         return response
 
@@ -87,6 +88,11 @@ def local(target: str) -> str:
     """`target` if it is a path of ours that a browser cannot take for another site, else empty."""
     safe = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
     return target if safe and "\\" not in target else ""
+
+
+def failed(code: str, there: str) -> Response:
+    """Back to the form, which says why nobody came in."""
+    return _back(local(there), error=code)
 
 
 def _back(there: str, **words: str) -> Response:
