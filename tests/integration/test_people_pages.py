@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from controller.identity import store
 from controller.identity.lockout import FORGET_MS
-from controller.identity.signin import TooManyTries
+from controller.identity.signin import Refused, Source, TooManyTries
 from controller.main import create_app, wall_ms
 from controller.services import Services
 from tests.inside import Inside
@@ -66,11 +66,12 @@ def tried(browser: httpx.Client, login: str, password: str) -> str:
 
 def person(browser: httpx.Client, name: str) -> str:
     """The address of somebody's page."""
-    return re.findall(rf'href="(/people/[0-9a-f]{{16}})"><b>{name}', browser.get("/people", params={"q": name}).text)[0]
+    listed = browser.get("/people", params={"q": name}).text
+    return str(re.findall(rf'href="(/people/[0-9a-f]{{16}})"><b>{name}', listed)[0])
 
 
 def link_of(answer: httpx.Response) -> str:
-    return re.findall(r"http://localhost(/reset/[\w-]+)", answer.text)[0]
+    return str(re.findall(r"http://localhost(/reset/[\w-]+)", answer.text)[0])
 
 
 def audited(inside: Inside) -> list[str]:
@@ -103,8 +104,6 @@ def test_lock_outlasts_a_restart_is_shown_and_lifted_by_an_administrator_or_by_t
 
 
 def test_strangers_cannot_lock_people_out_of_the_places_they_come_from(inside: Inside, clock: Clock) -> None:
-    from controller.identity.signin import Refused, Source
-
     door = inside.app.state.services.signin
     school = Source("203.0.113.7")
     door.enter("ha", PASSWORD, shared_machine=False, source=school)
