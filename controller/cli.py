@@ -99,7 +99,9 @@ def _add_user_commands(user: argparse.ArgumentParser, common: argparse.ArgumentP
     actions = user.add_subparsers(required=True, metavar="ACTION")
     add = actions.add_parser("add", parents=[common], help="make an account")
     add.add_argument("login")
-    add.add_argument("--role", required=True, choices=("teacher", "technician", "coordinator", "administrator"))
+    add.add_argument(
+        "--role", required=True, choices=("teacher", "technician", "coordinator", "administrator", "auditor")
+    )
     add.add_argument("--school", help="only this school; without it the whole cluster")
     add.add_argument("--name", required=True, help="full name")
     add.set_defaults(command=_user_add)

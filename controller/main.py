@@ -22,16 +22,21 @@ from controller.api.malformed import malformed
 from controller.api.models import Problem
 from controller.commands.dispatcher import Dispatcher
 from controller.commands.errors import CommandError
+from controller.commands.rights import Rights
 from controller.commands.service import Commands
 from controller.config import ControllerConfig
 from controller.database import make_engine
 from controller.fleet.door import Enrolment
 from controller.fleet.gatekeeping import Gatekeeper
 from controller.fleet.live import LiveFleet
+from controller.identity.account import Accounts
 from controller.identity.limit import FailureLimit
+from controller.identity.oidc_door import OidcDoor
 from controller.identity.password import Passwords
+from controller.identity.people import People
 from controller.identity.refusals import Refusals
 from controller.identity.signin import SignIn
+from controller.identity.tokens import Tokens
 from controller.jobs.errors import JobError
 from controller.jobs.service import Jobs
 from controller.notifications.outlet import Outlet
@@ -75,7 +80,8 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
     live = LiveFleet(engine, now_ms)
     leases = LeaseDesk(engine, now_ms)
     dispatcher = Dispatcher(engine, leases, now_ms, live.touch)
-    commands = Commands(engine, live, leases, dispatcher, now_ms)
+    rights = Rights(engine, now_ms)
+    commands = Commands(engine, live, leases, dispatcher, now_ms, rules=rights.rules)
     jobs = Jobs(engine, live, commands, config.folder / "files", now_ms, room=config.jobs)
     clockwork = Clockwork(engine, now_ms, leases=leases, usage=Usage(engine, now_ms), leases_changed=dispatcher.wake)
     office = Office(engine, live, ZoneInfo(config.zone), now_ms, clockwork.wake)
@@ -95,6 +101,8 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
     plant = Plant(
         config, engine, live, dispatcher=dispatcher, jobs=jobs, clockwork=clockwork, sender=sender, now_ms=now_ms
     )
+    passwords = Passwords()
+    signing_in = SignIn(engine, passwords, now_ms, refusals)
     services = Services(
         config=config,
         engine=engine,
@@ -102,7 +110,12 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         hub=Hub(live),
         enrolment=Enrolment(engine, now_ms, plant.admit, lambda: plant.authorities().newest),
         gatekeeper=Gatekeeper(engine, now_ms, plant.admit),
-        signin=SignIn(engine, Passwords(), now_ms, refusals),
+        signin=signing_in,
+        oidc=OidcDoor(engine, signing_in, config.oidc, now_ms),
+        accounts=Accounts(engine, passwords, now_ms),
+        people=People(engine, now_ms),
+        tokens=Tokens(engine, now_ms),
+        rights=rights,
         enrol_limit=FailureLimit(20, 5 * 60_000, now_ms),
         plant=plant,
         commands=commands,

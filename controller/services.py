@@ -5,14 +5,19 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from controller.commands.rights import Rights
 from controller.commands.service import Commands
 from controller.config import ControllerConfig
 from controller.fleet.door import Enrolment
 from controller.fleet.gatekeeping import Gatekeeper
 from controller.fleet.live import LiveFleet
+from controller.identity.account import Accounts
 from controller.identity.limit import FailureLimit
+from controller.identity.oidc_door import OidcDoor
+from controller.identity.people import People
 from controller.identity.refusals import Refusals
 from controller.identity.signin import SignIn
+from controller.identity.tokens import Tokens
 from controller.jobs.service import Jobs
 from controller.notifications.settings import Notifications
 from controller.plant import Plant
@@ -41,6 +46,11 @@ class Services:
     live: LiveFleet
     hub: Hub
     signin: SignIn
+    oidc: OidcDoor
+    accounts: Accounts
+    people: People
+    tokens: Tokens
+    rights: Rights
     enrolment: Enrolment
     gatekeeper: Gatekeeper
     enrol_limit: FailureLimit

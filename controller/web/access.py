@@ -43,11 +43,17 @@ PHONES: Final = "/e/"
 """Shows the token that is in the address, and nothing else."""
 OPEN_BOARDS: Final = "/board/open/"
 """Boards at the doors of labs, likewise."""
+RESETS: Final = "/reset/"
+"""Links to choose a password, likewise."""
+PROVIDERS: Final = "/signin/with/"
+"""Sign-in by somebody else's word."""
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def is_public(path: str) -> bool:
-    return path in PUBLIC or path.startswith((_PUBLIC_FOLDER, *_FOR_AGENTS, FEEDS, OPEN_BOARDS, PHONES))
+    return path in PUBLIC or path.startswith(
+        (_PUBLIC_FOLDER, *_FOR_AGENTS, FEEDS, OPEN_BOARDS, PHONES, RESETS, PROVIDERS)
+    )
 
 
 def is_api(path: str) -> bool:
@@ -85,6 +91,9 @@ class Access:
             if state.user is None and not is_public(path):
                 await self._tell(Kind.TOKEN, request)
                 await _unauthorised(send)
+                return
+            if state.user is not None and state.user.read_only and scope["method"] not in _SAFE:
+                await refuse(send, 403, "This token is for reading only.")
                 return
         cookie = request.cookies.get(SESSION_COOKIE, "") if token is None else ""
         if cookie:
@@ -128,7 +137,7 @@ class Access:
         if len(guest) >= 32:
             return guest, ""
         fresh = store.new_secret()
-        return fresh, fresh if request.url.path == "/signin" else ""
+        return fresh, fresh if request.url.path == "/signin" or request.url.path.startswith(RESETS) else ""
 
 
 def bearer(headers: Headers) -> str | None:
@@ -233,6 +242,25 @@ def asker(request: Request) -> Principal:
 
 
 Asker = Annotated[Principal, Depends(asker)]
+
+
+def seated(request: Request, who: Asker) -> Principal:
+    """A person at a browser. What is about people, sessions and tokens is not for programs with a token."""
+    if request.state.bearer:
+        raise HTTPException(403, "sign in: no token is good for this")
+    return who
+
+
+Seated = Annotated[Principal, Depends(seated)]
+
+
+def seated_with(permission: Permission) -> Callable[[Principal], Principal]:
+    """As `allowed`, for a person at a browser."""
+
+    def check(who: Seated) -> Principal:
+        return allowed(permission)(who)
+
+    return check
 
 
 def allowed(permission: Permission) -> Callable[[Principal], Principal]:

@@ -44,7 +44,7 @@ def _add_others(routes: APIRouter, services: Services) -> None:
     @routes.get("/privacy/people")
     def people(request: Request, who: Keeper, erased: str = "") -> Response:
         with Session(services.engine) as db:
-            found = store.people(db, who.scope)
+            found = store.users(db, who.scope)
             rows = person_rows(found, services.live.schools(who.scope), language_of(request))
         return render(services, request, "privacy_people.html", {"people": rows, "erased": bool(erased)})
 
