@@ -16,8 +16,8 @@ class User(SQLModel, table=True):
     """An account. `id` is opaque and means nothing; only this row knows whom it stands for.
 
     Without `password_hash` no password lets in. One that is `waiting` came in by a provider of sign-ins and is disabled
-    until an administrator has looked at it. Since `erased_ms` nobody knows it: the row is blank, and stays because others
-    name its id.
+    until an administrator has looked at it. Since `erased_ms` nobody knows it: the row is blank, and stays because
+    others name its id.
     """
 
     __tablename__ = "user_account"

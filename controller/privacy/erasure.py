@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from sqlalchemy import JSON, Column, Connection, Engine, Table, delete, select, update
+from sqlalchemy import JSON, Column, Connection, Engine, delete, select, update
 from sqlmodel import Session
 
 from controller.database import metadata
@@ -92,14 +92,21 @@ def _nothing(column: "Column[Any]") -> object:
 def _close(connection: Connection, person_id: str, now_ms: int) -> None:
     """Role and school stay: they say what the bookings that are counted were made as."""
     table = metadata().tables["user_account"]
-    blank = {"login": f"erased-{person_id}", "name": NOBODY, "language": "", "password_hash": "", "disabled": True}
+    blank = {
+        "login": f"erased-{person_id}",
+        "name": NOBODY,
+        "language": "",
+        "password_hash": "",
+        "disabled": True,
+        "waiting": False,
+    }
     connection.execute(update(table).where(table.c.id == person_id).values({**blank, "erased_ms": now_ms}))
 
 
 def _forget_name(connection: Connection, name: str) -> None:
-    """In notices to others, which say by name who did something."""
-    table: Table = metadata().tables["notice"]
-    for row in connection.execute(select(table.c.id, table.c.detail)).all():
-        if name in row.detail.values():
-            detail = {key: NOBODY if value == name else value for key, value in row.detail.items()}
-            connection.execute(update(table).where(table.c.id == row.id).values(detail=detail))
+    """In news to others, which says by name who did something."""
+    for table in (metadata().tables["notice"], metadata().tables["bulletin"]):
+        for row in connection.execute(select(table.c.id, table.c.detail)).all():
+            if name in row.detail.values():
+                detail = {key: NOBODY if value == name else value for key, value in row.detail.items()}
+                connection.execute(update(table).where(table.c.id == row.id).values(detail=detail))

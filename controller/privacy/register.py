@@ -93,7 +93,7 @@ _PEOPLE: Final = (
         person="id",
         datum="login name role school_id language disabled created_ms",
         secret="password_hash",  # noqa: S106
-        plain="erased_ms",
+        plain="erased_ms waiting",
         purpose="to let somebody in, and to say whose a booking is",
         kept="until the person is erased",
         seen_by="the name: whoever sees a booking of the person's; all else: " + _ADMINISTRATORS,
@@ -103,28 +103,71 @@ _PEOPLE: Final = (
         owner="user_id",
         erasure=Erasure.REMOVE,
         person="user_id",
-        datum="shared_machine created_ms seen_ms expires_ms",
+        datum="shared_machine created_ms seen_ms expires_ms address client provider",
         secret="token_hash",  # noqa: S106
-        purpose="to know a browser that signed in",
+        purpose="to know a browser that signed in, and to let the person end what is not theirs",
         kept="12 hours after its last use, 30 minutes on a shared machine",
+        seen_by="the person; " + _ADMINISTRATORS,
+    ),
+    _about(
+        "sign_in_tries",
+        owner="subject",
+        erasure=Erasure.REMOVE,
+        person="subject",
+        datum="count since_ms last_ms",
+        secret="key",  # noqa: S106
+        purpose="to make whoever guesses passwords wait",
+        kept="until the next right password, or two hours after the last try",
+        seen_by="that there is a wait: " + _ADMINISTRATORS,
+    ),
+    _about(
+        "known_place",
+        owner="user_id",
+        erasure=Erasure.REMOVE,
+        person="user_id",
+        datum="seen_ms",
+        secret="place",  # noqa: S106
+        purpose="to let the person in where they usually sign in while others elsewhere guess",
+        kept="90 days after they last signed in there",
         seen_by="nobody",
+    ),
+    _about(
+        "password_reset",
+        owner="user_id",
+        erasure=Erasure.REMOVE,
+        person="user_id created_by",
+        datum="expires_ms",
+        secret="token_hash",  # noqa: S106
+        purpose="to let the person choose a password",
+        kept="until it is used; it is good for 24 hours",
+        seen_by="nobody",
+    ),
+    _about(
+        "oidc_link",
+        owner="user_id",
+        erasure=Erasure.REMOVE,
+        person="user_id",
+        datum="issuer subject email created_ms",
+        purpose="to know who it is that a provider of sign-ins vouches for",
+        kept="until it is taken back",
+        seen_by="the person; " + _ADMINISTRATORS,
     ),
     _about(
         "api_token",
         owner="user_id",
         erasure=Erasure.REMOVE,
-        person="id user_id",
-        datum="created_ms expires_ms revoked",
+        person="id user_id created_by",
+        datum="created_ms expires_ms revoked permissions read_only used_ms",
         words="name",
         secret="token_hash",  # noqa: S106
         purpose="to let a program act for an account",
         kept="until the person is erased",
-        seen_by="who runs the server",
+        seen_by="the person; " + _ADMINISTRATORS,
     ),
     _about(
         "enrol_token",
         person="created_by",
-        plain="id school_id room uses_left created_ms expires_ms",
+        plain="id school_id room uses uses_left agent created_ms expires_ms",
         secret="token_hash",  # noqa: S106
         purpose="to know who may add agents",
         kept="until it runs out",
@@ -141,6 +184,53 @@ _PEOPLE: Final = (
         seen_by=_ADMINISTRATORS,
     ),
     _plain("audit_segment", "number from_id to_id count lines_hash before seal prints sealed_ms"),
+)
+_NOTIFICATIONS: Final = (
+    _about(
+        "notification_delivery",
+        owner="user_id",
+        erasure=Erasure.REMOVE,
+        person="user_id",
+        datum="state attempts result",
+        plain="id bulletin_id channel_id school_id key created_ms due_ms expires_ms claimed_until_ms ended_ms",
+        purpose="to bring news to people, once",
+        kept="`notices.keep_days` after it ended (60)",
+        seen_by="the person; what failed: " + _ADMINISTRATORS,
+    ),
+    _about(
+        "notification_channel",
+        owner="user_id",
+        erasure=Erasure.REMOVE,
+        person="user_id",
+        datum="kind hint created_ms removed_ms tried_ms result",
+        plain="id paced_until_ms",
+        secret="sealed",  # noqa: S106
+        purpose="to know where somebody wants to be told: what they filled in, encrypted",
+        kept="until the person removes it; then blank, with what was sent by it",
+        seen_by="the person; the service that they named",
+    ),
+    _about(
+        "notification_choice",
+        owner="user_id",
+        erasure=Erasure.REMOVE,
+        person="user_id",
+        datum="topics quiet_from_min quiet_until_min changed_ms",
+        purpose="to tell people what they want to hear, and not at night",
+        kept="until the person is erased",
+        seen_by="the person",
+    ),
+    _about(
+        "bulletin",
+        owner="user_id",
+        erasure=Erasure.REMOVE,
+        person="user_id by_id",
+        words="detail",
+        plain="id school_id at_ms kind subject school_ids key spread_ms",
+        purpose="news that is to be sent, as in a notice",
+        kept="`notices.keep_days` (60); a name that stands in another's is blanked when its person is erased",
+        seen_by="the person, or those who look after the school, if they asked to be told",
+    ),
+    _plain("zalo_tokens", "account sealed until_ms"),
 )
 _BOOKINGS: Final = (
     _about(
@@ -276,8 +366,17 @@ _MACHINES: Final = (
     _plain(
         "agent",
         "id school_id name room_id password_hash lease_key revoked presence connection epoch version boot clock_certain"
-        " clock_offset_ms since_ms heard_ms inventory_epoch inventory_number book_number held_generation held_number",
+        " clock_offset_ms since_ms heard_ms inventory_epoch inventory_number book_number held_generation held_number"
+        " mosquitto_hash login_number wanted_number trusted flooded_ms instance machine doubled resets",
     ),
+    _plain("renewal", "agent_id school_id number password_hash mosquitto_hash lease_key trusted at_ms"),
+    _plain(
+        "arrival",
+        "id school_id token_id instance machine name address why stand agent_id came_ms seen_ms",
+    ),
+    _plain("twin", "id school_id agent_id epoch instance machine boot seen_ms becomes_id"),
+    _plain("asset", "id school_id serial mac name room kind"),
+    _plain("command_rule", "role family action allowed"),
     _plain("declared_profile", "agent_id digest slug name metrics"),
     _plain(
         "device",
@@ -288,7 +387,7 @@ _MACHINES: Final = (
     _plain("latest", "series_id at_ms number text received_ms"),
 )
 _INGEST: Final = (
-    _plain("installation", "id generation"),
+    _plain("installation", "id generation writer salt"),
     _plain(
         "ledger",
         "id school_id agent_id epoch floor ranges produced accepted quarantined rejected given_up conflicts heard_ms",
@@ -312,7 +411,7 @@ _TIMETABLE: Final = (
     _plain("bell_period", "bell_id half number school_id begins ends"),
 )
 REGISTER: Final[Mapping[str, Holding]] = {
-    each.table: each for part in (_PEOPLE, _BOOKINGS, _MACHINES, _INGEST, _TIMETABLE) for each in part
+    each.table: each for part in (_PEOPLE, _NOTIFICATIONS, _BOOKINGS, _MACHINES, _INGEST, _TIMETABLE) for each in part
 }
 FILES: Final = (
     File(

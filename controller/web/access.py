@@ -47,13 +47,12 @@ RESETS: Final = "/reset/"
 """Links to choose a password, likewise."""
 PROVIDERS: Final = "/signin/with/"
 """Sign-in by somebody else's word."""
+_PUBLIC_STARTS: Final = (_PUBLIC_FOLDER, *_FOR_AGENTS, FEEDS, OPEN_BOARDS, PHONES, RESETS, PROVIDERS)
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def is_public(path: str) -> bool:
-    return path in PUBLIC or path.startswith(
-        (_PUBLIC_FOLDER, *_FOR_AGENTS, FEEDS, OPEN_BOARDS, PHONES, RESETS, PROVIDERS)
-    )
+    return path in PUBLIC or path.startswith(_PUBLIC_STARTS)
 
 
 def is_api(path: str) -> bool:

@@ -29,6 +29,19 @@ def _people(words: Language) -> Mapping[str, Markup]:
         "user-enable": words.t("Account enabled"),
         "user-export": words.t("Personal data exported"),
         "user-erase": words.t("Person erased"),
+        "user-change": words.t("Account changed"),
+        "user-unlock": words.t("Account unlocked"),
+        "reset-link": words.t("Link to choose a password made"),
+        "session-end": words.t("Session ended"),
+        "sessions-end": words.t("All sessions ended"),
+        "oidc-link": words.t("Sign-in by a provider linked"),
+        "oidc-unlink": words.t("Sign-in by a provider unlinked"),
+        "command-rule": words.t("Permission at machines changed"),
+        "notification-choose": words.t("Notifications chosen"),
+        "notification-channel-add": words.t("Way to be notified added"),
+        "notification-channel-remove": words.t("Way to be notified removed"),
+        "notification-test": words.t("Notification tried"),
+        "notification-retry": words.t("Notifications sent again"),
         "user-language": words.t("Language of the pages changed"),
         "token-add": words.t("Access token made"),
         "token-revoke": words.t("Access token revoked"),
@@ -57,6 +70,17 @@ def _machines(words: Language) -> Mapping[str, Markup]:
         "lease-book-unusable": words.t("Changed lease on disk refused by the agent"),
         "enrol-token": words.t("Enrolment token made"),
         "enrol": words.t("Agent enrolled"),
+        "enrol-token-end": words.t("Enrolment token ended"),
+        "enrol-wait": words.t("Agent waits to be let in"),
+        "enrol-admit": words.t("Agent let in"),
+        "enrol-turn-away": words.t("Agent turned away"),
+        "enrol-reclaim": words.t("Agent got its credentials anew"),
+        "agent-split": words.t("Copied agents told apart"),
+        "agent-revoke": words.t("Agent revoked"),
+        "agent-flooding": words.t("Agent cut off for saying too much"),
+        "agent-readmitted": words.t("Agent let in after a flood"),
+        "credentials-asked": words.t("New credentials asked for"),
+        "credentials-handed": words.t("New credentials handed over"),
         "enrol-refused": words.t("Enrolment refused"),
     }
 
@@ -98,6 +122,8 @@ def _planning(words: Language) -> Mapping[str, Markup]:
 
 def _controller(words: Language) -> Mapping[str, Markup]:
     return {
+        "authority-made": words.t("Certificate authority made"),
+        "authority-succeeded": words.t("Certificate authority succeeded"),
         "restore": words.t("Backup restored"),
         "demo-seeded": words.t("Demo data made"),
     }

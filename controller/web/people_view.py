@@ -102,6 +102,7 @@ def tabs(who: Principal, path: str, words: Language) -> Sequence[Tab]:
     pages = [("/people", words.t("People")), ("/people/tokens", words.t("Tokens for programs"))]
     if may(who, Permission.SET_RIGHTS):
         pages.append(("/people/rights", words.t("Permissions at machines")))
+    pages.append(("/privacy/people", words.t("People’s data")))
     mine = next((href for href, _ in pages[1:] if path.startswith(href)), "/people")
     return [Tab(href, str(text), href == mine) for href, text in pages]
 

@@ -12,14 +12,15 @@ from controller.identity.tables import User
 from controller.privacy.dossier import counts, dossier
 from controller.privacy.erasure import NoSuchPerson
 from controller.services import Services
-from controller.web.access import Asker, allowed
+from controller.web.access import Seated, seated_with
 from controller.web.frame import language_of, render
+from controller.web.people_view import tabs
 from controller.web.planning import see
 from controller.web.privacy_view import kept_lines, person_rows
 from controller.web.signin import address
 from controller.web.visit import Form
 
-Keeper = Annotated[Principal, Depends(allowed(Permission.MANAGE_USERS))]
+Keeper = Annotated[Principal, Depends(seated_with(Permission.MANAGE_USERS))]
 
 
 def router(services: Services) -> APIRouter:
@@ -31,12 +32,12 @@ def router(services: Services) -> APIRouter:
 
 def _add_own(routes: APIRouter, services: Services) -> None:
     @routes.get("/privacy")
-    def mine(request: Request, who: Asker) -> Response:
+    def mine(request: Request, who: Seated) -> Response:
         kept = kept_lines(counts(services.engine, who.id), language_of(request))
         return render(services, request, "privacy.html", {"kept": kept, "keeper": may(who, Permission.MANAGE_USERS)})
 
     @routes.get("/privacy/export")
-    def export(request: Request, who: Asker) -> Response:
+    def export(request: Request, who: Seated) -> Response:
         return _file(services, request, who, who.id, who.school_id)
 
 
@@ -45,8 +46,10 @@ def _add_others(routes: APIRouter, services: Services) -> None:
     def people(request: Request, who: Keeper, erased: str = "") -> Response:
         with Session(services.engine) as db:
             found = store.users(db, who.scope)
-            rows = person_rows(found, services.live.schools(who.scope), language_of(request))
-        return render(services, request, "privacy_people.html", {"people": rows, "erased": bool(erased)})
+        words = language_of(request)
+        rows = person_rows(found, services.live.schools(who.scope), words)
+        values = {"people": rows, "erased": bool(erased), "tabs": tabs(who, request.url.path, words)}
+        return render(services, request, "privacy_people.html", values)
 
     @routes.get("/privacy/people/{person_id}/export")
     def export_of(request: Request, who: Keeper, person_id: str) -> Response:

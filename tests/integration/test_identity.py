@@ -303,7 +303,7 @@ def test_locks_links_tokens_and_rights_are_kept_in_either_database(either_databa
     token = Tokens(engine, clock).make(who, user_id, wish)
     found = door.by_bearer(token)
     assert found is not None
-    assert (found.only, found.read_only) == ({Permission.VIEW_FLEET}, True)
+    assert (found.only, found.read_only) == (frozenset({Permission.VIEW_FLEET}), True)
     rights, rule = Rights(engine, clock), Rule(Role.TEACHER, "projector", "mute")
     assert list(rights.set(who, {rule: False})) == [rule]
     assert rights.rules().set == {rule: False}

@@ -113,7 +113,7 @@ def test_person_is_exported_whole_and_erased_everywhere(
     assert SAID not in left
     assert "em bé" not in left
     with Session(engine) as db:
-        assert store.user_of_api_token(db, "t", wall_ms()) is None
+        assert store.owner_of_api_token(db, "t") is None
         assert store.session(db, "s" * 43, wall_ms()) is None
         assert db.get(ApiToken, "t") is None
         lines = store.audit_lines(db)
