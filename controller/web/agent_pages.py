@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from contract.model import MAX_NAME, ContractError
+from controller.api.ids import RowId
 from controller.fleet.enrolment import Place
 from controller.fleet.gatekeeping import Gatekeeper, MadeToken, NoSuchThing
 from controller.fleet.token_text import token_text
@@ -86,7 +87,7 @@ def _add_words(routes: APIRouter, services: Services) -> None:
 
     def say(path: str, word: Callable[[Principal, int], object]) -> None:
         @routes.post(path)
-        def said(who: Enroller, which: int) -> Response:
+        def said(who: Enroller, which: RowId) -> Response:
             try:
                 word(who, which)
             except NoSuchThing:
@@ -100,7 +101,7 @@ def _add_words(routes: APIRouter, services: Services) -> None:
     say("/agents/{which}/revoke", keeper.revoke)
 
     @routes.post("/agents/{which}/replace")
-    def replace(request: Request, who: Enroller, which: int) -> Response:
+    def replace(request: Request, who: Enroller, which: RowId) -> Response:
         """Shows the command for the computer that stands in."""
         try:
             made = keeper.replace(who, which, REPLACE_MS)

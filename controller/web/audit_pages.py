@@ -20,6 +20,7 @@ from controller.web.access import allowed
 from controller.web.audit_view import Reader, csv_lines, json_lines
 from controller.web.audit_words import action_words
 from controller.web.frame import language_of, render
+from controller.web.people_view import tabs
 from controller.web.signin import address
 
 Auditor = Annotated[Principal, Depends(allowed(Permission.VIEW_AUDIT))]
@@ -74,6 +75,7 @@ def router(services: Services) -> APIRouter:
         schools = {each.id: each.name for each in services.live.schools(who.scope)}
         reader = Reader(words, services.now_ms(), _people(services, found.lines), schools)
         values = {
+            "tabs": tabs(who, request.url.path, words),
             "rows": [reader.row(line) for line in found.lines],
             "asked": asked,
             "actions": sorted(((name, str(text)) for name, text in action_words(words).items()), key=lambda e: e[1]),

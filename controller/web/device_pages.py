@@ -72,7 +72,7 @@ def router(services: Services) -> APIRouter:
         return visit.render("jobs.html", device=visit.device, jobs=_jobs(visit))
 
     @routes.post("/devices/{device_id}/agent/readmit")
-    def readmit(request: Request, who: Enroller, device_id: int) -> Response:
+    def readmit(request: Request, who: Enroller, device_id: RowId) -> Response:
         """Let the device's agent in again, which was cut off for saying far too much."""
         visit = Visit(services, request, who, device_id)
         with suppress(NotCutOff):  # somebody else was faster

@@ -89,9 +89,9 @@ def _entries(who: Principal, path: str, words: Language) -> tuple[Entry, ...]:
         current = path.startswith("/admin/")
         found.append(Entry("/admin/time", str(words.t("Planning")), icon="ruler-2", current=current))
     if may(who, Permission.MANAGE_USERS):
-        current = path.startswith(("/people", "/privacy/people"))
+        current = path.startswith(("/people", "/privacy/people", "/audit"))
         found.append(Entry("/people", str(words.t("People")), icon="users", current=current))
-    if may(who, Permission.VIEW_AUDIT):
+    elif may(who, Permission.VIEW_AUDIT):
         found.append(Entry("/audit", str(words.t("Audit")), icon="file-search", current=path == "/audit"))
     return tuple(found)
 

@@ -99,10 +99,15 @@ class ResetPage:
 
 
 def tabs(who: Principal, path: str, words: Language) -> Sequence[Tab]:
+    """None for somebody who only has the audit log: it is an entry of the navigation then."""
+    if not may(who, Permission.MANAGE_USERS):
+        return ()
     pages = [("/people", words.t("People")), ("/people/tokens", words.t("Tokens for programs"))]
     if may(who, Permission.SET_RIGHTS):
         pages.append(("/people/rights", words.t("Permissions at machines")))
     pages.append(("/privacy/people", words.t("People’s data")))
+    if may(who, Permission.VIEW_AUDIT):
+        pages.append(("/audit", words.t("Audit")))
     mine = next((href for href, _ in pages[1:] if path.startswith(href)), "/people")
     return [Tab(href, str(text), href == mine) for href, text in pages]
 

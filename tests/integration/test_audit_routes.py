@@ -11,12 +11,15 @@ import pytest
 from fastapi.routing import iter_route_contexts
 from sqlmodel import Session, col, select
 
+from controller.config import NoticesConfig
+from controller.fleet import keys, renewals
+from controller.fleet.door_tables import Arrival, Stand, Twin
 from controller.fleet.enrolment import Place
 from controller.fleet.tables import Agent, Device
 from controller.identity import store
 from controller.identity.admin import Admin, NewUser
 from controller.identity.policy import Role
-from controller.identity.tables import AuditLine
+from controller.identity.tables import AuditLine, EnrolToken, OidcLink
 from controller.main import wall_ms
 from controller.scheduling.bookings import Bookings, Request
 from controller.scheduling.school_time import TICK_MS
@@ -36,6 +39,8 @@ CHANGES_NOTHING = {
     ("POST", "/calendar/look"): "a look at what a form would do",
     ("POST", "/import"): "a file is put aside for an hour, to be looked at",
 }
+KEY = "a" * 64
+"""An agent's own."""
 SAFE = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -63,7 +68,7 @@ def lab(state: Path) -> Furnished:
 @pytest.fixture(scope="module")
 def controller(state: Path, lab: Furnished) -> Iterator[Running]:
     assert lab.things
-    with running(state) as one:
+    with running(state, notices=NoticesConfig(private_addresses=True)) as one:
         yield one
 
 
@@ -121,6 +126,10 @@ def test_every_request_that_changes_something_leaves_a_line(controller: Running,
     _planning(walk)
     _years(walk)
     _people(walk)
+    _accounts(walk)
+    _notifications(walk)
+    _agents(walk)
+    _door(walk)
 
     there = {
         (method, context.path)
@@ -149,7 +158,7 @@ def _doors(walk: Walk) -> None:
         walk("ha", "/my/notices/{notice_id}/seen", "notice-seen", f"/my/notices/{notice.id}/seen")
     token = Admin(walk.lab.engine, quick(), wall_ms).add_enrol_token(Place(HERE, "p1"), 1, 60_000)
     before = walk.last()
-    enrolled = walk.controller.client().post("/api/v1/enrol", json={"token": token, "agent": "pc-7"})
+    enrolled = walk.controller.client().post("/api/v1/enrol", json={"token": token, "agent": "pc-7", "key": KEY})
     assert enrolled.status_code == 201
     walk.told("POST", "/api/v1/enrol", "enrol", before, "")
 
@@ -289,3 +298,125 @@ def _people(walk: Walk) -> None:
     bye = walk.lab.person("bye").id
     path = f"/privacy/people/{bye}/erase"
     walk("tri", "/privacy/people/{person_id}/erase", "user-erase", path, login="bye")
+
+    details = {"name": "Person new", "role": "teacher", "school": HERE}
+    walk("tri", "/people/new", "user-add", login="new", **details)
+    new = walk.lab.person("new").id
+    one, path = "/people/{user_id}", f"/people/{new}"
+    walk("tri", one, "user-change", path, **{**details, "name": "Person renewed"})
+    shown = walk("tri", one + "/reset", "reset-link", f"{path}/reset").text
+    walk("tri", one + "/{deed}", "user-disable", f"{path}/disable")
+    walk("tri", one + "/{deed}", "user-enable", f"{path}/enable")
+    token = {"token-name": "board", "days": "30", "may-view-devices": "on", "read-only": "on"}
+    walk("tri", one + "/tokens", "token-add", f"{path}/tokens", **token)
+    _revoke(walk, "tri", "/people/tokens")
+    family = re.search(r'name="family" value="([^"]+)"', walk.people["tri"].get("/people/rights").text)
+    assert family is not None
+    walk("tri", "/people/rights", "command-rule", family=family[1])
+
+    secret = re.search(r"/reset/([\w-]+)", shown)
+    assert secret is not None
+    before, browser = walk.last(), walk.controller.client()
+    page = browser.get(f"/reset/{secret[1]}").text
+    words = "a long and new one"
+    form = {"new": words, "again": words, "csrf": _csrf(page)}
+    assert browser.post(f"/reset/{secret[1]}", data=form).status_code == 303
+    walk.told("POST", "/reset/{secret}", "user-password", before, "")
+
+
+def _accounts(walk: Walk) -> None:
+    walk.controller.signed_in("nam")
+    nam = walk.people["nam"] = walk.controller.signed_in("nam")
+    walk._tokens["nam"] = csrf_of(nam)
+    walk("nam", "/account/sessions", "sessions-end")
+    with Session(walk.lab.engine) as db:
+        row = OidcLink(issuer="https://id.example", subject="7", user_id=walk.lab.person("nam").id, created_ms=1)
+        db.add(row)
+        db.commit()
+    walk("nam", "/account/unlink", "oidc-unlink", issuer="https://id.example", subject="7")
+    walk("nam", "/account/tokens", "token-add", **{"token-name": "mine", "days": "30", "may-view-devices": "on"})
+    _revoke(walk, "nam", "/account")
+    words = "another long and new one"
+    walk("nam", "/account/password", "user-password", old=PASSWORD, new=words, again=words)
+
+
+def _revoke(walk: Walk, login: str, page: str) -> None:
+    found = re.search(
+        rf'action="({page.replace("/tokens", "")}/tokens/[^"]+/revoke)"', walk.people[login].get(page).text
+    )
+    assert found is not None
+    walk(login, page.replace("/tokens", "") + "/tokens/{token_id}/revoke", "token-revoke", found[1])
+
+
+def _csrf(page: str) -> str:
+    found = re.search(r'name="csrf" value="([^"]+)"', page)
+    assert found is not None
+    return found[1]
+
+
+def _notifications(walk: Walk) -> None:
+    mine = "/my/notifications"
+    walk("ha", mine, "notification-choose", **{"topic-booking": "on"})
+    made = walk(
+        "ha", mine + "/add/{kind}", "notification-channel-add", f"{mine}/add/webhook", url="http://127.0.0.1:9/x"
+    )
+    channel = made.headers["location"].rpartition("-")[2]
+    for word in ("test", "remove"):
+        action = "notification-test" if word == "test" else "notification-channel-remove"
+        walk("ha", f"{mine}/{{channel_id}}/{word}", action, f"{mine}/{channel}/{word}")
+    walk("tri", "/admin/notifications/retry", "notification-retry")
+
+
+def _agents(walk: Walk) -> None:
+    with Session(walk.lab.engine) as db:
+        agent = Agent(school_id=HERE, name="pc-9", revoked=True, flooded_ms=1)
+        db.add(agent)
+        db.flush()
+        lamp = Device(
+            school_id=HERE, agent_id=agent.id or 0, slug="lamp", name="Máy chiếu",
+            profile_slug="demo/projector", profile_digest="d",
+        )  # fmt: skip
+        db.add(lamp)
+        waiting = [
+            Arrival(
+                school_id=HERE, token_id="t", instance=each, name="pc-9", why="returned", stand=Stand.WAITING,
+                agent_id=agent.id, came_ms=1, seen_ms=1,
+            )
+            for each in ("admit", "always", "refuse")
+        ]  # fmt: skip
+        db.add_all(waiting)
+        twin = Twin(school_id=HERE, agent_id=agent.id or 0, epoch="e", seen_ms=1)
+        db.add(twin)
+        db.commit()
+        which, device, kept = agent.id, lamp.id, twin.id
+        arrivals = {each.instance: each.id for each in waiting}
+    walk.controller.services.live.load()
+    walk("ky", "/devices/{device_id}/agent/readmit", "agent-readmitted", f"/devices/{device}/agent/readmit")
+    for word, arrival in arrivals.items():
+        action = "enrol-turn-away" if word == "refuse" else "enrol-admit"
+        walk("ky", f"/agents/arrivals/{{which}}/{word}", action, f"/agents/arrivals/{arrival}/{word}")
+    walk("ky", "/agents/twins/{which}/keep", "agent-split", f"/agents/twins/{kept}/keep")
+    walk("ky", "/agents/{which}/replace", "enrol-token", f"/agents/{which}/replace")
+    walk("ky", "/agents/{which}/revoke", "agent-revoke", f"/agents/{which}/revoke")
+    walk("ky", "/agents/enrol", "enrol-token", place=f"{HERE}/", uses="2", hours="4")
+    with Session(walk.lab.engine) as db:
+        token = db.exec(select(EnrolToken.id).where(EnrolToken.uses == 2)).first()
+    walk("ky", "/agents/tokens/{which}/end", "enrol-token-end", f"/agents/tokens/{token}/end")
+
+
+def _door(walk: Walk) -> None:
+    """An agent asks for its credentials anew, and is then asked to fetch other ones."""
+    browser, before = walk.controller.client(), walk.last()
+    asked = {"school": HERE, "agent": "pc-7", "key": KEY, "new_key": "b" * 64}
+    given = browser.post("/api/v1/enrol/reclaim", json=asked)
+    assert given.status_code == 201, given.text
+    walk.told("POST", "/api/v1/enrol/reclaim", "enrol-reclaim", before, "")
+    with Session(walk.lab.engine) as db:
+        assert renewals.ask(db, wall_ms(), HERE, "pc-7") == 1
+        db.commit()
+    before, path = walk.last(), "/api/v1/renewals/1"
+    key = bytes.fromhex(given.json()["lease_key"])
+    proof = f"{keys.SCHEME} {HERE}.pc-7 {keys.proof(key, f'POST {path}')}"
+    handed = browser.post(path, headers={"authorization": proof})
+    assert handed.status_code == 200, handed.text
+    walk.told("POST", "/api/v1/renewals/{number}", "credentials-handed", before, "")
