@@ -108,7 +108,7 @@ def issue(db: Session, row: Agent, bearings: Bearings) -> Credentials:
     password, lease_key = new_password(), secrets.token_hex(32)
     void(db, row, password)
     row.lease_key, row.revoked, row.flooded_ms = lease_key, False, None
-    row.login_number, row.trusted = max(row.login_number, row.wanted_number), bearings.trusted
+    row.wanted_number, row.trusted = row.login_number, bearings.trusted
     row.instance, row.machine = bearings.instance, " ".join(bearings.machine)
     db.add(row)
     db.flush()
