@@ -21,6 +21,7 @@ def router(services: Services) -> APIRouter:
         responses={
             401: {"model": Problem, "description": "The proof is missing or wrong, or the agent was revoked"},
             409: {"model": Problem, "description": "Credentials of another number are wanted of it"},
+            422: {"model": Problem, "description": "No such number"},
         },
     )
     def renew(

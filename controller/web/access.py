@@ -31,8 +31,8 @@ PUBLIC: Final = frozenset(
     {"/signin", "/language", "/healthz", "/readyz", "/metrics", "/openapi.json", "/favicon.ico", *DOORS}
 )
 """Paths that answer without a session or token. `/metrics` asks for itself, `DOORS` take a token or a key."""
-_RENEWALS: Final = "/api/v1/renewals/"
-_FOR_AGENTS: Final = ("/api/v1/files/", _RENEWALS)
+RENEWALS: Final = "/api/v1/renewals/"
+_FOR_AGENTS: Final = ("/api/v1/files/", RENEWALS)
 """Ask for an agent's own proof."""
 _WITHOUT_COOKIES: Final = DOORS
 """Unsafe requests that take no account of cookies, and so need no form token."""
@@ -60,7 +60,7 @@ def is_api(path: str) -> bool:
 
 
 def _without_cookies(path: str) -> bool:
-    return path in _WITHOUT_COOKIES or path.startswith(_RENEWALS)
+    return path in _WITHOUT_COOKIES or path.startswith(RENEWALS)
 
 
 class Access:
