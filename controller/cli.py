@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,8 +76,14 @@ def parser() -> argparse.ArgumentParser:
         "verify", "Prove that nothing produced is missing, booked or done twice, and the audit log is whole.", _verify
     )
     proving.add_argument("--seal", type=_seal, help="a seal of the audit log noted before, as NUMBER:HASH")
+    exporting = add("export", "Write roll-ups and the use of what is shared, without people, for others.", _export)
+    exporting.add_argument(
+        "--from", dest="first", type=date.fromisoformat, required=True, help="first day, like 2026-09-01"
+    )
+    exporting.add_argument("--to", dest="last", type=date.fromisoformat, required=True, help="last day")
+    exporting.add_argument("--dir", type=Path, required=True, help="a new or empty folder")
     add("migrate", "Bring the database up to date.", _migrate)
-    add("backup", "Write the database into one file, also while the controller runs.", _backup).add_argument(
+    add("backup", "Write database and job files into one file, also while the controller runs.", _backup).add_argument(
         "file", type=Path
     )
     add("restore", "Put a backup in place of the database. Stop the controller first.", _restore).add_argument(
@@ -198,28 +205,59 @@ def _verify(options: argparse.Namespace, config: ControllerConfig) -> int:
     from controller.ingest.verify import main as verify_ingest
     from controller.main import wall_ms
     from controller.scheduling.verify import main as verify_bookings
+    from controller.telemetry.verify import main as verify_archive
 
     engine = make_engine(config.database)
-    results = (verify_ingest(engine), verify_bookings(engine, wall_ms), verify_commands(engine))
-    return max(*results, verify_audit(engine, options.seal))
+    return max(
+        verify_ingest(engine),
+        verify_archive(engine, config.archive),
+        verify_bookings(engine, wall_ms),
+        verify_commands(engine),
+        verify_audit(engine, options.seal),
+    )
+
+
+def _export(options: argparse.Namespace, config: ControllerConfig) -> int:
+    from zoneinfo import ZoneInfo
+
+    from controller.database import make_engine
+    from controller.export.export import ExportError, export
+
+    try:
+        counts = export(make_engine(config.database), ZoneInfo(config.zone), options.first, options.last, options.dir)
+    except ExportError as error:
+        return _failed(error)
+    for name, count in counts.items():
+        print(f"{name:12} {count:12,} rows")
+    return 0
 
 
 # the database
 
 
 def _migrate(_options: argparse.Namespace, config: ControllerConfig) -> int:
-    from controller.database import make_engine, migrate
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from controller.database import TooNew, make_engine, migrate
 
     config.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    migrate(make_engine(config.database))
+    engine = make_engine(config.database)
+    try:
+        migrate(engine)
+    except (TooNew, SQLAlchemyError) as error:
+        return _failed(error)
+    finally:
+        engine.dispose()
     return 0
 
 
 def _backup(options: argparse.Namespace, config: ControllerConfig) -> int:
-    from controller.backup import BackupError, backup
+    from controller.backup.errors import BackupError
+    from controller.backup.service import backup
+    from controller.main import wall_ms
 
     try:
-        size = backup(config, options.file)
+        size = backup(config, options.file, wall_ms)
     except BackupError as error:
         return _failed(error)
     print(f"{options.file}: {size:,} bytes")
@@ -227,15 +265,17 @@ def _backup(options: argparse.Namespace, config: ControllerConfig) -> int:
 
 
 def _restore(options: argparse.Namespace, config: ControllerConfig) -> int:
-    from controller.backup import BackupError, restore
+    from controller.backup.errors import BackupError
+    from controller.backup.service import lines, restore
     from controller.lock import InUse
     from controller.main import wall_ms
 
     try:
-        generation = restore(config, options.file, wall_ms)
+        done = restore(config, options.file, wall_ms)
     except (BackupError, InUse) as error:
         return _failed(error)
-    print(f"restored; generation {generation}. Agents send again what the backup has not.")
+    for line in lines(done, config.zone):
+        print(line)
     return 0
 
 
@@ -244,7 +284,7 @@ def _restore(options: argparse.Namespace, config: ControllerConfig) -> int:
 
 def _administer(config: ControllerConfig, act: "Callable[[Admin], None]") -> int:
     from contract.model import ContractError
-    from controller.database import make_engine, migrate
+    from controller.database import TooNew, make_engine, migrate
     from controller.identity.admin import Admin, AdminError
     from controller.identity.password import Passwords
     from controller.main import wall_ms
@@ -254,7 +294,7 @@ def _administer(config: ControllerConfig, act: "Callable[[Admin], None]") -> int
     try:
         migrate(engine)
         act(Admin(engine, Passwords(), wall_ms))
-    except (AdminError, ContractError) as error:
+    except (AdminError, ContractError, TooNew) as error:
         return _failed(error)
     finally:
         engine.dispose()

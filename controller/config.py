@@ -86,6 +86,25 @@ class NoticesConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryConfig:
+    """What is kept of readings, by tier: for so many days, and within so many millions of bytes.
+
+    The defaults fit a school's laptop. A day is archived `seal_hours` after its end.
+    """
+
+    rows_days: int = 60
+    rows_mb: int = 8_000
+    five_minutes_days: int = 400
+    five_minutes_mb: int = 4_000
+    hours_days: int = 3_650
+    hours_mb: int = 2_000
+    archive: bool = True
+    archive_days: int = 1_100
+    archive_mb: int = 10_000
+    seal_hours: int = 6
+
+
+@dataclass(frozen=True, slots=True)
 class ControllerConfig:
     """Everything that may be set. `hosts` are further names under which browsers may ask for the pages. `zone` is the
     schools' own time, by its IANA name. Beyond loopback all is encrypted, by the certificate that was given, else by
@@ -108,11 +127,17 @@ class ControllerConfig:
     jobs: JobsConfig = field(default_factory=JobsConfig)
     notices: NoticesConfig = field(default_factory=NoticesConfig)
     oidc: tuple[Provider, ...] = ()
+    history: HistoryConfig = field(default_factory=HistoryConfig)
 
     @property
     def folder(self) -> Path:
         """Where the controller keeps what it must not lose."""
         return self.state / "controller"
+
+    @property
+    def archive(self) -> Path:
+        """Where the readings of days that are over lie."""
+        return self.folder / "archive"
 
     @property
     def database(self) -> str:
@@ -261,9 +286,7 @@ def _check(config: ControllerConfig) -> None:
     _check_zone(config.zone)
     if config.log_level not in ("debug", "info", "warning", "error"):
         raise ConfigError(f"log_level: {config.log_level!r} is none of debug, info, warning, error")
-    for key in (each.name for each in fields(JobsConfig)):
-        if getattr(config.jobs, key) < 1:
-            raise ConfigError(f"jobs.{key}: {getattr(config.jobs, key)} is not 1 or more")
+    _check_bounds(config)
     _check_notices(config.notices)
 
 
@@ -284,6 +307,18 @@ def _check_notices(notices: NoticesConfig) -> None:
     zalo = (notices.zalo_app_id, notices.zalo_secret_key, notices.zalo_refresh_token)
     if any(zalo) and not all(zalo):
         raise ConfigError("notices.zalo_app_id, zalo_secret_key, zalo_refresh_token: give all or none")
+
+
+def _check_bounds(config: ControllerConfig) -> None:
+    for table, settings in (("jobs", config.jobs), ("history", config.history)):
+        for key in (each.name for each in fields(settings)):
+            if getattr(settings, key) < _least(key):
+                raise ConfigError(f"{table}.{key}: {getattr(settings, key)} is not {_least(key)} or more")
+
+
+def _least(key: str) -> int:
+    """Of a number that counts days, hours or bytes; the archive may be off."""
+    return 0 if key in ("archive", "seal_hours") else 1
 
 
 def _check_zone(zone: str) -> None:

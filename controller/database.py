@@ -7,20 +7,34 @@ from typing import Final
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event, make_url
 from sqlmodel import SQLModel
 
 DAY_TABLE_PREFIX: Final = "reading_"
 """Tables of this name are made at run time, one a day; migrations leave them alone."""
-_PARTITIONED: Final = "reading"
-"""What those are the partitions of, on PostgreSQL. No code but theirs asks it, so it is no table of the metadata."""
+DROPPED_PREFIX: Final = "dropped_"
+"""Tables of history that were given up on SQLite and still hold pages."""
+_AT_RUN_TIME: Final = (DAY_TABLE_PREFIX, "rollup_5min_", "rollup_1h_", DROPPED_PREFIX)
+_PARTITIONED: Final = ("reading", "rollup_5min", "rollup_1h")
+"""What those are the partitions of, on PostgreSQL. No code but theirs asks them, so they are not in the metadata."""
 _BUSY_TIMEOUT_MS = 10_000
-_POSTGRESQL: Final = {"options": "-c max_parallel_workers_per_gather=0 -c jit=off"}
+IDLE_S: Final = 30
+"""A transaction that asks nothing for so long is ended by PostgreSQL, so that one that is frozen holds up nobody."""
+_POSTGRESQL: Final = {
+    "application_name": "fabfleet",
+    "connect_timeout": "10",
+    "options": f"-c max_parallel_workers_per_gather=0 -c jit=off -c idle_in_transaction_session_timeout={IDLE_S}s",
+}
 """Parameters of libpq that the URL may set otherwise. Our queries are over before a second worker has begun."""
+_MIGRATING: Final = 0x66616266
+"""The advisory lock of who migrates; any number that nobody else takes."""
 _TABLES = (
     "controller.fleet.tables",
     "controller.fleet.door_tables",
     "controller.ingest.tables",
+    "controller.telemetry.tables",
     "controller.identity.tables",
     "controller.timetable.tables",
     "controller.scheduling.tables",
@@ -29,6 +43,14 @@ _TABLES = (
     "controller.notifications.tables",
 )
 """Every module with SQLModel tables: a new one is added here, and its migration beside the others."""
+
+
+DUMPING: Final = 0x66616264
+"""The advisory lock of a backup, shared: no day's table is dropped under it, and nobody waits for its end."""
+
+
+class TooNew(Exception):
+    """The tables are of a newer release than this program: install that one."""
 
 
 def make_engine(url: str) -> Engine:
@@ -67,23 +89,53 @@ def metadata() -> MetaData:
     return SQLModel.metadata
 
 
-def migrate(engine: Engine) -> None:
-    """Bring the tables up to the newest migration, in one transaction. Quiet; harmless to repeat."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    config.set_main_option("path_separator", "os")
+def migrate(engine: Engine, to: str = "head") -> None:
+    """Bring the tables up to the newest migration, or that of a name, in one transaction.
+
+    Quiet; harmless to repeat, by several at once too. Raises TooNew if they are beyond it.
+    """
+    config = _alembic()
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             # The driver begins no transaction before DDL by itself, and two processes may start at once.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
+        check_known(revision(connection))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
         connection.commit()
+
+
+def revision(connection: Connection) -> str | None:
+    """The last migration that the tables have been through; None if there are none."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def check_known(revision: str | None) -> None:
+    """Raises TooNew if no migration of that name is among ours."""
+    if revision is None:
+        return
+    script = ScriptDirectory.from_config(_alembic())
+    if revision not in {each.revision for each in script.walk_revisions()}:
+        newest = script.get_current_head()
+        raise TooNew(
+            f"the tables are of a newer release (migration {revision}; this program knows up to {newest}):"
+            " install that release, then try again"
+        )
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("path_separator", "os")
+    return config
 
 
 def is_kept_by_migrations(name: str | None, kind: str) -> bool:
     """Whether Alembic looks after this object of the database: all but what readings lie in."""
-    return not (kind == "table" and ((name or "").startswith(DAY_TABLE_PREFIX) or name == _PARTITIONED))
+    return not (kind == "table" and ((name or "").startswith(_AT_RUN_TIME) or name in _PARTITIONED))
 
 
 def quick_check(connection: Connection) -> None:

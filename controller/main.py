@@ -16,7 +16,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from controller.api import bookings as bookings_api
 from controller.api import commands as commands_api
-from controller.api import devices, enrol, files, health, quarantine, renewal, series, stream
+from controller.api import devices, enrol, files, health, quarantine, renewal, rollups, series, stream
 from controller.api import jobs as jobs_api
 from controller.api.malformed import malformed
 from controller.api.models import Problem
@@ -49,11 +49,14 @@ from controller.scheduling.attendance import Attendance
 from controller.scheduling.booking_errors import BookingError
 from controller.scheduling.bookings import Bookings
 from controller.scheduling.clockwork import Clockwork
+from controller.scheduling.journal import Journal
 from controller.scheduling.leases import LeaseDesk
 from controller.scheduling.office import Office
 from controller.scheduling.stocktaking import Stocktaking
 from controller.scheduling.usage import Usage
 from controller.services import Services
+from controller.telemetry.keeper import Keeper
+from controller.telemetry.store import History
 from controller.timetable.editing import Timetables
 from controller.web import pages, signin
 from controller.web.access import SESSION_COOKIE, Access
@@ -83,8 +86,10 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
     rights = Rights(engine, now_ms)
     commands = Commands(engine, live, leases, dispatcher, now_ms, rules=rights.rules)
     jobs = Jobs(engine, live, commands, config.folder / "files", now_ms, room=config.jobs)
-    clockwork = Clockwork(engine, now_ms, leases=leases, usage=Usage(engine, now_ms), leases_changed=dispatcher.wake)
-    office = Office(engine, live, ZoneInfo(config.zone), now_ms, clockwork.wake)
+    journal = Journal(config.folder)
+    usage = Usage(engine, now_ms)
+    clockwork = Clockwork(engine, now_ms, leases=leases, usage=usage, leases_changed=dispatcher.wake, journal=journal)
+    office = Office(engine, live, ZoneInfo(config.zone), now_ms, clockwork.wake, journal=journal)
     seal = Seal(config.folder)
     outlet = Outlet(engine, seal, config.notices, now_ms)
     news = NewsWords(office, live, config.notices.public_url, now_ms)
@@ -98,8 +103,18 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         now_ms=now_ms,
         chance=random.random,
     )
+    keeper = Keeper(engine, config.history, config.archive, now_ms)
     plant = Plant(
-        config, engine, live, dispatcher=dispatcher, jobs=jobs, clockwork=clockwork, sender=sender, now_ms=now_ms
+        config,
+        engine,
+        live,
+        dispatcher=dispatcher,
+        jobs=jobs,
+        clockwork=clockwork,
+        sender=sender,
+        keeper=keeper,
+        journal=journal,
+        now_ms=now_ms,
     )
     passwords = Passwords()
     signing_in = SignIn(engine, passwords, now_ms, refusals)
@@ -121,10 +136,11 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         commands=commands,
         jobs=jobs,
         office=office,
-        attendance=Attendance(engine, Bookings(engine, now_ms), now_ms, clockwork.wake),
+        attendance=Attendance(engine, Bookings(engine, now_ms, journal), now_ms, clockwork.wake),
         clockwork=clockwork,
         leases=leases,
         timetables=Timetables(engine, ZoneInfo(config.zone), now_ms),
+        history=History(engine, keeper.archive),
         stocktaking=Stocktaking(engine, now_ms, clockwork.wake),
         notifications=Notifications(engine, outlet, seal, now_ms),
         news=news,
@@ -187,7 +203,7 @@ def api(services: Services) -> APIRouter:
             422: {"model": Problem, "description": "The request is malformed"},
         },
     )
-    for part in (devices, commands_api, jobs_api, bookings_api, series, stream, quarantine):
+    for part in (devices, commands_api, jobs_api, bookings_api, series, rollups, stream, quarantine):
         guarded.include_router(part.router(services))
     routes = APIRouter()
     routes.include_router(guarded)

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from controller.ingest.stats import IngestStats
 from controller.scope import CLUSTER
 from controller.services import Services
+from controller.telemetry.keeper import HistoryStats
 
 
 def registry_of(services: Services) -> CollectorRegistry:
@@ -52,6 +53,7 @@ class _Fleet(Collector):
         yield devices
         yield GaugeMetricFamily("fabfleet_streams", "Open live streams.", value=services.hub.streams)
         yield from _commands(services)
+        yield from _history(services.plant.history)
         ready = services.plant.ready()
         yield from _ingest(services.plant.stats)
         yield GaugeMetricFamily("fabfleet_broker_connected", "1 if the broker is reached.", value=int(ready.broker))
@@ -67,6 +69,29 @@ def _commands(services: Services) -> Iterator[Metric]:
     for status, count in counts.items():
         gauge.add_metric([status.value], count)
     yield gauge
+
+
+HISTORY = (
+    ("batches", "Batches rolled up."),
+    ("buckets", "Roll-ups written."),
+    ("roll_seconds", "Seconds spent in rolling up."),
+    ("parts", "Parts added to the archive."),
+    ("failures", "Turns of the history's keeper that failed and are tried again."),
+)
+"""Fields of HistoryStats, and what they count."""
+
+
+def _history(stats: HistoryStats) -> Iterator[Metric]:
+    for name, text in HISTORY:
+        yield CounterMetricFamily(f"fabfleet_history_{name}", text, value=getattr(stats, name))
+    dropped = CounterMetricFamily("fabfleet_history_dropped", "Days and months given up, by tier.", labels=["tier"])
+    for tier, count in list(stats.dropped.items()):
+        dropped.add_metric([tier.value], count)
+    yield dropped
+    size = GaugeMetricFamily("fabfleet_history_bytes", "Bytes when last looked at, by tier.", labels=["tier"])
+    for tier, count in list(stats.size.items()):
+        size.add_metric([tier.value], count)
+    yield size
 
 
 def _ingest(stats: IngestStats) -> Iterator[Metric]:

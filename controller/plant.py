@@ -1,5 +1,5 @@
 """The parts of the controller that run beside the web server: database, broker, ingest, dispatcher, jobs, clockwork,
-the sender of notifications, and the sealer of the audit log.
+the sender of notifications, the sealer of the audit log, and what looks after history.
 """
 
 import logging
@@ -7,6 +7,7 @@ import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -32,11 +33,15 @@ from controller.ingest.stats import IngestStats
 from controller.jobs.service import Jobs
 from controller.lock import StateLock
 from controller.notifications.sender import Sender
+from controller.scheduling import lost
 from controller.scheduling.clockwork import Clockwork
+from controller.scheduling.journal import Journal
 from controller.scope import Scope
+from controller.telemetry.keeper import HistoryStats, Keeper
 from controller.tls.authority import BadCertificate
-from controller.tls.keeper import keeper
+from controller.tls.keeper import keeper as keeper_of_certificates
 
+_log = logging.getLogger(__name__)
 _ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - as above
 """How the controller itself reaches a broker that listens everywhere."""
@@ -74,6 +79,8 @@ class Plant:
         jobs: Jobs,
         clockwork: Clockwork,
         sender: Sender,
+        keeper: Keeper,
+        journal: Journal,
         now_ms: Callable[[], int],
     ) -> None:
         self._config = config
@@ -83,8 +90,10 @@ class Plant:
         self._jobs = jobs
         self._clockwork = clockwork
         self._sender = sender
+        self._keeper = keeper
+        self._journal = journal
         self._now_ms = now_ms
-        self.certificates = keeper(config, now_ms)
+        self.certificates = keeper_of_certificates(config, now_ms)
         self._floods = Floods(engine, now_ms, self.admit, live.registry_changed)
         self.renewals = Renewals(
             engine,
@@ -107,16 +116,19 @@ class Plant:
             migrate(self._engine)
             if self._encrypts:
                 self.certificates.look()
+            self._tell_lost()
             self._live.load()
             endpoint = self._start_broker()
             observers = Observers((self._live, self._dispatcher, self._jobs, self._clockwork))
             self._ingest = Ingest(self._engine, endpoint, observers, self._now_ms, flooded=self._cut_off)
+            self._live.ask_storing(lambda: self.storing)
             self._dispatcher.start(self._ingest.say)
             self._jobs.start()
             self._clockwork.start()
             self._sender.start()
             self._sealer.start()
             self._ingest.start()
+            self._keeper.start()
         except BaseException:
             self.stop()
             raise
@@ -124,6 +136,7 @@ class Plant:
     def stop(self) -> None:
         """Stop what was started, the last first."""
         self._sender.stop()
+        self._keeper.stop()
         self._clockwork.stop()
         self._jobs.stop()
         self._dispatcher.stop()
@@ -200,6 +213,20 @@ class Plant:
         """What the ingest counts; zeros before the start."""
         return self._ingest.stats if self._ingest is not None else IngestStats()
 
+    def roll(self) -> None:
+        """Roll up what has come by now, without waiting for the keeper's next turn."""
+        self._keeper.roll()
+
+    @property
+    def history(self) -> HistoryStats:
+        """What the keeper of history counts."""
+        return self._keeper.stats
+
+    @property
+    def storing(self) -> bool:
+        """Whether what agents say is written down."""
+        return self._ingest is not None and self._ingest.storing
+
     @property
     def broker_pid(self) -> int | None:
         """The embedded broker's process; None if it is not ours or not up."""
@@ -218,7 +245,17 @@ class Plant:
             database = True
         except SQLAlchemyError:
             database = False
-        return Ready(database, self._live.broker, self._ingest is not None and self._ingest.stats.writable)
+        return Ready(database, self._live.broker, self.storing)
+
+    def _tell_lost(self) -> None:
+        """However an older database came to be here: by `fabfleet restore`, or by somebody's own means."""
+        self._journal.trim(self._now_ms())
+        with Session(self._engine) as db:
+            missing = lost.missing(db.connection(), self._journal.entries())
+            for each in missing:
+                _log.warning("not in the database: %s", lost.line(each, ZoneInfo(self._config.zone)))
+            if lost.tell(db, missing, self._now_ms()):
+                db.commit()
 
     def _start_broker(self) -> link.BrokerAddress:
         config, asked = self._config, self._config.broker

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from controller.broker.embedded import BrokerError
 from controller.config import ControllerConfig, is_loopback
+from controller.database import TooNew
 from controller.identity.refusals import Kind
 from controller.lock import InUse
 from controller.notify import ALIVE, ENDING, READY, notify
@@ -65,7 +66,7 @@ def serve(config: ControllerConfig, app: FastAPI) -> None:
     check_exposure(config)
     try:
         asyncio.run(_serve(config, app))
-    except (InUse, BrokerError, SQLAlchemyError, OSError) as error:
+    except (InUse, BrokerError, TooNew, SQLAlchemyError, OSError) as error:
         raise CannotStart(str(error)) from error
 
 

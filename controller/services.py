@@ -27,6 +27,7 @@ from controller.scheduling.clockwork import Clockwork
 from controller.scheduling.leases import LeaseDesk
 from controller.scheduling.office import Office
 from controller.scheduling.stocktaking import Stocktaking
+from controller.telemetry.store import History
 from controller.timetable.editing import Timetables
 from controller.web.live import Hub
 from controller.web.news_words import NewsWords
@@ -67,4 +68,5 @@ class Services:
     news: NewsWords
     eraser: Eraser
     refusals: Refusals
+    history: History
     now_ms: Callable[[], int]

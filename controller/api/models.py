@@ -11,6 +11,7 @@ from controller.commands.service import MAX_KEY, CommandView
 from controller.fleet.picture import DeviceView, ValueView
 from controller.jobs.service import JobLine, JobView
 from controller.jobs.states import JobState
+from controller.telemetry.tiers import Tier
 
 JsonValue = StrictBool | StrictInt | StrictFloat | StrictStr | None
 ArgValue = StrictBool | StrictInt | StrictFloat | Annotated[StrictStr, Field(max_length=MAX_TEXT)]
@@ -139,7 +140,12 @@ class DeviceDetail(DeviceOut):
 
 
 class SeriesOut(Model):
-    """A metric over time: [when, value], rising; null where there is a gap. At most about `points` of them."""
+    """A metric over time: [when, value], rising; null where there is a gap. At most about `points` of them.
+
+    `tier` is the coarsest of what the answer was made of: `rows` and `archive` are all readings, `5min` and `1h` have
+    the lowest and the highest of each such stretch. What is closer together than `resolution_ms` cannot be told apart;
+    0: each reading can.
+    """
 
     device: int
     metric: str
@@ -147,7 +153,21 @@ class SeriesOut(Model):
     kind: str
     from_ms: int
     to_ms: int
+    tier: Tier
+    resolution_ms: int
     points: list[tuple[int, JsonValue]]
+
+
+class RollupsOut(Model):
+    """What readings became. `series`: [id, device, metric, unit]; `rollups`: [series, begin in ms, readings with a
+    value, lowest, mean, highest], by series and time. `next` is what to give as `after`; null: that was all.
+    """
+
+    tier: Tier
+    resolution_ms: int
+    series: list[tuple[int, int, str, str]]
+    rollups: list[tuple[int, int, int, float | None, float | None, float | None]]
+    next: int | None
 
 
 class CommandIn(Model):

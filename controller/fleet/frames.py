@@ -26,10 +26,14 @@ def row(device_id: int, state: str, value: Value | None, heard_ms: int) -> bytes
     return _encoder.encode([device_id, state, value, heard_ms or None])
 
 
-def devices(event: str, at_ms: int, rows: Iterable[bytes], broker: bool | None) -> bytes:
-    """A `snapshot` or `delta`. `broker` None: it did not change."""
-    told = b"" if broker is None else b'"broker":true,' if broker else b'"broker":false,'
+def devices(event: str, at_ms: int, rows: Iterable[bytes], broker: bool | None, storing: bool | None = None) -> bytes:
+    """A `snapshot` or `delta`. `broker` (it is reached) and `storing` (what comes is written) are None: no change."""
+    told = _said(b"broker", broker) + _said(b"storing", storing)
     return b'event: %b\ndata: {"at":%d,%b"devices":[%b]}\n\n' % (event.encode(), at_ms, told, b",".join(rows))
+
+
+def _said(name: bytes, state: bool | None) -> bytes:
+    return b"" if state is None else b'"%b":%b,' % (name, b"true" if state else b"false")
 
 
 def beat(at_ms: int) -> bytes:

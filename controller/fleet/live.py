@@ -85,6 +85,8 @@ class LiveFleet:
         self._agents: set[int] = set()
         self._turns: dict[int, int] = {}
         self._broker = False
+        self._storing = True
+        self._ask_storing: Callable[[], bool] = lambda: True
         self._rows: dict[int, bytes] = {}
         self._scopes: dict[Scope, tuple[Channel, int]] = {}
         self._watched: dict[int, tuple[Channel, int]] = {}
@@ -114,6 +116,10 @@ class LiveFleet:
     def broker_connected(self, connected: bool) -> None:
         self._broker = connected
 
+    def ask_storing(self, storing: Callable[[], bool]) -> None:
+        """Ask this at each tick whether what agents say is written down."""
+        self._ask_storing = storing
+
     def touch(self, device_id: int) -> None:
         """Something beside values changed at a device, a command or a job: pages that watch it ask again."""
         with self._noted:
@@ -139,9 +145,11 @@ class LiveFleet:
                 self._picture.replace(each)
             for reading, received_ms in fresh.values():
                 self._picture.value(reading.device_id, reading.metric, reading.at_ms, reading.value, received_ms)
-            turned = self._picture.broker != self._broker
-            if turned:
+            storing = self._ask_storing()
+            turned = (self._picture.broker, self._storing) != (self._broker, storing)
+            if self._picture.broker != self._broker:
                 self._picture.set_broker(self._broker, now)
+            self._storing = storing
             changed = self._new_rows(self._picture.rejudge(now))
             published = self._publish_scopes(changed, now, turned=turned)
             return self._publish_devices(now) or published
@@ -171,7 +179,8 @@ class LiveFleet:
         for scope, (channel, _) in self._scopes.items():
             rows = [self._rows[tile.row.id] for tile in changed if scope.covers(tile.row.school_id)]
             if rows or turned:
-                channel.publish(frames.devices("delta", now, rows, self._picture.broker if turned else None), now)
+                broker, storing = (self._picture.broker, self._storing) if turned else (None, None)
+                channel.publish(frames.devices("delta", now, rows, broker, storing), now)
                 published = True
             elif now - channel.last_ms >= frames.BEAT_MS:
                 channel.publish(frames.beat(now), now)
@@ -225,7 +234,8 @@ class LiveFleet:
                 body = b",".join(self._rows[tile.row.id] for tile in tiles if tile.judged)
                 self._bodies[scope] = body
             number = self._scopes[scope][0].number if scope in self._scopes else 0
-            return Snapshot(number, frames.devices("snapshot", self._now_ms(), (body,), self._picture.broker))
+            told = self._picture.broker, self._storing
+            return Snapshot(number, frames.devices("snapshot", self._now_ms(), (body,), *told))
 
     def device_frame(self, device_id: int) -> Snapshot:
         """All values of one device as one frame."""
@@ -235,6 +245,11 @@ class LiveFleet:
             return Snapshot(number, data)
 
     # pages and endpoints
+
+    @property
+    def storing(self) -> bool:
+        """Whether what agents say is written down, as of the last tick. If not, they keep it."""
+        return self._storing
 
     @property
     def broker(self) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
+from contract.model import Kind
 from controller.fleet.picture import AgentRow, DeclaredMetric, DeviceRow, LatestRow, RoomRow, Roster, SchoolRow
 from controller.fleet.tables import Agent, DeclaredProfile, Device, Latest, Room, School, Series
 from controller.scope import Scope
@@ -94,6 +95,24 @@ def _latest(db: Session, agent_id: int | None) -> tuple[LatestRow, ...]:
         LatestRow(series.device_id, series.metric, latest.at_ms, latest.value(series.kind), latest.received_ms)
         for series, latest in db.exec(asked)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class NumericSeries:
+    id: int
+    device_id: int
+    metric: str
+    unit: str
+
+
+def numeric_series(engine: Engine, scope: Scope, after: int, most: int) -> list[NumericSeries]:
+    """The next series in the scope that have numbers or truth values, by id."""
+    asked = select(Series).where(col(Series.id) > after, Series.kind != Kind.TEXT)
+    if scope.school_id is not None:
+        asked = asked.where(Series.school_id == scope.school_id)
+    with Session(engine) as db:
+        found = db.exec(asked.order_by(col(Series.id)).limit(most)).all()
+        return [NumericSeries(each.id or 0, each.device_id, each.metric, each.unit) for each in found]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The controller's own MQTT connection: hears every agent, and says what is committed."""
 
 import logging
+import secrets
 import ssl
 import threading
 from collections.abc import Callable
@@ -46,9 +47,9 @@ class Link:
         self._heard = heard
         self._told = connected
         self._connected = threading.Event()
-        self._client = client = paho.Client(
-            CallbackAPIVersion.VERSION2, client_id=broker.login.user, clean_session=True
-        )
+        # Its own for each of several controllers: the broker ends a connection when another comes by its name.
+        client_id = f"{broker.login.user}-{secrets.token_hex(4)}"
+        self._client = client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=True)
         client.username_pw_set(broker.login.user, broker.login.password)
         if broker.tls is not None:
             client.tls_set_context(broker.tls)

@@ -20,13 +20,14 @@ from controller.ingest.meter import Allowance, Meter
 from controller.ingest.observer import Observer
 from controller.ingest.stats import IngestStats
 from controller.ingest.writer import Writer
-from controller.telemetry.retention import DEFAULT_DAYS
 
 log = logging.getLogger(__name__)
 
 STOP_S = 10.0
 _GARBAGE = 20_000
 """New objects before the collector looks for cycles: decoded readings are that many at once, and hold none."""
+STUCK_S = 10.0
+"""A transaction that takes longer than this is told on the pages: the disk, or the server, does not answer."""
 
 
 def wall_ms() -> int:
@@ -46,7 +47,6 @@ class Ingest:
         observer: Observer,
         now_ms: Callable[[], int] = wall_ms,
         *,
-        retention_days: int = DEFAULT_DAYS,
         allowance: Allowance = Allowance(),  # noqa: B008 - frozen
         flooded: Callable[[Address], None] = lambda _: None,
     ) -> None:
@@ -67,13 +67,18 @@ class Ingest:
             self.stats,
             now_ms=now_ms,
             acknowledge=self._acknowledge,
-            retention_days=retention_days,
         )
+
+    @property
+    def storing(self) -> bool:
+        """Whether what is heard is written down: the database takes it, and in reasonable time."""
+        began_s = self.stats.began_s
+        return self.stats.writable and (began_s is None or time.perf_counter() - began_s < STUCK_S)
 
     @property
     def ready(self) -> bool:
         """Whether what an agent sends now would be stored."""
-        return self._link.connected and self.stats.writable
+        return self._link.connected and self.storing
 
     def start(self) -> None:
         """Begin; needs neither broker nor agents to be there yet."""

@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class IngestStats:
-    """Since the start of the process. `quarantined` counts by reason: items of reports, else messages."""
+    """Since the start of the process. `quarantined` counts by reason: items of reports, else messages.
+
+    `began_s` is when the transaction under way began, by time.perf_counter; None if there is none.
+    """
 
     received: int = 0
     shed: int = 0
@@ -27,6 +30,7 @@ class IngestStats:
     queue_depth: int = 0
     connected: bool = False
     writable: bool = True
+    began_s: float | None = None
 
     def add(self, other: "IngestStats") -> None:
         """Count what another one counted, of messages and items."""

@@ -5,9 +5,10 @@ transaction begins by locking the installation's row, and looks there who wrote 
 """
 
 import secrets
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table, select, text, update
+from sqlalchemy.exc import OperationalError
 
 from controller.ingest.tables import Installation
 
@@ -24,6 +25,15 @@ def generation(connection: Connection) -> int:
         connection.execute(_FIRST)
         found = connection.execute(_GENERATION).scalar_one()
     return int(found)
+
+
+_END_STUCK = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_locks USING (pid)"
+    " WHERE relation = 'installation'::regclass AND granted AND mode = 'RowShareLock' AND pid <> pg_backend_pid()"
+    " AND wait_event_type = 'Client' AND xact_start < now() - current_setting('lock_timeout')::interval"
+)
+"""Whoever has the turn and waits for nothing but its own client, for longer than we have waited. PostgreSQL itself ends
+what is idle in a transaction, yet not a COPY whose other half never comes."""
 
 
 class Turn(NamedTuple):
@@ -43,7 +53,7 @@ class Turns:
         """Wait until no other writer is in a transaction; nobody else's begins before ours ends."""
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN IMMEDIATE")
-        found = connection.execute(_LAST).one_or_none()
+        found = _last(connection)
         if found is None:
             connection.execute(_FIRST)
             found = connection.execute(_LAST).one()
@@ -51,3 +61,15 @@ class Turns:
             return Turn(found.generation, again=True)
         connection.execute(update(_TABLE).where(_TABLE.c.id == 1).values(writer=self._name))
         return Turn(found.generation, again=False)
+
+
+def _last(connection: Connection) -> Any:
+    """Who wrote last, once it is our turn. Raises OperationalError if that takes too long: try again."""
+    try:
+        return connection.execute(_LAST).one_or_none()
+    except OperationalError as error:
+        if type(error.orig).__name__ == "LockNotAvailable":
+            connection.rollback()
+            connection.execute(_END_STUCK)
+            connection.commit()
+        raise

@@ -13,8 +13,10 @@ from controller.ingest.ledger import Counts, numbers_of
 from controller.ingest.numbers import Range
 from controller.telemetry import checksum
 from controller.telemetry.checksum import Row
-from controller.telemetry.days import DAY_MS
+from controller.telemetry.days import DAY_MS, Day
+from controller.telemetry.register import dropped_periods
 from controller.telemetry.rows import rows_in
+from controller.telemetry.tiers import Tier
 
 SHOWN = 20
 """Most faults of one kind that are named one by one."""
@@ -43,6 +45,8 @@ class Kept:
     row_count: int
     checksum: int
     from_ms: int | None
+    to_ms: int | None
+    received_ms: int
 
 
 @dataclass(slots=True)
@@ -90,23 +94,26 @@ def verify(engine: Engine) -> Verification:
     with engine.connect() as connection:
         _one_snapshot(connection)
         result = Verification()
-        found, oldest_ms = _found(connection, result)
+        found = _found(connection, result)
+        gone = dropped_periods(connection, Tier.ROWS)
         claimed: set[int] = set()
         for report, batches in _epochs(connection):
             claimed.update(batch.id for batch in batches)
-            check(report, batches, found, oldest_ms)
+            check(report, batches, found, gone)
             result.epochs.append(report)
         result.stray_rows = sum(each.row_count for batch, each in found.items() if batch not in claimed)
         connection.rollback()
     return result
 
 
-def check(report: EpochReport, batches: Iterable[Kept], found: Mapping[int, Found], oldest_ms: int) -> None:
-    """Compare what the ledger says of each batch with its rows. Pure. Batches from before `oldest_ms` have no rows."""
+def check(report: EpochReport, batches: Iterable[Kept], found: Mapping[int, Found], gone: Mapping[Day, int]) -> None:
+    """Compare what the ledger says of each batch with its rows. Pure. `gone` says when days were given up: what had
+    come before has its rows no more.
+    """
     for batch in batches:
         if not batch.counts.balanced:
             report.unbalanced.append(batch.number)
-        if batch.from_ms is not None and batch.from_ms < oldest_ms:
+        if _is_gone(batch, gone):
             report.batches_before += 1
             continue
         report.batches_checked += 1
@@ -115,6 +122,13 @@ def check(report: EpochReport, batches: Iterable[Kept], found: Mapping[int, Foun
             report.damaged.append(f"batch {batch.number}: {rows.row_count} rows of {batch.row_count}")
         elif rows.checksum != batch.checksum:
             report.damaged.append(f"batch {batch.number}: rows were changed")
+
+
+def _is_gone(batch: Kept, gone: Mapping[Day, int]) -> bool:
+    if batch.from_ms is None or batch.to_ms is None:
+        return False
+    days = range(batch.from_ms // DAY_MS, batch.to_ms // DAY_MS + 1)
+    return any(batch.received_ms <= gone.get(day, -1) for day in days)
 
 
 def sums(rows: Iterable[Row]) -> tuple[dict[int, Found], int]:
@@ -139,14 +153,14 @@ def _one_snapshot(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN")
     else:
         connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+        connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))  # we compute, and lock nothing
 
 
-def _found(connection: Connection, result: Verification) -> tuple[dict[int, Found], int]:
-    """What all day tables have, and where the oldest of them begins."""
+def _found(connection: Connection, result: Verification) -> dict[int, Found]:
+    """What all day tables have."""
     rows = rows_in(connection)
-    days = rows.days(connection)
     total: dict[int, Found] = {}
-    for day in days:
+    for day in rows.days(connection):
         parts, doubled = sums(rows.of_day(connection, day))
         result.doubled += doubled
         for batch, part in parts.items():
@@ -154,7 +168,7 @@ def _found(connection: Connection, result: Verification) -> tuple[dict[int, Foun
             both = checksum.combined([before.checksum, part.checksum])
             total[batch] = Found(before.row_count + part.row_count, both)
             result.rows += part.row_count
-    return total, days[0] * DAY_MS if days else 0
+    return total
 
 
 def _epochs(connection: Connection) -> Iterator[tuple[EpochReport, list[Kept]]]:
@@ -168,6 +182,8 @@ def _epochs(connection: Connection) -> Iterator[tuple[EpochReport, list[Kept]]]:
                 each.row_count,
                 each.checksum,
                 each.from_ms,
+                each.to_ms,
+                each.received_ms,
             )
             for each in connection.execute(_BATCHES, {"ledger": row.id}).all()
         ]

@@ -20,7 +20,6 @@ from controller.ingest.observer import Observer
 from controller.ingest.portion import Portion
 from controller.ingest.stats import IngestStats
 from controller.ingest.turn import Turns
-from controller.telemetry import retention
 from controller.telemetry.rows import rows_in
 
 log = logging.getLogger(__name__)
@@ -30,7 +29,6 @@ GATHER_S: Final = 0.1
 _IDLE_S: Final = 1.0
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 5.0
-_HOUSEKEEPING_MS: Final = 3_600_000
 
 
 class _Unwritable(Exception):
@@ -49,7 +47,6 @@ class Writer:
         *,
         now_ms: Callable[[], int],
         acknowledge: Callable[[Address, Ack], None],
-        retention_days: int,
     ) -> None:
         self._engine = engine
         self._inbox = inbox
@@ -57,14 +54,12 @@ class Writer:
         self._stats = stats
         self._now_ms = now_ms
         self._acknowledge = acknowledge
-        self._retention_days = retention_days
         self._intake = Intake(rows_in(engine))
         self._turns = Turns()
         self._faults = faults_in(engine)
         self._portion = Portion()
         self._loaded = False
         self._generation = 0
-        self._kept_house_ms = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ingest-writer", daemon=True)
         self.connected_ms: int | None = None
@@ -87,7 +82,6 @@ class Writer:
                 if arrivals:
                     self._write(arrivals)
                 self._watch()
-                self._keep_house()
             except Exception:
                 log.exception("ingest goes on after an error")
                 self._loaded = False
@@ -137,7 +131,7 @@ class Writer:
         self._stats.writable = False
 
     def _commit(self, work: Callable[[Connection], None]) -> None:
-        began = perf_counter()
+        self._stats.began_s = began = perf_counter()
         try:
             with self._engine.connect() as connection:
                 turn = self._turns.take(connection)
@@ -158,6 +152,8 @@ class Writer:
             if isinstance(cause, self._faults.of_the_work):
                 raise
             raise _Unwritable(str(cause)) from error
+        finally:
+            self._stats.began_s = None
         self._stats.commits += 1
         self._stats.commit_seconds += perf_counter() - began
         self._tell(self._intake.settle())
@@ -180,10 +176,3 @@ class Writer:
             self._attempt(lambda _connection: None)
         if connected_ms is not None and self._intake.anyone_overdue(now_ms, connected_ms):
             self._attempt(lambda connection: self._intake.watch(connection, now_ms, connected_ms))
-
-    def _keep_house(self) -> None:
-        now_ms = self._now_ms()
-        if self._loaded and now_ms - self._kept_house_ms >= _HOUSEKEEPING_MS:
-            self._kept_house_ms = now_ms
-            self._attempt(lambda connection: retention.apply(connection, self._retention_days, now_ms))
-            self._loaded = False  # days it remembers may be gone

@@ -8,7 +8,6 @@ import os
 import re
 import secrets
 import shutil
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -16,11 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final
 
+from controller.durable import PART, sync_folder
 from controller.jobs import content
 from controller.jobs.errors import NoRoom, WrongFile
 
 READ: Final = 1 << 18
-_PART: Final = ".part"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -38,7 +37,7 @@ class Incoming:
         self._check_room = check_room
         self._hash = hashlib.sha256()
         self._head = b""
-        self._path = folder / f"{secrets.token_hex(16)}{_PART}"
+        self._path = folder / f"{secrets.token_hex(16)}{PART}"
         self._file = os.fdopen(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
         self.size = 0
 
@@ -90,7 +89,7 @@ class Incoming:
         """Under its digest for good; what lay there had the same content. Call `seal` before. Raises NoRoom."""
         try:
             self._path.replace(self._folder / self.digest)
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
         except OSError as error:
             raise NoRoom("disk", f"the file cannot be written: {error.strerror}") from None
 
@@ -120,7 +119,7 @@ class FileStore:
     def prepare(self) -> None:
         """Make the folder, and remove what a crash left behind. Nothing may be coming in."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for part in self._folder.glob(f"*{_PART}"):
+        for part in self._folder.glob(f"*{PART}"):
             part.unlink(missing_ok=True)
 
     def incoming(self) -> Incoming:
@@ -144,13 +143,3 @@ class FileStore:
     def _check_room(self) -> None:
         if self._free(self._folder) < self._min_free_bytes:
             raise NoRoom("disk", "the controller's disk is nearly full")
-
-
-def _sync_folder(folder: Path) -> None:
-    if sys.platform == "win32":  # it has no handle of a folder to sync
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -402,6 +402,11 @@ _INGEST: Final = (
     _plain("outcome", "id school_id agent_id batch_id command_id status at_ms received_ms detail known"),
     _plain("quarantine", "id school_id agent_id topic reason detail item_count size content received_ms"),
 )
+_HISTORY: Final = (
+    _plain("rollup_cursor", "id batch_id"),
+    _plain("history_period", "tier period batch_id size dropped_ms"),
+    _plain("archived_part", "day part after_batch upto_batch row_count checksum size made_ms"),
+)
 _TIMETABLE: Final = (
     _plain("school_year", "id school_id name"),
     _plain("term", "id school_id year_id name first last opens_with"),
@@ -411,7 +416,9 @@ _TIMETABLE: Final = (
     _plain("bell_period", "bell_id half number school_id begins ends"),
 )
 REGISTER: Final[Mapping[str, Holding]] = {
-    each.table: each for part in (_PEOPLE, _NOTIFICATIONS, _BOOKINGS, _MACHINES, _INGEST, _TIMETABLE) for each in part
+    each.table: each
+    for part in (_PEOPLE, _NOTIFICATIONS, _BOOKINGS, _MACHINES, _INGEST, _HISTORY, _TIMETABLE)
+    for each in part
 }
 FILES: Final = (
     File(
@@ -425,6 +432,12 @@ FILES: Final = (
         "what machines measured; nothing of people",
         "as the retention of telemetry says",
         "who may see the machine",
+    ),
+    File(
+        "`controller/bookings.journal`",
+        "bookings as they were made: titles, and holders by opaque id; a title stays after an erasure",
+        "180 days",
+        "who runs the server",
     ),
     File(
         "backups",

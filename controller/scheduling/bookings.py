@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias
 
@@ -15,6 +15,7 @@ from controller.scheduling.booking_errors import BookingError, NoSuchBooking, No
 from controller.scheduling.booking_states import NEXT, BookingState
 from controller.scheduling.choice import Choice
 from controller.scheduling.claims import Hold, Occupied
+from controller.scheduling.journal import Journal, forget, note
 from controller.scheduling.policy import Thing
 from controller.scheduling.school_time import TICK_MS, ticks
 from controller.scheduling.stock import BREADTHS, Item, Serving, Stock, TooNarrow, lock_as_known, read
@@ -123,9 +124,10 @@ class _Say:
 class Bookings:
     """Safe to use from any thread and any process."""
 
-    def __init__(self, engine: Engine, now_ms: Callable[[], int]) -> None:
+    def __init__(self, engine: Engine, now_ms: Callable[[], int], journal: Journal | None = None) -> None:
         self._engine = engine
         self._now_ms = now_ms
+        self._journal = journal
 
     def book(self, request: Request, allowed: Allowed = anything, likely: Serving | None = None) -> Booked:
         """Have all of it or nothing, with units that are `allowed` alone. Raises Taken, NothingOfThatKind.
@@ -211,9 +213,11 @@ class Bookings:
     def _transaction(self) -> Iterator[Connection]:
         with self._engine.connect() as connection:
             claims.begin(connection)
+            forget(connection)
             try:
                 yield connection
-                connection.commit()
+                with self._journal.around(connection) if self._journal else nullcontext():
+                    connection.commit()
             except BaseException:
                 connection.rollback()
                 raise
@@ -258,6 +262,7 @@ class Bookings:
         )
         if request.hold_until_ms is not None:
             tell_request(connection, booked.id, request.by_id, self._now_ms())
+        self._note(connection, booked.id)
         return booked
 
     def _values(self, request: Request) -> dict[str, object]:
@@ -337,7 +342,12 @@ class Bookings:
         """The booking as it is then."""
         values["changed_ms"] = self._now_ms()
         connection.execute(update(_BOOKING).where(_BOOKING.c.id == booking_id).values(values))
+        self._note(connection, booking_id)
         return connection.execute(select(_BOOKING).where(_BOOKING.c.id == booking_id)).one()
+
+    def _note(self, connection: Connection, booking_id: str) -> None:
+        if self._journal is not None:
+            note(connection, booking_id)
 
 
 def _assign(connection: Connection, booking_id: str, serving: Serving, use: range) -> tuple[tuple[int, int], ...]:

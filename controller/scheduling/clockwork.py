@@ -15,11 +15,13 @@ from sqlmodel import Session
 from contract.messages import Presence
 from controller.fleet.tables import Agent, Device
 from controller.ingest.observer import Fresh, Told
+from controller.scheduling.adoption import adopt
 from controller.scheduling.booked import WALK_UP_KIND
 from controller.scheduling.booking_errors import BookingError
 from controller.scheduling.booking_states import BookingState
 from controller.scheduling.bookings import Bookings, Then, nothing
 from controller.scheduling.fates import Case, edge_ms, fate
+from controller.scheduling.journal import Journal
 from controller.scheduling.leases import LeaseDesk
 from controller.scheduling.notices import Kind, post_to_holder
 from controller.scheduling.policy import MAINTENANCE
@@ -59,10 +61,11 @@ class Clockwork:
         leases: LeaseDesk,
         usage: Usage,
         leases_changed: Callable[[], None],
+        journal: Journal | None = None,
     ) -> None:
         self._engine = engine
         self._now_ms = now_ms
-        self._bookings = Bookings(engine, now_ms)
+        self._bookings = Bookings(engine, now_ms, journal)
         self._leases = leases
         self._usage = usage
         self._leases_changed = leases_changed
@@ -71,6 +74,7 @@ class Clockwork:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
             timezone=UTC,
         )
+        self._machines_changed = True
         self._asking = threading.Lock()
         self._turning = False
         self._due: datetime | None = None
@@ -88,6 +92,7 @@ class Clockwork:
         self._turn_within(_AT_ONCE_MS)
 
     def registry_changed(self, agent_id: int) -> None:
+        self._machines_changed = True
         self._usage.registry_changed(agent_id)
 
     def values_committed(self, values: Sequence[Fresh]) -> None:
@@ -102,6 +107,7 @@ class Clockwork:
 
     def turn(self) -> int | None:
         """Do all that is due now; when something will be due next, as far as that is near. Raises SQLAlchemyError."""
+        self._adopt()
         self._usage.turn()
         cases = self._cases()
         for each in cases:
@@ -113,6 +119,17 @@ class Clockwork:
         if self._leases.follow_bookings():
             self._leases_changed()
         return _nearest(cases, self._now_ms())
+
+    def _adopt(self) -> None:
+        """Machines that were seen for the first time become bookable."""
+        if self._machines_changed:
+            self._machines_changed = False
+            try:
+                with self._engine.begin() as connection:
+                    adopt(connection)
+            except SQLAlchemyError:
+                self._machines_changed = True
+                raise
 
     def _come_to(self, booking: Case, state: BookingState) -> None:
         try:

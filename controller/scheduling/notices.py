@@ -30,6 +30,7 @@ class Kind(StrEnum):
     SUBSTITUTE = "substitute"
     PROBLEM = "problem"
     CALENDAR_CHANGED = "calendar-changed"
+    LOST = "booking-lost"
 
 
 @dataclass(frozen=True, slots=True)

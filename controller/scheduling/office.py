@@ -18,6 +18,7 @@ from controller.scheduling.booking_states import BookingState
 from controller.scheduling.bookings import Booked, Bookings, Request, Then, nothing
 from controller.scheduling.choice import Choice
 from controller.scheduling.desk import Desk, Pick, Series
+from controller.scheduling.journal import Journal
 from controller.scheduling.notices import Kind, News, post
 from controller.scheduling.policy import OVERRULERS, Facts, Problem, standing
 from controller.scheduling.school_time import SchoolYear
@@ -107,13 +108,15 @@ class Office:
         zone: tzinfo,
         now_ms: Callable[[], int],
         changed: Callable[[], None],
+        *,
+        journal: Journal | None = None,
     ) -> None:
         self._engine = engine
         self._live = live
         self.zone = zone
         self._now_ms = now_ms
         self._changed = changed
-        self._bookings = Bookings(engine, now_ms)
+        self._bookings = Bookings(engine, now_ms, journal)
         self._desk = Desk(engine, self._bookings)
 
     # looking

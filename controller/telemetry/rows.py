@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, Table
 
 from controller.telemetry.checksum import Row
 from controller.telemetry.days import Day
+from controller.telemetry.rollup import Bucket
 from controller.telemetry.thinning import Point
 
 
@@ -32,8 +33,16 @@ class Rows(Protocol):
     def of_series(self, connection: Connection, day: Day, series: int, from_ms: int, to_ms: int) -> Sequence[Point]:
         """A series' readings of a day between two times, both inclusive, in the order of time."""
 
+    def buckets(
+        self, connection: Connection, day: Day, series: Sequence[int], from_ms: int, until_ms: int
+    ) -> list[Bucket]:
+        """A day's readings of numeric series from one time up to, not including, another, by five minutes."""
+
     def drop(self, connection: Connection, day: Day) -> None:
-        """Give up the readings of a day."""
+        """Give up the readings of a day, within `writing.dropping`."""
+
+    def size(self, connection: Connection, day: Day) -> int:
+        """Bytes that a day takes."""
 
     def put(self, connection: Connection, table: Table, rows: Sequence[Sequence[object]]) -> None:
         """Insert rows into an ordinary table, many at once; each has a value for each column, in their order."""

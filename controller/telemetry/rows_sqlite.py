@@ -1,18 +1,29 @@
 """Readings in SQLite: tables without row ids, so that a series' readings of a day lie together."""
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection, Table
 
-from controller.database import DAY_TABLE_PREFIX
 from controller.telemetry.checksum import Row
 from controller.telemetry.days import Day, days_in, table_of
+from controller.telemetry.rollup import LARGEST, UNKNOWN_MS, Bucket
+from controller.telemetry.sqlite_tables import cursor, named, put_away, size
 from controller.telemetry.thinning import Point
+from controller.telemetry.tiers import FIVE_MINUTES
 
 _UPSERT = """INSERT INTO latest (series_id, at_ms, number, text, received_ms) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (series_id) DO UPDATE SET at_ms = excluded.at_ms, number = excluded.number, text = excluded.text,
 received_ms = excluded.received_ms WHERE excluded.at_ms > latest.at_ms"""
+
+_WIDTH = FIVE_MINUTES.width_ms
+_FIVE_MINUTES = f"""SELECT series, slot * {_WIDTH}, count(value), min(value) * 1.0,
+coalesce(avg(CASE WHEN value BETWEEN -{LARGEST} AND {LARGEST} THEN value END), max(value) * 1.0), max(value) * 1.0,
+min(at_ms), max(at_ms), CASE WHEN count(value) < count(*) THEN {UNKNOWN_MS}
+ELSE coalesce(max(CASE WHEN before / {_WIDTH} = slot THEN at_ms - before END), 0) END
+FROM (SELECT series, at_ms / {_WIDTH} AS slot, at_ms, value,
+lag(at_ms) OVER (PARTITION BY series ORDER BY at_ms) AS before
+FROM {{table}} WHERE series IN ({{marks}}) AND at_ms >= ? AND at_ms < ?)
+GROUP BY series, slot ORDER BY series, slot"""  # noqa: S608 - own names
 
 
 class SqliteRows:
@@ -22,35 +33,32 @@ class SqliteRows:
         self._inserts: dict[Day, str] = {}
 
     def days(self, connection: Connection) -> list[Day]:
-        found = _cursor(connection).execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB ?", (f"{DAY_TABLE_PREFIX}*",)
-        )
-        return days_in([name for (name,) in found.fetchall()])
+        return days_in(named(connection, "reading"))
 
     def insert(self, connection: Connection, day: Day, rows: list[Row]) -> None:
-        cursor = _cursor(connection)
+        asked = cursor(connection)
         statement = self._inserts.get(day)
         if statement is None:
             table = table_of(day)
-            cursor.execute(
+            asked.execute(
                 f"CREATE TABLE IF NOT EXISTS {table} (series INTEGER NOT NULL, at_ms INTEGER NOT NULL,"
                 " batch INTEGER NOT NULL, value, PRIMARY KEY (series, at_ms, batch)) WITHOUT ROWID"
             )
             statement = self._inserts[day] = f"INSERT INTO {table} VALUES (?, ?, ?, ?)"  # noqa: S608 - own name
         rows.sort()  # in the order of the key: neighbours go to the same page, which halves what inserting costs
-        cursor.executemany(statement, rows)
+        asked.executemany(statement, rows)
 
     def forget(self) -> None:
         self._inserts.clear()
 
     def of_day(self, connection: Connection, day: Day) -> Iterator[Row]:
-        yield from _cursor(connection).execute(
+        yield from cursor(connection).execute(
             f"SELECT series, at_ms, batch, value FROM {table_of(day)} ORDER BY series, at_ms, batch"  # noqa: S608
         )
 
     def of_series(self, connection: Connection, day: Day, series: int, from_ms: int, to_ms: int) -> Sequence[Point]:
         return (
-            _cursor(connection)
+            cursor(connection)
             .execute(
                 f"SELECT at_ms, value FROM {table_of(day)} WHERE series = ? AND at_ms BETWEEN ? AND ? ORDER BY at_ms",  # noqa: S608
                 (series, from_ms, to_ms),
@@ -58,19 +66,24 @@ class SqliteRows:
             .fetchall()
         )
 
+    def buckets(
+        self, connection: Connection, day: Day, series: Sequence[int], from_ms: int, until_ms: int
+    ) -> list[Bucket]:
+        statement = _FIVE_MINUTES.format(table=table_of(day), marks=", ".join("?" * len(series)))
+        found = cursor(connection).execute(statement, (*series, from_ms, until_ms))
+        return [Bucket(*row) for row in found.fetchall()]
+
     def drop(self, connection: Connection, day: Day) -> None:
         self._inserts.pop(day, None)
-        _cursor(connection).execute(f"DROP TABLE {table_of(day)}")
+        put_away(connection, table_of(day))
+
+    def size(self, connection: Connection, day: Day) -> int:
+        return size(connection, table_of(day))
 
     def put(self, connection: Connection, table: Table, rows: Sequence[Sequence[object]]) -> None:
         columns = ", ".join(column.name for column in table.columns)
         marks = ", ".join("?" * len(table.columns))
-        _cursor(connection).executemany(f"INSERT INTO {table.name} ({columns}) VALUES ({marks})", rows)  # noqa: S608
+        cursor(connection).executemany(f"INSERT INTO {table.name} ({columns}) VALUES ({marks})", rows)  # noqa: S608
 
     def upsert_latest(self, connection: Connection, rows: Sequence[Sequence[object]]) -> None:
-        _cursor(connection).executemany(_UPSERT, rows)
-
-
-def _cursor(connection: Connection) -> sqlite3.Cursor:
-    cursor: sqlite3.Cursor = connection.connection.cursor()  # type: ignore[assignment]  # SQLite's driver
-    return cursor
+        cursor(connection).executemany(_UPSERT, rows)

@@ -18,12 +18,14 @@ from controller.scheduling.views import ThingView
 from controller.services import Services
 from controller.web import job_view
 from controller.web.access import allowed
+from controller.web.chart_span import DAY, SPANS, TERM, Span, term_since
 from controller.web.command_fields import WrongInput, fields_of, read_fields
 from controller.web.command_view import Asked, CommandCard, Scene, command_card, needs_dialog
 from controller.web.command_words import refusal
 from controller.web.device_bookings import today
 from controller.web.device_view import DevicePage, Known, Reader, device_page
-from controller.web.history import last_day
+from controller.web.formats import local
+from controller.web.history import Past
 from controller.web.signin import address
 from controller.web.typography import tidy
 from controller.web.visit import Form, Refused, Visit, is_part, refused
@@ -41,8 +43,9 @@ def router(services: Services) -> APIRouter:
     routes = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
     @routes.get("/devices/{device_id}")
-    def device(request: Request, who: DeviceViewer, device_id: RowId) -> Response:
-        return _page(Visit(services, request, who, device_id))
+    def device(request: Request, who: DeviceViewer, device_id: RowId, span: str = DAY.name) -> Response:
+        visit = Visit(services, request, who, device_id)
+        return _page(visit, span=_span(visit, span))
 
     @routes.get("/devices/{device_id}/panel")
     def panel(request: Request, who: DeviceViewer, device_id: RowId) -> Response:
@@ -82,11 +85,11 @@ def router(services: Services) -> APIRouter:
     return routes
 
 
-def _page(visit: Visit, why: Refused | None = None) -> Response:
+def _page(visit: Visit, why: Refused | None = None, span: Span = DAY) -> Response:
     return visit.render(
         "device.html",
         status=why.status if why else 200,
-        view=_view(visit),
+        view=_view(visit, span),
         card=_card(visit, error=why.text if why else ""),
         device=visit.device,
         prints=visit.prints,
@@ -105,7 +108,17 @@ def _thing(visit: Visit) -> ThingView | None:
     return next((each for each in things if each.device_id == visit.device_id), None)
 
 
-def _view(visit: Visit) -> DevicePage:
+def _span(visit: Visit, name: str) -> Span:
+    """The one of that name, a term as the device's school has it; the day for a name nobody knows."""
+    if name != TERM.name:
+        return SPANS.get(name, DAY)
+    now_ms = visit.services.now_ms()
+    today = local(now_ms).date()
+    term = visit.services.office.year(visit.device.school_id, today).term_of(today)
+    return term_since(term.first, now_ms) if term is not None else TERM
+
+
+def _view(visit: Visit, span: Span = DAY) -> DevicePage:
     services, device, now = visit.services, visit.device, visit.services.now_ms()
     found = roster.load(services.engine, device.agent_id)
     known = Known(
@@ -114,7 +127,7 @@ def _view(visit: Visit) -> DevicePage:
         agent=found.agents[0],
         profile=visit.profile,
         values=services.live.values(visit.who.scope, device.id),
-        history=last_day(services.engine, visit.who.scope, device.id, now),
+        history=Past(services, visit.who.scope, device.id, span, now),
     )
     return device_page(known, Reader(visit.language, now, visit.fleet))
 

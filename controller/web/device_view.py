@@ -1,7 +1,7 @@
 """What the device page and the drawer show, as plain values."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TypeAlias
@@ -11,24 +11,21 @@ from contract.model import Quality, pattern_for
 from contract.units import UNITS, symbol
 from controller.alerts.rules import DeviceState
 from controller.fleet.picture import AgentRow, DeviceRow, DeviceView, ValueView
+from controller.web.chart_span import SPANS, Span, cell_text, cell_word, cells, label, told
 from controller.web.formats import SCALED, clock, date_time, local, shown
+from controller.web.history import Past
 from controller.web.i18n import Language
 from controller.web.typography import breakable, tidy
 from controller.web.views import crumbs, reason_text, words
 from device_profiles.profile import DeviceProfile
 
 HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
-POINTS = 480
-"""Of one line of a chart: one every three minutes of a day."""
 LINES = 4
 """Most lines of one chart: as many as can be told apart by colour and dash."""
 LONG_TEXT = 10
 """A longer text is shown smaller, so that it fits."""
 
 Points: TypeAlias = Sequence[tuple[int, float | None]]
-History: TypeAlias = Callable[[str], Points]
-"""metric -> its last 24 hours, with None where nothing came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class ChartRow:
-    """One hour of one line; `low` is empty if nothing came, `gap` says that some of it is missing."""
+    """One hour, or a longer cell, of one line; `low` is empty if nothing came, `gap` says that some is missing."""
 
     hour: str
     gap: bool
@@ -83,11 +80,22 @@ class Chart:
     rows: tuple[ChartRow, ...]
     has_gap: bool
     summary: str
+    cell: str
+    span_s: int
 
     @property
     def data(self) -> Mapping[str, object]:
         lines = [{"name": line.name, "label": line.label, "points": line.points} for line in self.lines]
         return {"lines": lines}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A span that the charts can show."""
+
+    name: str
+    label: str
+    current: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +131,8 @@ class DevicePage:
     connection: str
     values: tuple[ShownValue, ...]
     charts: tuple[Chart, ...]
+    spans: tuple[Choice, ...]
+    told_span: str
     profile: ProfileView
     agent: AgentView
 
@@ -145,7 +155,7 @@ class Known:
     agent: AgentRow
     profile: DeviceProfile | None
     values: Sequence[ValueView]
-    history: History
+    history: Past
 
 
 def device_page(known: Known, reader: Reader) -> DevicePage:
@@ -169,6 +179,10 @@ def device_page(known: Known, reader: Reader) -> DevicePage:
         connection=_connection(known, language),
         values=tuple(shown_value(value, known.profile, language) for value in values),
         charts=tuple(charts(values, known, reader)),
+        spans=tuple(
+            Choice(span.name, label(span, language), span.name == known.history.span.name) for span in SPANS.values()
+        ),
+        told_span=told(known.history.span, language),
         profile=_profile(known, language),
         agent=_agent(known.agent, language),
     )
@@ -219,8 +233,8 @@ def metric_label(value: ValueView, profile: DeviceProfile | None, language: Lang
     """The profile's word for a metric; of a pattern with the part that the `*` stands for."""
     if value.label is None:
         return value.metric
-    label, part = words(value.label, language), _part(value.metric, profile)
-    return f"{label}\u00a0· {part}" if part else label
+    title, part = words(value.label, language), _part(value.metric, profile)
+    return f"{title}\u00a0· {part}" if part else title
 
 
 def _part(metric: str, profile: DeviceProfile | None) -> str:
@@ -233,8 +247,8 @@ def _part(metric: str, profile: DeviceProfile | None) -> str:
 
 def shown_value(value: ValueView, profile: DeviceProfile | None, language: Language) -> ShownValue:
     meanings = _meanings(value, profile, language)
-    told = meanings.get(value.value, value.value) if isinstance(value.value, str) else value.value
-    text = shown(told, value.unit, language)
+    meant = meanings.get(value.value, value.value) if isinstance(value.value, str) else value.value
+    text = shown(meant, value.unit, language)
     return ShownValue(
         name=value.metric,
         label=metric_label(value, profile, language),
@@ -253,7 +267,7 @@ def _meanings(value: ValueView, profile: DeviceProfile | None, language: Languag
     pattern = pattern_for(value.metric, profile.metrics) if profile else None
     if profile is None or pattern is None:
         return {}
-    return {told: words(meaning, language) for told, meaning in profile.metrics[pattern].words.items()}
+    return {code: words(meaning, language) for code, meaning in profile.metrics[pattern].words.items()}
 
 
 def quality_word(value: ValueView, language: Language) -> str:
@@ -276,32 +290,50 @@ def charts(values: Sequence[ValueView], known: Known, reader: Reader) -> list[Ch
 def _chart(name: str, values: list[ValueView], known: Known, reader: Reader) -> Chart:
     unit, language = values[0].unit, reader.language
     lines = tuple(_line(value, known, language) for value in values)
-    label = words(values[0].label, language) if values[0].label else name
+    title = words(values[0].label, language) if values[0].label else name
     has_gap = any(value is None for line in lines for _, value in line.points)
     return Chart(
         name=name,
-        label=label,
+        label=title,
         unit=unit,
         symbol="" if unit in SCALED or unit not in UNITS else symbol(unit, language.code),
         lines=lines,
-        rows=tuple(row for line in lines for row in _hours(line, unit, reader)),
+        rows=tuple(row for line in lines for row in _rows(line, unit, known.history, reader)),
         has_gap=has_gap,
-        summary=_summary(label, lines, unit, has_gap=has_gap, language=language),
+        summary=_summary(title, lines, unit, known.history.span, has_gap=has_gap, language=language),
+        cell=cell_word(known.history.span, language),
+        span_s=known.history.span.length_ms // 1000,
     )
 
 
 def _line(value: ValueView, known: Known, language: Language) -> Line:
-    label = _part(value.metric, known.profile) or metric_label(value, known.profile, language)
-    return Line(value.metric, label, known.history(value.metric))
+    name = _part(value.metric, known.profile) or metric_label(value, known.profile, language)
+    points = [(at_ms, each) for at_ms, each in known.history.points(value.metric) if not isinstance(each, str)]
+    return Line(value.metric, name, points)
 
 
-def _summary(label: str, lines: Sequence[Line], unit: str, *, has_gap: bool, language: Language) -> str:
+def _summary(title: str, lines: Sequence[Line], unit: str, span: Span, *, has_gap: bool, language: Language) -> str:
     found = [value for line in lines for _, value in line.points if value is not None]
     if not found:
-        return str(language.t("Chart: {label}, no data in the last 24 hours", label=label))
+        return str(language.t("Chart: {label}, no data in the {span}", label=title, span=told(span, language)))
     low, high = (str(shown(value, unit, language)) for value in (min(found), max(found)))
-    text = str(language.t("Chart: {label}, from {low} to {high} in the last 24 hours", label=label, low=low, high=high))
+    facts = {"label": title, "low": low, "high": high, "span": told(span, language)}
+    text = str(language.t("Chart: {label}, from {low} to {high} in the {span}", **facts))
     return "; ".join((text, language.t("with gaps"))) if has_gap else text
+
+
+def _rows(line: Line, unit: str, past: Past, reader: Reader) -> list[ChartRow]:
+    """Newest first. Hours of the points that are drawn, longer cells of all readings."""
+    if past.span.cell == "hour":
+        return _hours(line, unit, reader)
+    gaps = [at_ms for at_ms, value in line.points if value is None]
+    rows = []
+    for cell in cells(past.hours(line.name), past.span, reader.now_ms):
+        facts = [fact for fact in (cell.low, cell.mean, cell.high) if fact is not None]
+        texts = [str(shown(fact, unit, reader.language)) for fact in facts] or ["", "", ""]
+        gap = any(cell.from_ms <= at_ms < cell.until_ms for at_ms in gaps)
+        rows.append(ChartRow(cell_text(cell, past.span, reader.language), gap, line.label, *texts))
+    return rows
 
 
 def _hours(line: Line, unit: str, reader: Reader) -> list[ChartRow]:

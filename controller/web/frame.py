@@ -129,6 +129,7 @@ def render(
             frame=frame(request, services.live, words),
             age_of=lambda at_ms: age(at_ms, now_ms, words),
             broker=services.live.broker,
+            storing=services.live.storing,
         )
     )
     return HTMLResponse(text, status)

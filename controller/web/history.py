@@ -1,21 +1,39 @@
-"""The last day of a device's metrics, for its charts."""
+"""A device's metrics over a span of time, for its charts."""
 
-from sqlalchemy import Engine
+from dataclasses import dataclass
+from typing import Final
 
 from controller.fleet.roster import find_series
 from controller.scope import Scope
-from controller.telemetry.store import series_points
-from controller.web.device_view import DAY_MS, POINTS, History, Points
+from controller.services import Services
+from controller.telemetry.rollup import Bucket
+from controller.telemetry.thinning import Point
+from controller.web.chart_span import Span
+
+POINTS: Final = 480
+"""Of one line of a chart: one every three minutes of a day."""
 
 
-def last_day(engine: Engine, scope: Scope, device_id: int, now_ms: int) -> History:
-    """metric -> its points of the last 24 hours; none for a device outside the scope."""
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Reads the metrics of one device; nothing of a device outside the scope."""
 
-    def read(metric: str) -> Points:
-        series = find_series(engine, scope, device_id, metric)
+    services: Services
+    scope: Scope
+    device_id: int
+    span: Span
+    now_ms: int
+
+    def points(self, metric: str) -> list[Point]:
+        """None where nothing is known."""
+        series = find_series(self.services.engine, self.scope, self.device_id, metric)
         if series is None:
             return []
-        points = series_points(engine, series.id, now_ms - DAY_MS, now_ms, POINTS)
-        return [(at_ms, value) for at_ms, value in points if not isinstance(value, str)]
+        line = self.services.history.line(series.id, self.now_ms - self.span.length_ms, self.now_ms, POINTS)
+        return line.points
 
-    return read
+    def hours(self, metric: str) -> list[Bucket]:
+        series = find_series(self.services.engine, self.scope, self.device_id, metric)
+        if series is None:
+            return []
+        return self.services.history.hours(series.id, self.now_ms - self.span.length_ms, self.now_ms)

@@ -1,7 +1,8 @@
 """Notices as sentences. What a writer left out of a notice's detail, its booking tells if it can.
 
 Of bookings the detail may have: `thing`, and `start_ms` with `end_ms`, as it was; `to`, the machine that it has now;
-`reason`, which is `fault`, `offline` or `maintenance`; `by`, the name of who did it; `text`, that person's own words.
+`reason`, which is `fault`, `offline` or `maintenance`; `by`, the name of who did it; `text`, that person's own words;
+of a lost one `fate` and its `school_id`.
 """
 
 from collections.abc import Callable, Mapping
@@ -141,6 +142,14 @@ _FORMS: Final[Mapping[str, _Form]] = {
         "in-use",
         icon="info-circle",
     ),
+    Kind.LOST: _Form(
+        lambda words, told: words.t(
+            "Not in the backup that was put back: {thing}, {when}", thing=told.thing, when=told.when
+        ),
+        lambda _, told: told.reason,
+        "warning",
+        icon="alert-triangle",
+    ),
     Kind.PROBLEM: _Form(
         lambda words, told: words.t(
             "{by} reports a problem: {thing}", by=told.by or words.t("Somebody"), thing=told.thing
@@ -159,6 +168,18 @@ _REASONS: Final[Mapping[str, tuple[Say, Say]]] = {
     "maintenance": (
         lambda words: words.t("maintenance"),
         lambda words: words.t("The machine is under maintenance then."),
+    ),
+    "lost": (
+        lambda words: words.t("backup"),
+        lambda words: words.t("The booking is lost. Book it again, or tell the class."),
+    ),
+    "changed": (
+        lambda words: words.t("backup"),
+        lambda words: words.t("Its last change is lost. See whether it is still right."),
+    ),
+    "unsure": (
+        lambda words: words.t("backup"),
+        lambda words: words.t("It was being made when the server stopped, and may never have been one."),
     ),
 }
 """In brackets, and as a sentence."""
@@ -226,8 +247,9 @@ def _told(notice: NoticeView, booking: BookingView | None, reader: Reader) -> _T
         if was != booking.span_ms or not to:
             to.append(reader.when(booking))
     elif {"start_ms", "end_ms"} <= detail.keys():
-        when = reader.when_of(range(int(detail["start_ms"]), int(detail["end_ms"])))
-    reason = _REASONS.get(str(detail.get("reason")))
+        span = range(int(detail["start_ms"]), int(detail["end_ms"]))
+        when = reader.when_of(span, *([str(detail["school_id"])] if "school_id" in detail else []))
+    reason = _REASONS.get(str(detail.get("fate" if notice.kind == Kind.LOST else "reason")))
     return _Told(
         thing=thing,
         to=", ".join(to),

@@ -11,6 +11,7 @@ from typing import Final
 
 from playwright.sync_api import FilePayload, Page, expect
 
+from controller.database import make_engine
 from controller.demo.alone import free_ports
 from controller.demo.farends.faults import PRINTER, PROJECTOR, Fault
 from controller.demo.farends.switch import Switch
@@ -77,9 +78,12 @@ class Lab:
 
 
 @contextmanager
-def lab(state: Path, projector_speed: int = _SPEED) -> Iterator[Lab]:
-    """A controller with two schools, and the agent of one: it drives machines over their own protocols."""
-    stage = Stage(state)
+def lab(state: Path, projector_speed: int = _SPEED, *, database_url: str = "") -> Iterator[Lab]:
+    """A controller with two schools, and the agent of one: it drives machines over their own protocols.
+
+    `database_url`: a migrated database; without it there is a new SQLite file.
+    """
+    stage = Stage(state, database_url=database_url)
     credentials = _seed(stage)
     ports = dict(zip((PRINTER, PROJECTOR), free_ports(2), strict=True))
     agent = AgentProcess(state / "room", credentials, stage, _machines(ports))
@@ -122,7 +126,8 @@ def _all_there(stage: Stage) -> bool:
 
 def _seed(stage: Stage) -> Credentials:
     stage.config.folder.mkdir(parents=True)
-    engine = fresh(stage.config.folder / "fabfleet.db")
+    its = stage.config
+    engine = make_engine(its.database) if its.database_url else fresh(its.folder / "fabfleet.db")
     place = Place("canh-buom", "fablab", SCHOOL_NAME, "Cánh Buồm", "FabLab")
     found = enrol(engine, place, "pi-fablab")
     enrol(engine, Place("hoa-gao", "p305", "THPT Hoa Gạo", "Hoa Gạo", "P.305 Tin học"), "pc-305")

@@ -54,6 +54,7 @@ class Stage:
     port: int = field(default_factory=free_port)
     broker_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    database_url: str = ""
 
     @property
     def url(self) -> str:
@@ -61,7 +62,8 @@ class Stage:
 
     @property
     def config(self) -> ControllerConfig:
-        return ControllerConfig(self.state, port=self.port, broker=BrokerConfig(port=self.broker_port))
+        broker = BrokerConfig(port=self.broker_port)
+        return ControllerConfig(self.state, port=self.port, database_url=self.database_url, broker=broker)
 
     def start(self) -> None:
         command = (
@@ -74,7 +76,10 @@ class Stage:
             "--port",
             str(self.port),
         )
-        environment = os.environ | {"FABFLEET_BROKER_PORT": str(self.broker_port)}
+        environment = os.environ | {
+            "FABFLEET_BROKER_PORT": str(self.broker_port),
+            "FABFLEET_DATABASE_URL": self.database_url,
+        }
         with (self.state / "serve.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         eventually(self._ready, "the controller is ready", 60)

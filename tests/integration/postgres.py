@@ -6,8 +6,10 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 HOST = "127.0.0.1"
 _ORDINARY_USER = 65534
@@ -21,29 +23,85 @@ def binary(name: str) -> str:
     return where
 
 
-@contextmanager
-def server() -> Iterator[str]:
-    """A server with an empty cluster; the URL of its first database. Durable, as the real one is.
+class Server:
+    """A server with an empty cluster, durable as the real one is; it can be killed, frozen and started again.
 
     It lies in a folder of its own beside pytest's, which are root's alone: PostgreSQL refuses to run as root.
     """
-    with tempfile.TemporaryDirectory(prefix="fabfleet-postgres-") as name, socket.socket() as probe:
-        folder = Path(name)
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._data = folder / "data"
         if os.getuid() == 0:
             os.chown(folder, _ORDINARY_USER, _ORDINARY_USER)
-        probe.bind((HOST, 0))
-        port = probe.getsockname()[1]
-        probe.close()
-        data = folder / "data"
-        _run(binary("initdb"), "-D", str(data), "-U", "fabfleet", "-A", "trust", "-E", "UTF8", "--locale=C", cwd=folder)
-        options = f"-c listen_addresses={HOST} -p {port} -c unix_socket_directories= -c max_connections=120"
+        with socket.socket() as probe:
+            probe.bind((HOST, 0))
+            self._port = probe.getsockname()[1]
         _run(
-            binary("pg_ctl"), "-D", str(data), "-w", "-t", "60", "-o", options, "-l", f"{data}/log", "start", cwd=folder
+            *(binary("initdb"), "-D", str(self._data), "-U", "fabfleet", "-A", "trust", "-E", "UTF8", "--locale=C"),
+            cwd=folder,
         )
+
+    @property
+    def url(self) -> str:
+        """Of its first database."""
+        return f"postgresql+psycopg://fabfleet@{HOST}:{self._port}/postgres"
+
+    def start(self) -> None:
+        """Returns when it takes connections."""
+        options = f"-c listen_addresses={HOST} -p {self._port} -c unix_socket_directories= -c max_connections=120"
+        self._control("-w", "-t", "60", "-o", options, "-l", f"{self._data}/log", "start")
+
+    def stop(self, mode: str = "fast") -> None:
+        self._control("-m", mode, "-w", "stop")
+
+    def kill(self) -> None:
+        """As a power cut does; its workers notice, and end too."""
+        processes = self.processes()
+        processes[0].kill()
+        _, left = psutil.wait_procs(processes, timeout=30)
+        assert not left
+
+    def processes(self) -> list[psutil.Process]:
+        """The postmaster, then its workers."""
+        first = psutil.Process(int((self._data / "postmaster.pid").read_text("ascii").splitlines()[0]))
+        return [first, *first.children()]
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """None of it does anything for as long as the block lasts: a disk that hangs."""
+        stopped = self.processes()
+        for each in stopped:
+            with suppress(psutil.NoSuchProcess):
+                each.suspend()
         try:
-            yield f"postgresql+psycopg://fabfleet@{HOST}:{port}/postgres"
+            yield
         finally:
-            _run(binary("pg_ctl"), "-D", str(data), "-m", "fast", "-w", "stop", cwd=folder)
+            for each in stopped:
+                with suppress(psutil.NoSuchProcess):
+                    each.resume()
+
+    def _control(self, *command: str) -> None:
+        _run(binary("pg_ctl"), "-D", str(self._data), *command, cwd=self.folder)
+
+
+@contextmanager
+def victim() -> Iterator[Server]:
+    """A server of one's own, running, to do harm to."""
+    with tempfile.TemporaryDirectory(prefix="fabfleet-postgres-") as name:
+        one = Server(Path(name))
+        one.start()
+        try:
+            yield one
+        finally:
+            one.stop("immediate")
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """The URL of the first database of a server."""
+    with victim() as one:
+        yield one.url
 
 
 def _run(*command: str, cwd: Path) -> None:

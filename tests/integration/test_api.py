@@ -157,6 +157,40 @@ def test_series_tells_values_over_time_with_gaps(
         f"/api/v1/devices/{found}/series/nozzle-temperature?from={body['points'][2][0]}&to={body['to_ms']}"
     ).json()
     assert [value for _, value in narrow["points"]] == [21.5]
+    assert (body["tier"], body["resolution_ms"]) == ("rows", 0)
+    year = client.get(
+        f"/api/v1/devices/{found}/series/nozzle-temperature?from={body['to_ms'] - 365 * 86_400_000}&to={body['to_ms']}"
+    ).json()
+    assert (year["tier"], year["resolution_ms"]) == ("1h", 3_600_000)
+    assert [value for _, value in year["points"]] == [20.0, None, 21.5]
+
+
+def test_rollups_are_told_by_series_within_the_scope(
+    controller: Running, speaker: Speaker, cluster: Cluster, token: str, schema: dict[str, Any]
+) -> None:
+    controller.services.plant.roll()
+    now = controller.services.now_ms()
+    asked = f"tier=5min&from={now - 86_400_000}&to={now}"
+    body = controller.bearer(token).get(f"/api/v1/rollups?{asked}").json()
+    check(schema, "/api/v1/rollups", body)
+    known = {series: metric for series, _, metric, _ in body["series"]}
+    assert {known[each[0]] for each in body["rollups"]} == set(known.values()) >= {"nozzle-temperature"}
+    assert all(low <= mean <= high and count > 0 for _, _, count, low, mean, high in body["rollups"])
+
+    client = controller.bearer(token)
+    piece = client.get(f"/api/v1/rollups?{asked}&series=1").json()
+    pieces = piece["rollups"]
+    while piece["next"] is not None:
+        piece = client.get(f"/api/v1/rollups?{asked}&series=1&after={piece['next']}").json()
+        pieces += piece["rollups"]
+    assert pieces == body["rollups"]
+    assert client.get(f"/api/v1/rollups?from={now}&to={now}").status_code == 400
+    assert client.get(f"/api/v1/rollups?from=0&to={now}&tier=5min").status_code == 400
+
+    teacher = cluster.admin.add_api_token("ha", "rollups", None)
+    ours = {device["id"] for device in controller.bearer(teacher).get("/api/v1/devices").json()["items"]}
+    theirs = controller.bearer(teacher).get(f"/api/v1/rollups?{asked}").json()["series"]
+    assert {device for _, device, _, _ in theirs} <= ours
 
 
 @pytest.mark.parametrize(
@@ -315,6 +349,8 @@ def test_metrics_are_in_the_format_that_prometheus_reads(controller: Running, sp
     assert set(states) == {"fault", "offline", "warning", "maintenance", "planned-off", "in-use", "ok"}
     assert families["fabfleet_ingest_values"].samples[0].value >= 4
     assert families["fabfleet_broker_connected"].samples[0].value == 1
+    dropped = {sample.labels["tier"]: sample.value for sample in families["fabfleet_history_dropped"].samples}
+    assert dropped == {"rows": 0, "5min": 0, "1h": 0, "archive": 0}
 
 
 # the stream

@@ -7,10 +7,11 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from controller.database import make_engine, sqlite_url
 from controller.fleet.live import LiveFleet
+from controller.fleet.tables import Device
 from controller.main import wall_ms
 from controller.scheduling.booking_states import BookingState
 from controller.scheduling.clockwork import Clockwork
@@ -18,7 +19,7 @@ from controller.scheduling.fates import UNHEARD_MS
 from controller.scheduling.office import Office
 from controller.scheduling.policy import MAINTENANCE
 from controller.scheduling.school_time import TICK_MS
-from controller.scheduling.tables import BookingLimits
+from controller.scheduling.tables import BookingLimits, Resource
 from controller.scheduling.verify_bookings import faults
 from tests.databases import fresh
 from tests.integration.mqtt import eventually
@@ -166,6 +167,32 @@ def test_clockwork_wakes_at_the_next_edge_by_itself(lab: Lab) -> None:
         eventually(lambda: lab.state(request) is S.EXPIRED, "it ran out at its time", 14.0)
     finally:
         clockwork.stop()
+
+
+def test_machine_that_is_seen_for_the_first_time_is_bookable_at_the_next_turn(lab: Lab) -> None:
+    lab.turn()
+    with Session(lab.engine) as db:
+        seen = Device(
+            school_id="an-phu", agent_id=1, slug="new", name="3D-99", profile_slug="demo/printer-3d", profile_digest="d"
+        )
+        pc = Device(
+            school_id="an-phu",
+            agent_id=1,
+            slug="pc",
+            name="PC-99",
+            profile_slug="demo/classroom-pc",
+            profile_digest="d",
+        )
+        db.add_all([seen, pc])
+        db.commit()
+        printer = seen.id
+    lab.clockwork.registry_changed(1)
+    for _ in range(2):
+        lab.turn()
+        with Session(lab.engine) as db:
+            [thing] = db.exec(select(Resource).where(col(Resource.name).in_(("3D-99", "PC-99")))).all()
+            assert (thing.device_id, thing.school_id, len(thing.code)) == (printer, "an-phu", 6)
+        lab.clockwork.registry_changed(1)
 
 
 def test_clockwork_that_is_woken_in_the_middle_of_a_turn_takes_another(lab: Lab) -> None:

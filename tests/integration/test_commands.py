@@ -20,7 +20,8 @@ import httpx
 import psutil
 import pytest
 
-from controller.backup import BackupError, backup, restore
+from controller.backup.errors import BackupError
+from controller.backup.service import backup, restore
 from controller.cli import main
 from controller.lock import InUse, StateLock
 from controller.main import wall_ms
@@ -257,11 +258,11 @@ def test_backup_while_running_is_one_private_file_that_restores(tmp_path: Path) 
         agent.lists("a1")
         agent.reports("a1", 20.0, 41.5)
         eventually(lambda: one.services.plant.stats.values >= 2, "values committed", 30)
-        backup(settings(tmp_path / "first"), file)
+        backup(settings(tmp_path / "first"), file, wall_ms)
     assert file.stat().st_mode & 0o777 == 0o600
     assert not list(tmp_path.glob(".*")), "nothing half done is left"
 
-    generation = restore(settings(tmp_path / "second"), file, wall_ms)
+    generation = restore(settings(tmp_path / "second"), file, wall_ms).generation
 
     assert generation > 1
     with running(tmp_path / "second") as one:
@@ -274,10 +275,10 @@ def test_restore_raises_the_generation_ends_sessions_and_keeps_what_was_there(tm
     config, file = settings(tmp_path / "state"), tmp_path / "file"
     with running(tmp_path / "state") as one:
         one.signed_in("ky")
-        backup(config, file)
+        backup(config, file, wall_ms)
 
-    first = restore(config, file, wall_ms)
-    second = restore(config, file, wall_ms)
+    first = restore(config, file, wall_ms).generation
+    second = restore(config, file, wall_ms).generation
 
     assert second > first
     folder = tmp_path / "state" / "controller"
@@ -290,7 +291,7 @@ def test_restore_raises_the_generation_ends_sessions_and_keeps_what_was_there(tm
 def test_restore_refuses_a_running_controller(tmp_path: Path) -> None:
     seed(tmp_path / "state")
     config, file = settings(tmp_path / "state"), tmp_path / "file"
-    backup(config, file)
+    backup(config, file, wall_ms)
     lock = StateLock(config.folder)
     lock.take()
     try:

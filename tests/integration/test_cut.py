@@ -120,7 +120,6 @@ class Site:
             IngestStats(),
             now_ms=lambda: self.now_ms,
             acknowledge=lambda _, ack: self.acks.append(ack),
-            retention_days=90,
         )
         self.writer.start()
         self.agent = self.start_agent()

@@ -14,7 +14,10 @@ from sqlalchemy import Engine
 from contract.messages import Held, Presence, Status, encode
 from contract.model import CommandStatus, Event, Gap, Outcome
 from contract.topics import Channel
+from controller.config import HistoryConfig
 from controller.ingest.verify import main, verify
+from controller.telemetry.days import DAY_MS
+from controller.telemetry.keeper import Keeper
 from tests.integration.mqtt import eventually
 from tests.integration.plant import EPOCH, ME, OTHER, Clock, Plant, batch, settle
 
@@ -428,9 +431,28 @@ def test_one_message_that_the_database_cannot_take_does_not_stop_the_others(plan
         assert agent.client.heard.empty()
 
 
+def test_late_readings_find_a_place_after_their_day_was_given_up(plant: Plant, tmp_path: Path) -> None:
+    keeper = Keeper(plant.engine, HistoryConfig(rows_days=10, archive=False), tmp_path / "archive", plant.clock)
+    old = plant.clock() - 20 * DAY_MS
+    with plant.agent() as agent:
+        agent.inventory()
+        for at in range(2):
+            agent.report({"pc": {"cpu": [(at, 12.5)]}}, base_ms=old)
+        agent.acked(2)
+        keeper.roll()
+        keeper.keep_house()
+        assert plant.days() == []
+        agent.report({"pc": {"cpu": [(2, 13.0)]}}, base_ms=old)
+        assert agent.acked(3).committed == ((3, 3),)
+        assert plant.readings() == [("pc", "cpu", old + 2, 13.0)]
+    assert plant.stats.commit_failures == 0
+    assert verify(plant.engine).ok
+
+
 def test_verify_names_what_is_missing_changed_or_stray(plant: Plant) -> None:
     with plant.agent() as agent:
         agent.inventory()
+        eventually(lambda: plant.rows("SELECT 1 FROM device"), "no report waits for it, so ids are numbers")
         for _ in range(4):
             agent.report({"pc": {"cpu": [(0, 1.0), (1, 2.0)]}})
         agent.number += 2

@@ -16,7 +16,7 @@ from agent.control import ask
 from agent.errors import NotRunning
 from contract.messages import LeaseBook
 from contract.wire import decode
-from controller.backup import backup, restore
+from controller.backup.service import backup, restore
 from controller.commands import verify as verify_commands
 from controller.database import make_engine
 from controller.fleet.tables import Agent, Device
@@ -232,14 +232,14 @@ def test_agent_that_was_away_during_a_change_has_it_soon_after_it_is_back(site: 
 
 def test_restored_controller_ends_what_its_lost_life_had_granted(site: Site) -> None:
     file = site.folder / "fabfleet.backup"
-    backup(site.config, file)
+    backup(site.config, file, wall_ms)
     site.await_acknowledged(site.grant("an"))
     assert site.held() == (1, 1)
     assert site.do() == "done"
 
     site.kill(site.controller)
     site.engine.dispose()
-    generation = restore(site.config, file, wall_ms)
+    generation = restore(site.config, file, wall_ms).generation
     assert site.do() == "done", "nobody has told the agent yet"
     site.start_controller()
     eventually(lambda: site.held() == (generation, 0), "the agent holds an empty book of the new life", WAIT_S)

@@ -11,6 +11,8 @@ from sqlmodel import Session
 
 from controller.main import wall_ms
 from controller.scheduling.booking_states import BookingState
+from controller.scheduling.journal import Entry
+from controller.scheduling.lost import Fate, LostBooking, tell
 from controller.scheduling.notices import Kind
 from controller.scheduling.office import Asked
 from controller.scheduling.tables import Notice
@@ -258,6 +260,20 @@ def test_notices_are_told_until_they_are_put_away(house: House, ha: httpx.Client
         assert post(ha, path).status_code == 303
     assert "Đã xem" not in text(ha.get("/my"))
     assert "(máy bảo trì)" in text(ha.get("/my"))
+
+
+def test_lost_booking_is_told_to_who_made_it_and_to_the_technicians(house: House, ha: httpx.Client) -> None:
+    was, who = house.at(0, 1, 2), house.made.person("ha")
+    entry = Entry("gone", HERE, who.id, "confirmed", was.start, was.stop, ("3D-01",), "8A1", changed_ms=1, kept=True)
+    with Session(house.made.engine) as db:
+        tell(db, [LostBooking(entry, Fate.LOST)], wall_ms())
+        db.commit()
+    told = r"Không có trong bản sao lưu vừa khôi phục: 3D-01, tiết 1–2 \(.*?\), Thứ Ba \d\d/\d\d Lượt đặt đã mất\."
+    for login in ("ha", "ky"):
+        browser = house.running.signed_in(login)
+        assert re.search(told, text(browser.get("/my")))
+    for path in re.findall(r'action="(/my/notices/\d+/seen)"', ha.get("/my").text):
+        post(ha, path)
 
 
 def test_names_are_shown_as_they_are_written(house: House, ha: httpx.Client) -> None:

@@ -54,6 +54,7 @@ WHO: Mapping[Permission | Only, str] = {
         GET /api/v1/jobs/{job_id}
         GET /api/v1/devices/{device_id}/series/{metric}
         GET /api/v1/stream
+        GET /api/v1/rollups
         GET /rooms/{room_id}
         GET /devices/{device_id}
         GET /devices/{device_id}/panel

@@ -1,4 +1,4 @@
-"""Readings of the past: few points of many, over days, and only as long as they are kept."""
+"""Readings of the past: few points of many."""
 
 import math
 
@@ -7,14 +7,12 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from controller.fleet.tables import Agent, Device, School, Series
-from controller.ingest.tables import Batch, DeclaredGap, Ledger
-from controller.ingest.verify import verify
-from controller.telemetry import retention
+from controller.ingest.tables import DeclaredGap
 from controller.telemetry.checksum import Row
 from controller.telemetry.days import DAY_MS
 from controller.telemetry.latest import LatestValues
 from controller.telemetry.rows import rows_in
-from controller.telemetry.store import series_points
+from controller.telemetry.store import History
 
 NOW = 20_000 * DAY_MS + DAY_MS // 3
 HEARTBEAT_MS = 300_000
@@ -33,7 +31,6 @@ def _engine(either_database: Engine) -> Engine:
         )
         session.commit()
         session.add(Series(id=1, school_id="alpha", device_id=1, metric="cpu", unit="%", kind="float"))
-        session.add(Ledger(id=1, school_id="alpha", agent_id=1, epoch="00000000000000aa"))
         session.commit()
     return engine
 
@@ -51,7 +48,7 @@ def test_a_day_of_readings_becomes_few_points_with_its_extremes(engine: Engine) 
     rows[5_000] = (1, rows[5_000][1], 1, 99.0)
     rows[6_000] = (1, rows[6_000][1], 1, -99.0)
     store(engine, rows)
-    points = series_points(engine, 1, begin, NOW, 480)
+    points = History(engine).line(1, begin, NOW, 480).points
     assert 240 <= len(points) <= 480
     assert points == sorted(points)
     assert {99.0, -99.0} <= {value for _, value in points}
@@ -71,7 +68,7 @@ def test_silence_and_declared_gaps_stay_gaps(engine: Engine) -> None:
             )
         )
         session.commit()
-    gaps = [at for at, value in series_points(engine, 1, begin, NOW, 480) if value is None]
+    gaps = [at for at, value in History(engine).line(1, begin, NOW, 480).points if value is None]
     assert len(gaps) == 2
     assert gaps[0] in hole
     assert abs(gaps[1] - given_up[1]) <= 60_000
@@ -79,42 +76,8 @@ def test_silence_and_declared_gaps_stay_gaps(engine: Engine) -> None:
 
 def test_only_the_asked_span_of_the_asked_series_is_read(engine: Engine) -> None:
     store(engine, [(1, NOW - 5, 1, 1.0), (1, NOW, 1, 2.0), (1, NOW + 5, 1, 3.0), (2, NOW, 1, 9.0)])
-    assert series_points(engine, 1, NOW - 1, NOW + 1, 100) == [(NOW, 2.0)]
-    assert series_points(engine, 7, 0, 2 * NOW, 100) == []
-
-
-def test_retention_drops_whole_days_and_verification_agrees(engine: Engine) -> None:
-    with Session(engine) as session:
-        for batch, age in ((1, 40), (2, 5), (3, 0)):
-            at = NOW - age * DAY_MS
-            store(engine, [(1, at, batch, 1.0)])
-            session.add(
-                Batch(
-                    id=batch,
-                    ledger_id=1,
-                    first=batch,
-                    number=batch,
-                    digest="x",
-                    received_ms=at,
-                    produced=1,
-                    accepted=1,
-                    quarantined=0,
-                    rejected=0,
-                    given_up=0,
-                    row_count=1,
-                    checksum=0,
-                    from_ms=at,
-                    to_ms=at,
-                )
-            )
-        session.commit()
-    with engine.begin() as connection:
-        retention.apply(connection, 30, NOW)
-    with engine.connect() as connection:
-        assert rows_in(engine).days(connection) == [20_000 - 5, 20_000]
-        assert connection.exec_driver_sql("SELECT id FROM batch ORDER BY id").all() == [(2,), (3,)]
-    [epoch] = verify(engine).epochs
-    assert epoch.batches_checked == 2
+    assert History(engine).line(1, NOW - 1, NOW + 1, 100).points == [(NOW, 2.0)]
+    assert History(engine).line(7, 0, 2 * NOW, 100).points == []
 
 
 def test_latest_values_survive_a_restart_and_never_go_back(engine: Engine) -> None:

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import NullPool, create_engine, text
+
 from controller.database import DAY_TABLE_PREFIX
 
+_SQLITE = "sqlite:///"
 _STORED = """
 INSERT INTO stored
 SELECT agent.school_id || '/' || agent.name, device.slug, series.metric, reading.at_ms, count(*),
@@ -18,6 +21,16 @@ JOIN fleet.device AS device ON device.id = series.device_id
 JOIN fleet.agent AS agent ON agent.id = device.agent_id
 GROUP BY reading.series, reading.at_ms
 """
+_STORED_THERE = """
+SELECT agent.school_id || '/' || agent.name, device.slug, series.metric, reading.at_ms, count(*),
+       coalesce(min(number)::text, min(whole)::text, to_json(min(text))::text),
+       coalesce(max(number)::text, max(whole)::text, to_json(max(text))::text)
+FROM reading
+JOIN series ON series.id = reading.series JOIN device ON device.id = series.device_id
+JOIN agent ON agent.id = device.agent_id
+GROUP BY agent.school_id, agent.name, device.slug, series.metric, reading.series, reading.at_ms
+"""
+"""On PostgreSQL; values as JSON. A row has one of the three."""
 _MISSING = """
 FROM logged LEFT JOIN stored USING (agent, device, metric, at_ms) WHERE stored.times IS NULL
 """
@@ -52,14 +65,17 @@ class Reckoning:
         return self.logged > 0 and self.undeclared == self.beyond == self.doubled == self.changed == 0
 
 
-def reckon(database: Path, log: Path, scratch: Path) -> Reckoning:
+def reckon(database_url: str, log: Path, scratch: Path) -> Reckoning:
     """Read both sides and compare. `scratch` is a file that may grow as large as both."""
     db = sqlite3.connect(f"file:{scratch}", uri=True, isolation_level=None)
     try:
         db.execute("PRAGMA journal_mode=OFF")
         db.execute("PRAGMA synchronous=OFF")
-        db.execute("ATTACH ? AS fleet", (f"file:{database}?mode=ro",))
         _load(db, log)
+        if database_url.startswith(_SQLITE):
+            _load_sqlite(db, database_url.removeprefix(_SQLITE))
+        else:
+            _load_postgresql(db, database_url)
         return _compare(db)
     finally:
         db.close()
@@ -83,11 +99,34 @@ def _load(db: sqlite3.Connection, log: Path) -> None:
     db.execute(f"CREATE TABLE stored ({key}, times INTEGER, low, high, {primary}")
     db.execute("BEGIN")
     db.executemany("INSERT INTO logged VALUES (?, ?, ?, ?, ?)", lines(log))
+    db.execute("COMMIT")
+
+
+def _load_sqlite(db: sqlite3.Connection, database: str) -> None:
+    db.execute("ATTACH ? AS fleet", (f"file:{database}?mode=ro",))
     tables = db.execute(
         "SELECT name FROM fleet.sqlite_master WHERE type = 'table' AND name GLOB ?", (f"{DAY_TABLE_PREFIX}*",)
-    )
-    for (table,) in tables.fetchall():
+    ).fetchall()
+    db.execute("BEGIN")
+    for (table,) in tables:
         db.execute(_STORED.format(table=table))
+    db.execute("COMMIT")
+
+
+def _load_postgresql(db: sqlite3.Connection, database_url: str) -> None:
+    db.execute("ATTACH ':memory:' AS fleet")
+    db.execute("CREATE TABLE fleet.agent (id, school_id, name)")
+    db.execute("CREATE TABLE fleet.declared_gap (agent_id, from_ms, to_ms, count)")
+    engine = create_engine(database_url, poolclass=NullPool)
+    with engine.connect() as there:
+        agents = there.execute(text("SELECT id, school_id, name FROM agent")).all()
+        gaps = there.execute(text("SELECT agent_id, from_ms, to_ms, count FROM declared_gap")).all()
+        rows = there.execute(text(_STORED_THERE)).all()
+    db.execute("BEGIN")
+    db.executemany("INSERT INTO fleet.agent VALUES (?, ?, ?)", map(tuple, agents))
+    db.executemany("INSERT INTO fleet.declared_gap VALUES (?, ?, ?, ?)", map(tuple, gaps))
+    stored = ((*key, json.loads(low), json.loads(high)) for *key, low, high in rows)
+    db.executemany("INSERT INTO stored VALUES (?, ?, ?, ?, ?, ?, ?)", stored)
     db.execute("COMMIT")
 
 

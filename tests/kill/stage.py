@@ -60,17 +60,23 @@ class Victim(Child):
 
 
 class Stage:
-    """`simulate` holds further arguments of the simulator: its tick, speed and so on."""
+    """`simulate` holds further arguments of the simulator: its tick, speed and so on. Without `database_url` the
+    database is `database`, a SQLite file.
+    """
 
-    def __init__(self, state: Path, agents: Sequence[SimulatedAgent], simulate: Sequence[str] = ()) -> None:
+    def __init__(
+        self, state: Path, agents: Sequence[SimulatedAgent], simulate: Sequence[str] = (), *, database_url: str = ""
+    ) -> None:
         self.state = state
         self.port, self.broker_port = free_port(), free_port()
         self.database = state / "controller" / "fabfleet.db"
+        self.database_url = database_url or sqlite_url(self.database)
         self.log = state / "values.log"
         self._environment = {
             "FABFLEET_STATE": str(state),
             "FABFLEET_PORT": str(self.port),
             "FABFLEET_BROKER_PORT": str(self.broker_port),
+            "FABFLEET_DATABASE_URL": self.database_url,
         }
         self._simulate = tuple(simulate)
         self.controller: Victim | None = None
@@ -79,7 +85,7 @@ class Stage:
 
     def _enrol(self, agents: Sequence[SimulatedAgent]) -> None:
         self.database.parent.mkdir(mode=0o700, parents=True)
-        engine = make_engine(sqlite_url(self.database))
+        engine = make_engine(self.database_url)
         try:
             migrate(engine)
             with Session(engine) as db:

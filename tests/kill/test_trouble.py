@@ -34,7 +34,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 def prove(stage: Stage, scratch: Path) -> None:
     """Nothing that was logged is missing, doubled or changed, by our own count and by the controller's."""
-    reckoning = reckon(stage.database, stage.log, scratch)
+    reckoning = reckon(stage.database_url, stage.log, scratch)
     assert reckoning.holds, reckoning
     stage.stop(stage.controller)
     verified = verify(stage)

@@ -24,7 +24,7 @@ def literals() -> set[str]:
                 for each in ast.walk(node):
                     if isinstance(each, ast.Constant) and isinstance(each.value, str):
                         found.add(each.value)
-    return {each for each in found if "-" in each and each.replace("-", "").isalpha() and each.islower()}
+    return {each for each in found if "-" in each[:-1] and each.replace("-", "").isalpha() and each.islower()}
 
 
 def test_every_action_that_is_written_has_a_name() -> None:

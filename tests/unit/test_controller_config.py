@@ -78,6 +78,14 @@ def test_config_names_what_is_wrong_in_the_environment(tmp_path: Path, variable:
         load(written(tmp_path, ""), {variable: text})
 
 
+def test_limits_of_history_are_set_by_tier_and_bounded(tmp_path: Path) -> None:
+    config = load(written(tmp_path, "[history]\nrows_days = 30\narchive = false\nseal_hours = 0"))
+    assert (config.history.rows_days, config.history.archive, config.history.seal_hours) == (30, False, 0)
+    assert config.history.five_minutes_days == 400
+    with pytest.raises(ConfigError, match=r"history\.hours_mb: 0 is not 1 or more"):
+        load(written(tmp_path, "[history]\nhours_mb = 0"))
+
+
 def test_config_file_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such file"):
         load(tmp_path / "missing.toml")

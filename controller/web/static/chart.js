@@ -1,8 +1,9 @@
 // uPlot with real gaps: where no data came there is no line, and a band says so.
-import { clock, dateTime, now, shownText } from "./format.js";
+import { clock, dateTime, day, month, now, shownText, weekday } from "./format.js";
 import { language } from "./words.js";
 
-const DAY_S = 86_400, SHORTEST_S = 900, ZONE_S = 25_200, STEPS_S = [120, 300, 600, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200];
+const DAY_S = 86_400, SHORTEST_S = 900, ZONE_S = 25_200, STEPS_S = [120, 300, 600, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, DAY_S, 2 * DAY_S, 3 * DAY_S, 7 * DAY_S, 14 * DAY_S, 28 * DAY_S];
+const WEEK_S = 7 * DAY_S, MONTHS_FROM_S = 200 * DAY_S, MOST_POINTS = 480;
 const COLOURS = ["--accent", "--warn-fill", "--ok", "--care"], DASHES = [undefined, [6, 4], [2, 4], [9, 3, 2, 3]];
 const charts = new Map();
 
@@ -53,20 +54,45 @@ function bands(u) {
   if (key) key.hidden = !found.length;
 }
 
-/** The last 24 hours; of a young device from its first value on, so that there is something to see. */
-function span(u) {
-  const end = now() / 1000, first = u.data[0].length ? u.data[0][0] : end;
-  return [Math.max(end - DAY_S, Math.min(first, end - SHORTEST_S)), end];
+/** Up to now; of a young device from its first value on, so that there is something to see. */
+function span(length) {
+  return u => {
+    const end = now() / 1000, first = u.data[0].length ? u.data[0][0] : end;
+    return [Math.max(end - length, Math.min(first, end - SHORTEST_S)), end];
+  };
 }
 
+/** How far apart the marks of the time axis are, in seconds. */
+function stepOf(u) {
+  const wanted = (u.scales.x.max - u.scales.x.min) / Math.max(3, u.width / 110);
+  return STEPS_S.find(each => each >= wanted) || STEPS_S[STEPS_S.length - 1];
+}
+
+/** Round times of the schools' wall clock; weeks begin on a Monday, and of a long span each month has a mark. */
 function ticks(u) {
-  const { min, max } = u.scales.x, wanted = (max - min) / Math.max(3, u.width / 110);
-  const step = STEPS_S.find(each => each >= wanted) || DAY_S, marks = [];
-  for (let x = Math.ceil((min + ZONE_S) / step) * step - ZONE_S; x <= max; x += step) marks.push(x);
+  const { min, max } = u.scales.x, marks = [];
+  if (max - min > MONTHS_FROM_S) {
+    const at = new Date((min + ZONE_S) * 1000), each = Math.ceil(12 * 70 / Math.max(u.width, 1));
+    for (let m = Math.ceil((at.getUTCMonth() + 1) / each) * each; ; m += each) {
+      const x = Date.UTC(at.getUTCFullYear(), m, 1) / 1000 - ZONE_S;
+      if (x > max) return marks;
+      marks.push(x);
+    }
+  }
+  const step = stepOf(u), origin = step % WEEK_S ? ZONE_S : ZONE_S + 3 * DAY_S;
+  for (let x = Math.ceil((min + origin) / step) * step - origin; x <= max; x += step) marks.push(x);
   return marks;
 }
 
+function mark(u) {
+  const length = u.scales.x.max - u.scales.x.min;
+  if (length > MONTHS_FROM_S) return month;
+  if (stepOf(u) < DAY_S) return length > 2 * DAY_S ? dateTime : clock;
+  return length <= 8 * DAY_S ? weekday : day;
+}
+
 function options(box, content, unit) {
+  const length = +box.dataset.span || DAY_S;
   const plot = box.querySelector(".plot"), out = box.querySelector("output");
   const axis = { stroke: css("--text-2"), grid: { stroke: css("--border"), width: 1 }, ticks: { show: false }, font: '12px "Be Vietnam Pro", sans-serif' };
   const tell = u => {
@@ -76,9 +102,9 @@ function options(box, content, unit) {
   };
   return {
     width: Math.max(plot.clientWidth, 200), height: 160, legend: { show: false }, cursor: { y: false, points: { size: 7 } }, padding: [8, 22, 0, 0],
-    scales: { x: { time: true, range: span }, y: { range: range(unit) } },
+    scales: { x: { time: true, range: span(length) }, y: { range: range(unit) } },
     hooks: { drawClear: [bands], setCursor: [tell] },
-    axes: [{ ...axis, size: 26, splits: ticks, values: (u, xs) => xs.map(x => clock(x * 1000)) },
+    axes: [{ ...axis, size: 26, splits: ticks, values: (u, xs) => xs.map(x => mark(u)(x * 1000)) },
       { ...axis, size: 52, space: 30, values: (u, ys) => ys.map(y => unit === "By" ? shownText(y, unit) : y.toLocaleString(language, { maximumFractionDigits: 2 })) }],
     series: [{}, ...content.lines.map((line, k) => ({ label: line.label, stroke: css(COLOURS[k % 4]), width: 2, dash: DASHES[k % 4], spanGaps: false, points: { show: (u, k) => u.data[k].filter(y => typeof y === "number").length < 3, size: 6 } }))],
   };
@@ -100,12 +126,13 @@ export function drawCharts(root) {
 
 /** Put fresh values ({metric: [at, value]}) at the end of their lines. */
 export function append(values) {
-  const horizon = now() - DAY_S * 1000;
   for (const [box, { plot, content }] of charts) {
+    const length = (+box.dataset.span || DAY_S) * 1000, horizon = now() - length;
+    const apart = length > DAY_S * 1000 ? length / MOST_POINTS : 0;
     let grown = false;
     for (const line of content.lines) {
       const fresh = values[line.name], last = line.points[line.points.length - 1];
-      if (!fresh || (last && fresh[0] <= last[0]) || typeof fresh[1] === "string" || typeof fresh[1] === "boolean") continue;
+      if (!fresh || (last && (fresh[0] <= last[0] || fresh[0] < last[0] + apart)) || typeof fresh[1] === "string" || typeof fresh[1] === "boolean") continue;
       line.points.push([fresh[0], fresh[1]]);
       while (line.points.length && line.points[0][0] < horizon) line.points.shift();
       grown = true;

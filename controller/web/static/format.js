@@ -73,13 +73,24 @@ const DATE = language === "en" ? part({ day: "numeric", month: "short" }, "en") 
 export const clock = at => HOUR_MINUTE.format(at);
 export const clockSeconds = at => SECOND.format(at);
 
+const WEEKDAY = part({ weekday: "short" }, language === "en" ? "en" : "vi");
+const MONTH = language === "en" ? part({ month: "short" }, "en") : part({ month: "2-digit", year: "numeric" });
+
+/** A date of this year: 23/11, 23 Nov. */
+export function day(at) {
+  if (language !== "en") return DATE.format(at);
+  const parts = Object.fromEntries(DATE.formatToParts(at).map(each => [each.type, each.value]));
+  return parts.day + " " + parts.month;
+}
+
+/** Th 2, Mon; with the date, as there are two of the same name in a week and a day. */
+export const weekday = at => WEEKDAY.format(at) + " " + day(at);
+
+/** 11/2026, Nov. */
+export const month = at => MONTH.format(at);
+
 export function dateTime(at) {
-  let date = DATE.format(at);
-  if (language === "en") {
-    const parts = Object.fromEntries(DATE.formatToParts(at).map(each => [each.type, each.value]));
-    date = parts.day + " " + parts.month;
-  }
-  const year = YEAR.format(at) === YEAR.format(now()) ? "" : (language === "en" ? " " : "/") + YEAR.format(at);
+  const date = day(at), year = YEAR.format(at) === YEAR.format(now()) ? "" : (language === "en" ? " " : "/") + YEAR.format(at);
   return `${clock(at)}, ${date}${year}`;
 }
 

@@ -1,13 +1,14 @@
 // The live stream: one EventSource a tab. Tells the page by events on `document`:
 //   live:devices {rows: [[id, state, value, heard], ...], whole}   whole: a snapshot, all devices there are
 //   live:device  {id, state, heard, values: {metric: [at, value, quality]}}
-// It owns the pill, the banners "server lost" and "broker lost", and whether [data-command] buttons work.
+// It owns the pill, the banners "server lost", "broker lost" and "not stored", and whether [data-command] buttons work.
 import { clockSeconds, now, setClock, tickAges } from "./format.js";
 import { t } from "./words.js";
 
 const HIDDEN_MS = 20_000, SILENT_MS = 4_000, LOST_MS = 1_500, RETRY_MS = [500, 1_000, 2_000, 3_000];
 
 const pill = document.getElementById("live"), lost = document.getElementById("lost"), broker = document.getElementById("broker");
+const storage = document.getElementById("storage");
 let source = null, device = "", tries = 0, heard = 0, dataAt = now(), retry = 0, doubt = 0, hidden = 0;
 
 function show(state, text) {
@@ -37,6 +38,7 @@ function received(event) {
     broker.hidden = message.broker;
     document.body.classList.toggle("brokerless", !message.broker);
   }
+  if ("storing" in message) storage.hidden = message.storing;
   return message;
 }
 

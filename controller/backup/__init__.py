@@ -1,0 +1,1 @@
+"""Backup into one file while the controller runs, and restore from it, on both kinds of database."""

@@ -1,0 +1,5 @@
+"""What goes wrong with backups."""
+
+
+class BackupError(Exception):
+    """It was not done; the message says why."""

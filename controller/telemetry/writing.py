@@ -1,0 +1,71 @@
+"""A short transaction of whoever looks after history, beside the writer of readings."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import OperationalError
+
+_NOBODY: Final = text("UPDATE installation SET writer = NULL")
+
+
+class InUse(Exception):
+    """Somebody reads or writes there just now: try later."""
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Committed at the end. On SQLite nobody else writes from its begin on, so it has to be short."""
+    with engine.connect() as connection:
+        connection.begin()  # SQLAlchemy does not see what the driver does below it
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        yield connection
+        connection.commit()
+
+
+@contextmanager
+def dropping(engine: Engine) -> Iterator[Connection]:
+    """As `writing`, while no writer of readings is in a transaction. The next one looks anew which tables there are:
+    see `ingest.turn`. Raises InUse if that, or what is done within, would have to wait for longer than a moment.
+    """
+    if engine.dialect.name == "sqlite":
+        with writing(engine) as connection:
+            connection.execute(_NOBODY)
+            yield connection
+        return
+    from psycopg.errors import LockNotAvailable
+
+    try:
+        with writing(engine) as connection:
+            connection.exec_driver_sql("SET LOCAL lock_timeout = '200ms'")
+            connection.execute(_NOBODY)
+            yield connection
+    except LockNotAvailable:  # below SQLAlchemy
+        raise InUse from None
+    except OperationalError as error:
+        if isinstance(error.orig, LockNotAvailable):
+            raise InUse from None
+        raise
+
+
+@contextmanager
+def alone(engine: Engine) -> Iterator[bool]:
+    """Whether nobody else looks after the history of this database meanwhile; several controllers may share one."""
+    if engine.dialect.name == "sqlite":  # one controller has it, by the lock on its state
+        yield True
+        return
+    with engine.connect() as connection:
+        held = bool(connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _KEY}).scalar())
+        connection.commit()
+        try:
+            yield held
+        finally:
+            if held:
+                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _KEY})
+                connection.commit()
+
+
+_KEY = 0x66_66_68_69_73_74
+"""Of the advisory lock; any number that nobody else uses."""
