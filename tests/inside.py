@@ -1,6 +1,7 @@
 """A browser of an application in this process: no server, no port, no waiting."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 from fastapi import FastAPI
@@ -9,11 +10,12 @@ BASE = "http://localhost"
 
 
 class _Inside(httpx.BaseTransport):
-    """Every request runs the application until it has answered."""
+    """Every request runs the application until it has answered, in a thread of its own: tests may have a loop too."""
 
-    def __init__(self, app: FastAPI, runner: asyncio.Runner) -> None:
+    def __init__(self, app: FastAPI, runner: asyncio.Runner, thread: ThreadPoolExecutor) -> None:
         self._inner = httpx.ASGITransport(app, raise_app_exceptions=True)
         self._runner = runner
+        self._thread = thread
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         async def answer() -> httpx.Response:
@@ -21,7 +23,7 @@ class _Inside(httpx.BaseTransport):
             raw = b"".join([part async for part in given.aiter_raw()])
             return httpx.Response(given.status_code, headers=given.headers, content=raw, request=request)
 
-        return self._runner.run(answer())
+        return self._thread.submit(self._runner.run, answer()).result()
 
 
 class Inside:
@@ -30,17 +32,19 @@ class Inside:
     def __init__(self, app: FastAPI) -> None:
         self.app = app
         self._runner = asyncio.Runner()
+        self._thread = ThreadPoolExecutor(1)
 
     def __enter__(self) -> "Inside":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._runner.close()
+        self._thread.submit(self._runner.close).result()
+        self._thread.shutdown()
 
     def browser(self) -> httpx.Client:
         """One without cookies that goes nowhere by itself; in English."""
         headers = {"accept-language": "en"}
-        return httpx.Client(transport=_Inside(self.app, self._runner), base_url=BASE, headers=headers)
+        return httpx.Client(transport=_Inside(self.app, self._runner, self._thread), base_url=BASE, headers=headers)
 
     def bearer(self, token: str) -> httpx.Client:
         """A program with a token."""
