@@ -95,6 +95,7 @@ check: $(VENV)/all.stamp
 	$(BIN)/python -m tools.schemas --check
 	$(BIN)/python -m tools.translations --check
 	$(BIN)/python -m tools.devices --check
+	$(BIN)/python -m tools.privacy --check
 
 test: packages $(VENV)/all.stamp $(MO) assets check
 	@echo "==> Tests"

@@ -16,6 +16,8 @@ from agent.places import config_file, state_folder
 if TYPE_CHECKING:
     from device_profiles.profile import Words
 
+_GROW_AGAIN_S = 30.0
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 for done, 1 for no, 2 for what the user has to correct."""
@@ -29,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (AgentError, OSError) as error:
         print(f"fabfleet-agent: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # while it waited for a person: the same command asks again
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,6 +54,15 @@ def _parser() -> argparse.ArgumentParser:
     enrol.add_argument("url", help="address of the server")
     enrol.add_argument("token", help="one-time token that the server gave")
     enrol.add_argument("--name", help="name of this agent (default: the computer's)")
+    enrol.add_argument(
+        "--name-from", choices=("hostname", "serial"), default="hostname", help="what it is named by without --name"
+    )
+    enrol.add_argument(
+        "--replace", action="store_true", help="take the name of an agent whose computer this one stands in for"
+    )
+    enrol.add_argument(
+        "--at-first-boot", action="store_true", help="for an image: each copy enrols by itself when it first runs"
+    )
     do = commands.add_parser(
         "do",
         parents=[common],
@@ -88,17 +101,66 @@ def _run(given: argparse.Namespace, config_file: Path, state: Path) -> int:
     logging.basicConfig(
         level=logging.INFO if given.verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
-    run(load_config(config_file, state), die_with_parent=given.die_with_parent)
+    _grow(config_file, state)
+    while run(load_config(config_file, state), die_with_parent=given.die_with_parent):
+        _say("new credentials: running on with them")
     return 0
+
+
+def _grow(config_file: Path, state: Path) -> None:
+    """The first start of a copy of a seeded image: enrol, however long the network or a person takes."""
+    import time
+
+    from agent.config import CREDENTIALS
+    from agent.enrol import Wish, default_name, enrol
+    from agent.errors import EnrolmentRefused, NotTrusted, Unreachable
+    from agent.seed import read_seed
+    from agent.settle import settle
+
+    seed = None if (state / CREDENTIALS).exists() else read_seed(state)
+    while seed is not None:
+        try:
+            wish = Wish(seed.url, seed.token, default_name(seed.name_from), own_name=True)
+            settle(enrol(wish, state, _tell_waiting, time.sleep), config_file, state)
+            seed = None
+        except (EnrolmentRefused, NotTrusted, Unreachable) as error:
+            print(f"fabfleet-agent: {error}", file=sys.stderr, flush=True)
+            time.sleep(_GROW_AGAIN_S)
 
 
 def _enrol(given: argparse.Namespace, config_file: Path, state: Path) -> int:
-    from agent.enrol import checked_name, default_name, enrol, write_enrolled
+    import time
 
-    enrolled = enrol(given.url, given.token, checked_name(given.name or default_name()))
-    write_enrolled(enrolled, config_file, state)
+    from agent.enrol import Wish, checked_name, default_name, enrol, open_door
+    from agent.seed import Seed, sow
+    from agent.settle import settle
+
+    if given.at_first_boot:
+        open_door(given.url, given.token)  # the address and the token are worth being copied
+        sow(state, Seed(given.url, given.token, given.name_from))
+        _say(f"{state}: sown; do not run the agent here before the image is made")
+        return 0
+    name = checked_name(given.name or default_name(given.name_from))
+    enrolled = enrol(Wish(given.url, given.token, name, given.replace), state, _tell_waiting, time.sleep)
+    settle(enrolled, config_file, state)
     _say(f"{enrolled.address}: {config_file}")
     return 0
+
+
+def _tell_waiting(why: str) -> None:
+    from device_profiles.profile import Words
+
+    known = {
+        "returned": Words(
+            vi="Máy chủ đã biết máy tính này. Mở trang Agent và bấm “Cho vào lại”; lệnh này chờ ở đây.",
+            en="The server knows this computer. Open the page Agents and press “Let it back in”; this command waits.",
+        ),
+        "replaces": Words(
+            vi="Tên này là của một máy khác. Mở trang Agent và bấm “Cho thay máy”; lệnh này chờ ở đây.",
+            en="Another computer has this name. Open the page Agents and press “Let it take over”; this command waits.",
+        ),
+    }
+    _say(_spoken(known[why]) if why in known else why)
 
 
 def _do(given: argparse.Namespace, _config_file: Path, state: Path) -> int:

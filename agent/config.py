@@ -12,6 +12,7 @@ from agent.desired import read_desired, settings
 from agent.download import Source
 from agent.errors import WrongConfig
 from agent.files import replace_file
+from agent.identity import Identity, read_identity
 from agent.job_files import Room
 from agent.outbox import Limits
 from contract.model import ContractError, Value, check_name, check_text
@@ -40,7 +41,8 @@ class DeviceConfig:
 class Credentials:
     """How the broker knows this agent, and the key that its lease books are signed with.
 
-    `number` rises with each renewal; `former` are those before, until these have been used.
+    `number` rises with each renewal; `former` are those before, until these have been used. `address` is whose they
+    are, None if that is not known: then it is what agent.toml says.
     """
 
     user: str
@@ -48,17 +50,22 @@ class Credentials:
     lease_key: bytes = field(repr=False)
     number: int = 0
     former: "Credentials | None" = None
+    address: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
-    """All that an agent is told from outside. `lease_key` is its own key for lease books, empty before enrolment."""
+    """All that an agent is told from outside. `lease_key` is its own key for lease books, empty before enrolment.
+
+    `identity` is None if it was not enrolled over the controller's door.
+    """
 
     address: Address
     room: str
     broker: Broker
     lease_key: bytes = field(repr=False)
     credentials: Credentials
+    identity: Identity | None
     devices: tuple[DeviceConfig, ...]
     flush_s: float
     limits: Limits
@@ -76,6 +83,8 @@ _KEYS: Mapping[str, tuple[type, Any]] = {
     "broker.port": (int, 1883),
     "broker.tls_ca": (str, ""),
     "broker.keepalive_s": (int, 10),
+    "broker.spread_s": (float, 0.0),
+    "broker.place": (float, 0.0),
     "controller.url": (str, ""),
     "controller.tls_ca": (str, ""),
     "files.budget_mb": (int, 500),
@@ -106,12 +115,14 @@ def load_config(
     except ContractError as error:
         raise WrongConfig(f"{path}: {error}") from None
     credentials = read_credentials(state, address)
+    address = credentials.address or address
     return AgentConfig(
         address=address,
         room=values["room"],
         broker=_broker(path, values, credentials),
         lease_key=credentials.lease_key,
         credentials=credentials,
+        identity=read_identity(state),
         devices=devices,
         flush_s=_within(path, "flush_s", values["flush_s"], 0.05, 3600),
         job_source=Source(
@@ -142,6 +153,8 @@ def _broker(path: Path, values: Mapping[str, Any], credentials: Credentials) -> 
         password=credentials.password,
         tls_ca=values["broker.tls_ca"],
         keepalive_s=_within(path, "broker.keepalive_s", values["broker.keepalive_s"], 2, 600),
+        spread_s=_within(path, "broker.spread_s", values["broker.spread_s"], 0, 600),
+        place=_within(path, "broker.place", values["broker.place"], 0, 1),
     )
 
 
@@ -170,6 +183,7 @@ def _credentials(given: Any, address: Address) -> Credentials:
         lease_key=bytes.fromhex(given.get("lease_key", "")),
         number=int(given.get("number", 0)),
         former=_credentials(former, address) if former else None,
+        address=Address(given["school"], given["agent"]) if "agent" in given else None,
     )
 
 
@@ -187,6 +201,8 @@ def _plain(credentials: Credentials) -> dict[str, Any]:
         "lease_key": credentials.lease_key.hex(),
         "number": credentials.number,
     }
+    if credentials.address is not None:
+        plain |= {"school": credentials.address.school, "agent": credentials.address.agent}
     return plain | ({"former": _plain(credentials.former)} if credentials.former else {})
 
 

@@ -21,11 +21,17 @@ _INBOX = 1_000
 _CROWDED = 10
 """From so many unconfirmed messages on, each confirmation is news: whoever allows fewer would wait in vain."""
 _WAKES_A_KEEPALIVE = 4
+_NOT_LET_IN = frozenset({134, 135})
+"""Bad user name or password, not authorized: as paho calls MQTT 3.1.1's 4 and 5."""
 
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """Where the broker is and how to be let in. `tls_ca` is a file of certificates to trust; empty: no TLS."""
+    """Where the broker is and how to be let in. `tls_ca` is a file of certificates to trust; empty: no TLS.
+
+    After a connection that was up, the next one is opened within `spread_s`, at our own `place` (0 to 1) in them: so
+    that a fleet does not come back all at once.
+    """
 
     host: str
     port: int
@@ -33,6 +39,8 @@ class Broker:
     password: str = field(default="", repr=False)
     tls_ca: str = ""
     keepalive_s: int = 10
+    spread_s: float = 0.0
+    place: float = 0.0
 
 
 class LinkState(StrEnum):
@@ -96,7 +104,7 @@ class Connection:
     def _on_connect(self, _client: Any, _userdata: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
             self.why = f"the broker refused: {reason}"
-            self.refused = True
+            self.refused = reason.value in _NOT_LET_IN
             return
         self._client.subscribe([(self._address.topic(channel), 1) for channel in DOWN])
 

@@ -1,29 +1,30 @@
-"""Enrolment: trade a one-time token for this agent's credentials, and write its first configuration."""
+"""Enrolment: trade a token for this agent's credentials, waiting for a person's word if the controller wants one."""
 
-import json
-import os
 import socket
-import sys
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from agent.config import CREDENTIALS, Credentials, write_credentials
+from agent.door import Answer, Door
 from agent.errors import EnrolmentRefused
-from agent.files import replace_file
-from agent.renewal import AUTHORITIES
+from agent.hardware import host_root
+from agent.identity import Identity, keep_identity, new_identity, read_identity
+from agent.pinned import authority_at, fingerprint_of
+from agent.put_aside import put_aside
 from contract.model import MAX_NAME, ContractError, check_name
 from contract.topics import Address
 
-_TIMEOUT_S = 15.0
-_MOST_BYTES = 65_536
+_DOOR = "/api/v1/enrol"
+_ASK_AGAIN_S = 5.0
+_MARK = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """What the controller gave, and the `url` it was reached at. `lease_key` is hexadecimal.
+    """What the controller gave, and the `url` it was reached at. `lease_key` is hexadecimal, `authority` PEM.
 
-    `ca` is whom to trust from now on, PEM; empty: whom this computer trusts anyway.
+    After a lost connection the agent comes back within `spread_s`, at its own `place` (0 to 1) in it.
     """
 
     url: str
@@ -35,119 +36,124 @@ class Enrolled:
     password: str
     lease_key: str
     number: int = 0
-    ca: str = ""
+    authority: str = ""
+    spread_s: float = 0.0
+    place: float = 0.0
 
 
-def default_name() -> str:
-    """A name made of the computer's own: lower case letters, digits and hyphens."""
-    letters = "".join(
-        letter if letter.isascii() and letter.isalnum() else "-" for letter in socket.gethostname().lower()
-    )
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked for. `own_name`: `name` was not typed in for this computer, another one like it will do."""
+
+    url: str
+    token: str
+    name: str
+    replace: bool = False
+    own_name: bool = False
+
+
+def default_name(source: str = "hostname") -> str:
+    """The computer's name, or its serial number, in lower case letters, digits and hyphens."""
+    text = socket.gethostname() if source == "hostname" else _serial()
+    letters = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in text.lower())
     return letters.strip("-")[:MAX_NAME] or "agent"
 
 
-def enrol(url: str, token: str, name: str) -> Enrolled:
-    """Ask the controller at `url`. Raises EnrolmentRefused with a message for the user."""
-    import urllib.error
-    import urllib.request
-
-    if not url.startswith(("http://", "https://")):
-        raise EnrolmentRefused(f"{url}: the address must begin with http:// or https://")
-    body = json.dumps({"token": token, "agent": name}).encode()
-    request = urllib.request.Request(  # noqa: S310 - the scheme was looked at above
-        f"{url.rstrip('/')}/api/v1/enrol", data=body, headers={"Content-Type": "application/json"}
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310 - as above
-            return _enrolled(url.rstrip("/"), json.loads(response.read(_MOST_BYTES)))
-    except urllib.error.HTTPError as error:
-        raise EnrolmentRefused(_reason(error.read(_MOST_BYTES), error.code)) from None
-    except OSError as error:
-        raise EnrolmentRefused(f"{url} does not answer: {error}") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise EnrolmentRefused(f"{url} answered what no controller of Fabfleet answers: {error}") from None
+def _serial() -> str:
+    for name in ("sys/class/dmi/id/product_serial", "sys/firmware/devicetree/base/serial-number"):
+        try:
+            text = (host_root() / name).read_text("utf-8", "replace").strip("\0 \n")
+        except OSError:
+            continue
+        if text:
+            return text
+    raise EnrolmentRefused("this computer's serial number cannot be read; use --name-from hostname, or --name")
 
 
-def _enrolled(url: str, given: Any) -> Enrolled:
-    return Enrolled(
-        url=url,
-        address=Address(given["school"], given["agent"]),
-        broker_host=str(given["broker_host"]),
-        broker_port=int(given["broker_port"]),
-        broker_tls=given["broker_tls"] is True,
-        user=str(given["user"]),
-        password=str(given["password"]),
-        lease_key=bytes.fromhex(given["lease_key"]).hex(),
-        number=int(given.get("credentials", 0)),
-        ca=str(given.get("ca", "")),
-    )
+def enrol(wish: Wish, state: Path, waiting: Callable[[str], None], rest: Callable[[float], None]) -> Enrolled:
+    """Ask until there is an answer. `waiting` is told, once each, what the controller waits for.
 
-
-def _reason(body: bytes, code: int) -> str:
-    try:
-        detail = json.loads(body)["detail"]
-    except (ValueError, KeyError, TypeError):
-        detail = ""
-    return f"the controller refused ({code}): {str(detail)[:300]}"
-
-
-def write_enrolled(enrolled: Enrolled, config: Path, state: Path) -> None:
-    """Write whom to trust, credentials.json, and agent.toml if there is none yet; all for the account that has `state`.
-
-    Raises OSError.
+    The key is on disk before it is shown, so that an answer that gets lost can be asked for again. Raises
+    EnrolmentRefused, NotTrusted, Unreachable with a message for the user; WrongConfig, OSError.
     """
-    state.mkdir(parents=True, exist_ok=True)
-    if enrolled.ca:
-        replace_file(state / AUTHORITIES, enrolled.ca.encode())
-        _hand_over(state / AUTHORITIES, state, 0o600)
-    key = bytes.fromhex(enrolled.lease_key)
-    write_credentials(state, Credentials(enrolled.user, enrolled.password, key, enrolled.number))
-    _hand_over(state / CREDENTIALS, state, 0o600)
-    if not config.exists():
-        config.parent.mkdir(parents=True, exist_ok=True)
-        config.write_text(first_config(enrolled, state), "utf-8")
-        _hand_over(config, state, 0o640)
+    door = open_door(wish.url, wish.token)
+    identity = read_identity(state)
+    if identity is None:
+        identity = keep_identity(state, new_identity(_salt(door)))
+    told = ""
+    while True:
+        answer = door.post(_DOOR, _question(wish, identity))
+        if answer.code == 201:
+            return read_enrolled(answer.given, door)
+        if answer.code == 202:
+            if answer.given.get("waiting") != told:
+                told = str(answer.given.get("waiting"))
+                waiting(told)
+            rest(_ASK_AGAIN_S)
+            continue
+        code = answer.given.get("code", "")
+        if code == "copied-identity":  # this folder came here with an image; the computer it was made on has the key
+            put_aside(state, "copied")
+            identity = keep_identity(state, new_identity(_salt(door)))
+        elif code == "name-taken" and wish.own_name and not wish.name.endswith(_mark(identity)):
+            wish = replace(wish, name=f"{wish.name[: MAX_NAME - _MARK - 1]}{_mark(identity)}")
+        else:
+            raise refused(answer)
 
 
-def _hand_over(path: Path, state: Path, mode: int) -> None:
-    """Root enrols, the service's account reads: what is secret becomes its own, settings stay root's."""
-    if sys.platform == "win32" or os.geteuid() != 0:
-        return
-    account = state.stat()
-    if account.st_uid != 0:
-        os.chown(path, 0 if mode & 0o040 else account.st_uid, account.st_gid)
-        path.chmod(mode)
+def open_door(url: str, token: str) -> Door:
+    """Nothing is said before the authority behind the server has the fingerprint that the token carries."""
+    fingerprint = token.partition(".")[2]
+    if not fingerprint or not url.startswith("https://"):
+        return Door(url)
+    return Door(url, authority_at(url, fingerprint_of(fingerprint)))
 
 
-def first_config(enrolled: Enrolled, state: Path) -> str:
-    """agent.toml for this computer and its network."""
-    trusted = str((state / AUTHORITIES).resolve()) if enrolled.ca else "/etc/ssl/certs/ca-certificates.crt"
-    authority = f"tls_ca = {json.dumps(trusted)}"
-    tls = authority if enrolled.broker_tls else f"# {authority}"
-    return f"""# The agent of this computer. `fabfleet-agent doctor` looks whether all is well.
-school = {json.dumps(enrolled.address.school)}
-agent = {json.dumps(enrolled.address.agent)}
-# room = "b203"
+def _salt(door: Door) -> str:
+    answer = door.get(_DOOR)
+    if answer.code != 200 or not isinstance(answer.given.get("salt"), str):
+        raise EnrolmentRefused(f"{door.url} answered what no controller of Fabfleet answers ({answer.code})")
+    return str(answer.given["salt"])
 
-[controller]
-url = {json.dumps(enrolled.url)}
 
-[broker]
-host = {json.dumps(enrolled.broker_host)}
-port = {enrolled.broker_port}
-{tls}
+def _question(wish: Wish, identity: Identity) -> Mapping[str, Any]:
+    return {
+        "token": wish.token,
+        "agent": wish.name,
+        "key": identity.key,
+        "machine": identity.facts(),
+        "replace": wish.replace,
+    }
 
-[[devices]]
-id = "computer"
-name = {json.dumps(socket.gethostname())}
-profile = "computer/classroom-pc"
 
-[[devices]]
-id = "network"
-name = "Network"
-profile = "network/uplink"
-options = {{ controller_host = {json.dumps(enrolled.broker_host)}, controller_port = {enrolled.broker_port} }}
-"""
+def _mark(identity: Identity) -> str:
+    """Tells computers of one name apart."""
+    return f"-{identity.instance[:_MARK]}"
+
+
+def read_enrolled(given: Mapping[str, Any], door: Door) -> Enrolled:
+    """Raises EnrolmentRefused."""
+    try:
+        return Enrolled(
+            url=door.url,
+            address=Address(given["school"], given["agent"]),
+            broker_host=str(given["broker_host"]),
+            broker_port=int(given["broker_port"]),
+            broker_tls=given["broker_tls"] is True,
+            user=str(given["user"]),
+            password=str(given["password"]),
+            lease_key=bytes.fromhex(given["lease_key"]).hex(),
+            number=int(given.get("credentials", 0)),
+            authority=str(given.get("authority", "")) or door.authority,
+            spread_s=float(given.get("spread_s", 0)),
+            place=float(given.get("place", 0)),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise EnrolmentRefused(f"{door.url} answered what no controller of Fabfleet answers: {error}") from None
+
+
+def refused(answer: Answer) -> EnrolmentRefused:
+    return EnrolmentRefused(f"the controller refused ({answer.code}): {answer.reason or 'no reason given'}")
 
 
 def checked_name(name: str) -> str:

@@ -24,6 +24,7 @@ class Keyring:
         self._newest = credentials
         self._in_use = credentials
         self._refused = False
+        self._spent = False
         self._lock = threading.Lock()
 
     @property
@@ -40,6 +41,11 @@ class Keyring:
         """What this connection was made with."""
         return self._in_use
 
+    @property
+    def spent(self) -> bool:
+        """Whether none of them let the agent in when they were tried last."""
+        return self._spent
+
     def login(self, broker: Broker) -> Broker:
         """The broker as it is to be signed in to now: with the newest, and after a refusal with those before."""
         with self._lock:
@@ -51,14 +57,16 @@ class Keyring:
     def take(self, credentials: Credentials) -> None:
         """Keep new ones, on disk first, and use them from the next connection on. Raises OSError."""
         with self._lock:
-            newest = replace(credentials, former=replace(self._in_use, former=None))
+            newest = replace(credentials, former=replace(self._in_use, former=None), address=self._newest.address)
             write_credentials(self._state, newest)
             self._newest = newest
+            self._spent = False
 
     def refused(self) -> None:
         """The broker did not let the agent in with those in use."""
         with self._lock:
             self._refused = self._in_use is self._newest
+            self._spent = not self._refused or self._newest.former is None
 
     def settle(self, ready: Callable[[bytes], bool]) -> None:
         """The newest were good. The former end once `ready` says that their key is no longer needed beside this one."""

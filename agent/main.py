@@ -19,6 +19,7 @@ from agent.config import AgentConfig, DeviceConfig
 from agent.control import ControlServer
 from agent.desired import DesiredKeeper
 from agent.download import Source
+from agent.identity import Identity
 from agent.job_files import FOLDER, JobFiles
 from agent.journal import Journal
 from agent.keyring import Keyring
@@ -26,11 +27,12 @@ from agent.lease_watch import LeaseWatch
 from agent.leases import LeaseKeeper
 from agent.local import answer
 from agent.outbox import Outbox
+from agent.reclaim import Reclaim
 from agent.recorder import Recorder
 from agent.renewal import Renewal
 from agent.roster import Roster, printable, profile_entry
 from agent.service import Manager, Notifier
-from agent.session import Listeners, Login
+from agent.session import Copy, Listeners, Login
 from agent.uplink import Uplink
 from agent.worker import Worker
 from contract.messages import BridgeState, DeviceEntry, LeaseBook
@@ -98,7 +100,9 @@ class Agent:
             ),
             book=self._leases.held,
             login=Login(self._keyring.login, lambda: self._keyring.in_use.number, self._keyring.refused),
+            copy=_copy(config.identity),
         )
+        self._reclaim = Reclaim(config, self.outbox.epoch)
         self._control = ControlServer(state, {"status": self._answer_status, "do": self._answer_do})
         self._manager = manager or Notifier()
         for device in config.devices:
@@ -121,6 +125,8 @@ class Agent:
         if jump:
             self.tell("clock-jump", f"{jump.by_ms} ms")
         self._clock_keeper.keep(self._clock.anchor)
+        if self.uplink.refused and self._keyring.spent:
+            self._reclaim.ask(self._clock.mono_ms())
         self._watch.look()
         for worker in self._workers.values():
             worker.check_hung()
@@ -129,6 +135,11 @@ class Agent:
             self._wake()
         self._manager.alive()
 
+    @property
+    def reclaimed(self) -> bool:
+        """Whether there are new credentials on disk, under this name or another."""
+        return self._reclaim.done
+
     def rest_s(self) -> float:
         """How long until the next beat."""
         end_ms = self._watch.next_end_ms()
@@ -136,7 +147,8 @@ class Agent:
 
     def stop(self) -> None:
         """Write down what there is, say goodbye, let go. A device that hangs is not waited for."""
-        self._manager.ending()
+        if not self.reclaimed:  # else it goes on at once, under another name
+            self._manager.ending()
         self._renewal.stop()
         self._control.stop()
         self._commands.close()
@@ -218,6 +230,10 @@ class Agent:
         return answer(given, profiles, self._commands, self._clock.true_ms)
 
 
+def _copy(identity: Identity | None) -> Copy:
+    return Copy() if identity is None else Copy(identity.instance, identity.facts())
+
+
 def make_bridge(device: DeviceConfig) -> Bridge:
     """The device's bridge, not opened. Raises LinkLost for what cannot be set up like this."""
     options = {**device.profile.options, **device.options}
@@ -234,20 +250,23 @@ def make_bridge(device: DeviceConfig) -> Bridge:
         raise LinkLost(f"cannot be set up: {error}") from None
 
 
-def run(config: AgentConfig, *, die_with_parent: bool, ready: Callable[[], None] = lambda: None) -> None:
-    """Run until SIGTERM, SIGINT or, if wanted, until standard input closes."""
+def run(config: AgentConfig, *, die_with_parent: bool, ready: Callable[[], None] = lambda: None) -> bool:
+    """Run until SIGTERM, SIGINT or, if wanted, until standard input closes; False then.
+
+    True: it has new credentials. Read the configuration again and run on.
+    """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     if die_with_parent:
         threading.Thread(target=_wait_for_end_of_input, args=(stop,), name="parent", daemon=True).start()
-    run_until(stop, config, Notifier(), ready)
+    return run_until(stop, config, Notifier(), ready)
 
 
 def run_until(
     stop: threading.Event, config: AgentConfig, manager: Manager, ready: Callable[[], None] = lambda: None
-) -> None:
-    """Run until `stop` is set, by whomever."""
+) -> bool:
+    """Run until `stop` is set, by whomever; False then. True: as with `run`."""
     agent = Agent(config, Clock(), manager)
     agent.start()
     gc.collect()
@@ -255,7 +274,7 @@ def run_until(
     ready()
     _log.info("agent %s of %s devices runs", config.address, len(config.devices))
     collected_s = time.monotonic()
-    while not stop.wait(agent.rest_s()):
+    while not agent.reclaimed and not stop.wait(agent.rest_s()):
         try:
             agent.beat()
         except Exception:  # noqa: BLE001 - outermost loop: the next beat may do better
@@ -264,6 +283,7 @@ def run_until(
             gc.collect()
             collected_s = time.monotonic()
     agent.stop()
+    return agent.reclaimed and not stop.is_set()
 
 
 def _wait_for_end_of_input(stop: threading.Event) -> None:

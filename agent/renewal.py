@@ -24,13 +24,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """What the controller gave. `authorities` is PEM, empty if those stay who are trusted."""
+    """What the controller gave. `authority` is PEM, empty if those stay who are trusted."""
 
     number: int
     user: str
     password: str = field(repr=False)
     lease_key: bytes = field(repr=False)
-    authorities: str
+    authority: str
 
 
 def fetch(source: Source, number: int) -> Renewed:
@@ -60,7 +60,7 @@ def _renewed(given: Any, number: int) -> Renewed:
     if given["number"] != number:
         raise ValueError(f"number {given['number']}, asked for {number}")
     key = bytes.fromhex(given["lease_key"])
-    return Renewed(number, str(given["user"]), str(given["password"]), key, str(given["ca"]))
+    return Renewed(number, str(given["user"]), str(given["password"]), key, str(given["authority"]))
 
 
 class Renewal:
@@ -99,7 +99,7 @@ class Renewal:
 
     def _take(self, renewed: Renewed) -> None:
         """Whom to trust comes first: with the new ones on disk and not the authorities, nobody would be believed."""
-        if renewed.authorities:
-            replace_file(self._state / AUTHORITIES, renewed.authorities.encode())
+        if renewed.authority:
+            replace_file(self._state / AUTHORITIES, renewed.authority.encode())
         self._keyring.take(Credentials(renewed.user, renewed.password, renewed.lease_key, renewed.number))
         self._taken()

@@ -44,6 +44,14 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True)
+class Copy:
+    """Which copy of the agent this is: see contract.messages.Status."""
+
+    instance: str = ""
+    machine: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Station:
     """What a session speaks for. `book` tells which lease book is on disk now, `login` who signs in with what."""
 
@@ -55,7 +63,8 @@ class Station:
     book: Callable[[], Edition]
     pace: Pace
     chance: Callable[[], float]
-    login: "Login" = Login()
+    login: Login
+    copy: Copy
 
 
 def status(station: Station, presence: Presence, connection: int, since_ms: int) -> Status:
@@ -75,6 +84,8 @@ def status(station: Station, presence: Presence, connection: int, since_ms: int)
         lease_generation=book.generation,
         lease_number=book.number,
         credentials=station.login.number(),
+        instance=station.copy.instance,
+        machine=station.copy.machine if online else (),
     )
 
 

@@ -14,7 +14,7 @@ from agent.leases import NO_BOOK, Edition
 from agent.outbox import Outbox
 from agent.pace import NORMAL, Pace, full_jitter_ms
 from agent.roster import Roster
-from agent.session import Listeners, Login, Session, Station, status
+from agent.session import Copy, Listeners, Login, Session, Station, status
 from contract.messages import Presence
 from contract.model import Event
 from contract.topics import Address
@@ -53,16 +53,19 @@ class Uplink:
         clock: Clock,
         listeners: Listeners = Listeners(),  # noqa: B008 - frozen
         book: Callable[[], Edition] = lambda: NO_BOOK,
+        copy: Copy = Copy(),  # noqa: B008 - frozen
         pace: Pace = NORMAL,
         chance: Callable[[], float] = random.random,
         login: Login = Login(),  # noqa: B008 - frozen
     ) -> None:
         self._broker = broker
-        self._station = Station(address, outbox, roster, clock, listeners, book, pace, chance, login)
+        self._station = Station(address, outbox, roster, clock, listeners, book, pace, chance, login, copy)
         self._news = threading.Event()
         self._stopping = False
         self._anew = False
         self._online = False
+        self._was_up = False
+        self._refused = False
         self._since_ms = clock.now_ms()
         self._connections: dict[str, int] = {}
         self._last_ack_ms = 0
@@ -75,6 +78,11 @@ class Uplink:
     def online(self) -> bool:
         """Whether the broker has taken us in."""
         return self._online
+
+    @property
+    def refused(self) -> bool:
+        """Whether the broker, when last asked, did not know us."""
+        return self._refused
 
     @property
     def in_touch(self) -> bool:
@@ -132,7 +140,11 @@ class Uplink:
             failures = 0 if lasted_ms >= pace.settled_ms else failures + 1
             if not self._stopping:
                 _log.info("offline: %s", self._why)
-                self._pause(full_jitter_ms(failures, pace, self._station.chance))
+                self._pause(max(self._place_ms(), full_jitter_ms(failures, pace, self._station.chance)))
+
+    def _place_ms(self) -> int:
+        """A connection was lost, not by our own wish and probably not by us alone: each agent has its own moment."""
+        return round(1000 * self._broker.spread_s * self._broker.place) if self._was_up and not self._anew else 0
 
     def _complain(self, error: OSError) -> None:
         """A certificate that does not hold is told once, until the agent was online or it is another fault."""
@@ -156,15 +168,17 @@ class Uplink:
         number = self._connections.get(epoch, 0) + 1
         self._connections[epoch] = number
         will = status(self._station, Presence.OFFLINE, number, self._station.clock.now_ms())
-        self._anew = False
+        self._anew = self._was_up = False
         broker = self._station.login.of(self._broker)
         connection = Connection(broker, self._station.address, will, self._news.set)
         try:
             connection.open()
             if self._greeted(connection):
+                self._was_up = True
                 self._talk(connection, number)
         finally:
             self._set_online(online=False)
+            self._refused = connection.refused
             connection.close()
         self._why = connection.why or self._why
         if connection.refused:

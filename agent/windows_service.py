@@ -156,7 +156,8 @@ if sys.platform == "win32":
 
             def work() -> int:
                 try:
-                    run_until(service.stop, load_config(config_file, state), service)
+                    while run_until(service.stop, load_config(config_file, state), service):
+                        logging.getLogger(__name__).warning("new credentials: running on with them")
                 except (AgentError, OSError) as error:
                     logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - its words say what to do
                     return 2

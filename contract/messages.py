@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+from contract.machine import check_facts
 from contract.model import (
     MAX_INTEGER,
     MAX_TEXT,
@@ -93,6 +94,8 @@ class Status:
     `lease_number` name the lease book on disk, 0 and 0 if there is none. They are state, said with every status: an
     acknowledgement that gets lost is made good by the next one. Offline, neither is told nor means anything.
     `credentials` is the number of the credentials that this connection was made with.
+    `instance` names the key of this copy of the agent, `machine` are hashed facts of its computer (contract.machine):
+    by them two live agents with one identity are told apart.
     """
 
     epoch: str
@@ -106,6 +109,8 @@ class Status:
     lease_generation: int = 0
     lease_number: int = 0
     credentials: int = 0
+    instance: str = ""
+    machine: tuple[str, ...] = ()
     v: int = VERSION
 
     def __post_init__(self) -> None:
@@ -119,6 +124,8 @@ class Status:
         _check_count(self.held, "held", 256)
         check_integer(self.lease_generation, "lease_generation", 0)
         check_integer(self.lease_number, "lease_number", 0)
+        check_text(self.instance, "instance", 64)
+        check_facts(self.machine)
 
 
 class BridgeState(StrEnum):

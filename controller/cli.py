@@ -13,6 +13,7 @@ from controller.transport_commands import add_transport_commands
 
 if TYPE_CHECKING:
     from controller.identity.admin import Admin
+    from controller.identity.verify import Noted
 
 Command = Callable[[argparse.Namespace, ControllerConfig], int]
 _HOUR_MS = 3_600_000
@@ -71,7 +72,10 @@ def parser() -> argparse.ArgumentParser:
     breaking.add_argument("machine", nargs="?", help="printer or projector")
     breaking.add_argument("fault", nargs="?", help="what it has from now on; none: it is put right")
     commands.add_parser("simulate", help="Run simulated agents; see fabfleet simulate --help.", add_help=False)
-    add("verify", "Prove that nothing that was produced is missing, and nothing booked or done twice.", _verify)
+    proving = add(
+        "verify", "Prove that nothing produced is missing, booked or done twice, and the audit log is whole.", _verify
+    )
+    proving.add_argument("--seal", type=_seal, help="a seal of the audit log noted before, as NUMBER:HASH")
     exporting = add("export", "Write roll-ups and the use of what is shared, without people, for others.", _export)
     exporting.add_argument(
         "--from", dest="first", type=date.fromisoformat, required=True, help="first day, like 2026-09-01"
@@ -102,7 +106,9 @@ def _add_user_commands(user: argparse.ArgumentParser, common: argparse.ArgumentP
     actions = user.add_subparsers(required=True, metavar="ACTION")
     add = actions.add_parser("add", parents=[common], help="make an account")
     add.add_argument("login")
-    add.add_argument("--role", required=True, choices=("teacher", "technician", "coordinator", "administrator"))
+    add.add_argument(
+        "--role", required=True, choices=("teacher", "technician", "coordinator", "administrator", "auditor")
+    )
     add.add_argument("--school", help="only this school; without it the whole cluster")
     add.add_argument("--name", required=True, help="full name")
     add.set_defaults(command=_user_add)
@@ -117,6 +123,13 @@ def _add_user_commands(user: argparse.ArgumentParser, common: argparse.ArgumentP
         action = actions.add_parser(name, parents=[common], help=text)
         action.add_argument("login")
         action.set_defaults(command=_user_disable, disabled=name == "disable")
+    export = actions.add_parser("export", parents=[common], help="print all that is kept of a person, as JSON")
+    export.add_argument("login")
+    export.set_defaults(command=_user_export)
+    erase = actions.add_parser("erase", parents=[common], help="blank a person's data for good; see docs/privacy.md")
+    erase.add_argument("login")
+    erase.add_argument("--yes", action="store_true", required=True, help="it cannot be undone")
+    erase.set_defaults(command=_user_erase)
     actions.add_parser("list", parents=[common], help="all accounts").set_defaults(command=_user_list)
 
 
@@ -175,9 +188,20 @@ def _demo_fault(options: argparse.Namespace, config: ControllerConfig) -> int:
     return run(config.state, options.machine, options.fault)
 
 
-def _verify(_options: argparse.Namespace, config: ControllerConfig) -> int:
+def _seal(text: str) -> "Noted":
+    """`12:ab…`. Raises argparse's error."""
+    from controller.identity.verify import noted
+
+    try:
+        return noted(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _verify(options: argparse.Namespace, config: ControllerConfig) -> int:
     from controller.commands.verify import main as verify_commands
     from controller.database import make_engine
+    from controller.identity.verify import main as verify_audit
     from controller.ingest.verify import main as verify_ingest
     from controller.main import wall_ms
     from controller.scheduling.verify import main as verify_bookings
@@ -189,6 +213,7 @@ def _verify(_options: argparse.Namespace, config: ControllerConfig) -> int:
         verify_archive(engine, config.archive),
         verify_bookings(engine, wall_ms),
         verify_commands(engine),
+        verify_audit(engine, options.seal),
     )
 
 
@@ -307,6 +332,14 @@ def _user_disable(options: argparse.Namespace, config: ControllerConfig) -> int:
     return _administer(config, lambda admin: admin.disable(options.login, disabled=options.disabled))
 
 
+def _user_export(options: argparse.Namespace, config: ControllerConfig) -> int:
+    return _administer(config, lambda admin: print(admin.export(options.login), end=""))
+
+
+def _user_erase(options: argparse.Namespace, config: ControllerConfig) -> int:
+    return _administer(config, lambda admin: admin.erase(options.login))
+
+
 def _user_list(_options: argparse.Namespace, config: ControllerConfig) -> int:
     def act(admin: "Admin") -> None:
         for user in admin.users():
@@ -334,9 +367,14 @@ def _token_list(_options: argparse.Namespace, config: ControllerConfig) -> int:
 
 def _enrol_token(options: argparse.Namespace, config: ControllerConfig) -> int:
     from controller.fleet.enrolment import Place
+    from controller.fleet.token_text import token_text
 
     place = Place(options.school, options.room, options.school_name, "", options.room_name)
-    return _administer(config, lambda admin: print(admin.add_enrol_token(place, options.uses, options.expires)))
+
+    def act(admin: "Admin") -> None:
+        print(token_text(admin.add_enrol_token(place, options.uses, options.expires), config))
+
+    return _administer(config, act)
 
 
 def _failed(error: Exception) -> int:

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from controller.identity.oidc_provider import Provider, ProviderError, providers
+
 PREFIX = "FABFLEET_"
 MB = 1_000_000
 DEFAULT_FILE = Path("/etc/fabfleet/controller.toml")
@@ -124,6 +126,7 @@ class ControllerConfig:
     broker: BrokerConfig = field(default_factory=BrokerConfig)
     jobs: JobsConfig = field(default_factory=JobsConfig)
     notices: NoticesConfig = field(default_factory=NoticesConfig)
+    oidc: tuple[Provider, ...] = ()
     history: HistoryConfig = field(default_factory=HistoryConfig)
 
     @property
@@ -227,6 +230,8 @@ def _build(
 
 
 def _from_text(each: "Field[Any]", text: str, where: str) -> object:
+    if each.type == tuple[Provider, ...]:
+        raise ConfigError(f"{where}: providers of sign-ins stand in the file alone, as [[oidc]]")
     if each.type is bool:
         if text.lower() not in _TRUE | _FALSE:
             raise ConfigError(f"{where}: {text!r} is neither true nor false")
@@ -242,6 +247,11 @@ def _from_text(each: "Field[Any]", text: str, where: str) -> object:
 
 
 def _from_toml(each: "Field[Any]", value: object, where: str) -> object:
+    if each.type == tuple[Provider, ...]:
+        try:
+            return providers(value)
+        except ProviderError as error:
+            raise ConfigError(str(error)) from None
     if each.type == tuple[str, ...]:
         if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
             raise ConfigError(f"{where}: a list of texts is wanted")

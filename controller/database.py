@@ -32,6 +32,7 @@ _MIGRATING: Final = 0x66616266
 """The advisory lock of who migrates; any number that nobody else takes."""
 _TABLES = (
     "controller.fleet.tables",
+    "controller.fleet.door_tables",
     "controller.ingest.tables",
     "controller.telemetry.tables",
     "controller.identity.tables",

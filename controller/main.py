@@ -22,14 +22,21 @@ from controller.api.malformed import malformed
 from controller.api.models import Problem
 from controller.commands.dispatcher import Dispatcher
 from controller.commands.errors import CommandError
+from controller.commands.rights import Rights
 from controller.commands.service import Commands
 from controller.config import ControllerConfig
 from controller.database import make_engine
-from controller.fleet.enrolment import Enrolment
+from controller.fleet.door import Enrolment
+from controller.fleet.gatekeeping import Gatekeeper
 from controller.fleet.live import LiveFleet
+from controller.identity.account import Accounts
 from controller.identity.limit import FailureLimit
+from controller.identity.oidc_door import OidcDoor
 from controller.identity.password import Passwords
+from controller.identity.people import People
+from controller.identity.refusals import Refusals
 from controller.identity.signin import SignIn
+from controller.identity.tokens import Tokens
 from controller.jobs.errors import JobError
 from controller.jobs.service import Jobs
 from controller.notifications.outlet import Outlet
@@ -37,6 +44,7 @@ from controller.notifications.sealing import Seal
 from controller.notifications.sender import Sender
 from controller.notifications.settings import Notifications
 from controller.plant import Plant
+from controller.privacy.erasure import Eraser
 from controller.scheduling.attendance import Attendance
 from controller.scheduling.booking_errors import BookingError
 from controller.scheduling.bookings import Bookings
@@ -71,10 +79,12 @@ def wall_ms() -> int:
 def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) -> FastAPI:
     """The whole controller as an ASGI application. Nothing runs and nothing is opened before its lifespan begins."""
     engine = make_engine(config.database)
+    refusals = Refusals(engine, now_ms)
     live = LiveFleet(engine, now_ms)
     leases = LeaseDesk(engine, now_ms)
     dispatcher = Dispatcher(engine, leases, now_ms, live.touch)
-    commands = Commands(engine, live, leases, dispatcher, now_ms)
+    rights = Rights(engine, now_ms)
+    commands = Commands(engine, live, leases, dispatcher, now_ms, rules=rights.rules)
     jobs = Jobs(engine, live, commands, config.folder / "files", now_ms, room=config.jobs)
     journal = Journal(config.folder)
     usage = Usage(engine, now_ms)
@@ -106,13 +116,21 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         journal=journal,
         now_ms=now_ms,
     )
+    passwords = Passwords()
+    signing_in = SignIn(engine, passwords, now_ms, refusals)
     services = Services(
         config=config,
         engine=engine,
         live=live,
         hub=Hub(live),
-        signin=SignIn(engine, Passwords(), now_ms),
         enrolment=Enrolment(engine, now_ms, plant.admit, lambda: plant.authorities().newest),
+        gatekeeper=Gatekeeper(engine, now_ms, plant.admit),
+        signin=signing_in,
+        oidc=OidcDoor(engine, signing_in, config.oidc, now_ms),
+        accounts=Accounts(engine, passwords, now_ms),
+        people=People(engine, now_ms),
+        tokens=Tokens(engine, now_ms),
+        rights=rights,
         enrol_limit=FailureLimit(20, 5 * 60_000, now_ms),
         plant=plant,
         commands=commands,
@@ -126,6 +144,8 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         stocktaking=Stocktaking(engine, now_ms, clockwork.wake),
         notifications=Notifications(engine, outlet, seal, now_ms),
         news=news,
+        eraser=Eraser(engine, now_ms),
+        refusals=refusals,
         now_ms=now_ms,
     )
     return assemble(services)
@@ -161,8 +181,9 @@ def assemble(services: Services) -> FastAPI:
     app.add_exception_handler(BookingError, bookings_api.problem)
     tls = services.config.tls
     hosts = own_hosts((services.config.host, *services.config.hosts))
-    app.add_middleware(Access, signin=services.signin, tls=tls)
-    app.add_middleware(Gate, hosts=hosts, max_upload=UPLOAD_READ * services.config.jobs.max_bytes)
+    app.add_middleware(Access, signin=services.signin, refusals=services.refusals, tls=tls)
+    max_upload = UPLOAD_READ * services.config.jobs.max_bytes
+    app.add_middleware(Gate, hosts=hosts, max_upload=max_upload, refusals=services.refusals)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
     app.add_middleware(SecurityHeaders, tls=tls)
     return app
@@ -176,6 +197,7 @@ def api(services: Services) -> APIRouter:
             Depends(APIKeyCookie(name=SESSION_COOKIE, auto_error=False)),
         ],
         responses={
+            400: {"model": Problem, "description": "The request cannot be read"},
             401: {"model": Problem, "description": "Neither session nor bearer token"},
             403: {"model": Problem, "description": "The account lacks the permission"},
             422: {"model": Problem, "description": "The request is malformed"},

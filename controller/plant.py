@@ -1,5 +1,5 @@
 """The parts of the controller that run beside the web server: database, broker, ingest, dispatcher, jobs, clockwork,
-the sender of notifications, and what looks after history.
+the sender of notifications, the sealer of the audit log, and what looks after history.
 """
 
 import logging
@@ -23,6 +23,7 @@ from controller.fleet import renewals
 from controller.fleet.enrolment import broker_users
 from controller.fleet.live import LiveFleet
 from controller.fleet.renewals import Authorities, Renewals
+from controller.identity.sealer import Sealer
 from controller.identity.store import audit
 from controller.ingest import link
 from controller.ingest.floods import Floods
@@ -100,6 +101,7 @@ class Plant:
             admit=self.admit,
             authorities=self.authorities,
         )
+        self._sealer = Sealer(engine, now_ms)
         self._lock = StateLock(config.folder)
         self._broker: EmbeddedBroker | None = None
         self._ingest: Ingest | None = None
@@ -124,6 +126,7 @@ class Plant:
             self._jobs.start()
             self._clockwork.start()
             self._sender.start()
+            self._sealer.start()
             self._ingest.start()
             self._keeper.start()
         except BaseException:
@@ -141,6 +144,7 @@ class Plant:
             self._ingest.stop()
         if self._broker is not None:
             self._broker.stop()
+        self._sealer.stop()
         self._engine.dispose()
         self._lock.release()
 

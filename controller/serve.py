@@ -16,9 +16,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from controller.broker.embedded import BrokerError
 from controller.config import ControllerConfig, is_loopback
 from controller.database import TooNew
+from controller.identity.refusals import Kind
 from controller.lock import InUse
 from controller.notify import ALIVE, ENDING, READY, notify
 from controller.services import Services
+from controller.web.patience import patient
 
 GRACE_S = 2
 """How long open requests may take to end. Streams are ended at once."""
@@ -101,6 +103,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=patient(self._tell_slow),
                 lifespan="off",
                 host=config.host,
                 port=config.port,
@@ -114,6 +117,10 @@ class _Server(uvicorn.Server):
                 ssl_certfile=self._services.plant.certificates.file if config.tls else None,
             )
         )
+
+    def _tell_slow(self, address: str) -> None:
+        """In another thread: the event loop waits for no database."""
+        asyncio.get_running_loop().run_in_executor(None, self._services.refusals.tell, Kind.TOO_SLOW, address)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -5,15 +5,23 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from controller.commands.rights import Rights
 from controller.commands.service import Commands
 from controller.config import ControllerConfig
-from controller.fleet.enrolment import Enrolment
+from controller.fleet.door import Enrolment
+from controller.fleet.gatekeeping import Gatekeeper
 from controller.fleet.live import LiveFleet
+from controller.identity.account import Accounts
 from controller.identity.limit import FailureLimit
+from controller.identity.oidc_door import OidcDoor
+from controller.identity.people import People
+from controller.identity.refusals import Refusals
 from controller.identity.signin import SignIn
+from controller.identity.tokens import Tokens
 from controller.jobs.service import Jobs
 from controller.notifications.settings import Notifications
 from controller.plant import Plant
+from controller.privacy.erasure import Eraser
 from controller.scheduling.attendance import Attendance
 from controller.scheduling.clockwork import Clockwork
 from controller.scheduling.leases import LeaseDesk
@@ -39,7 +47,13 @@ class Services:
     live: LiveFleet
     hub: Hub
     signin: SignIn
+    oidc: OidcDoor
+    accounts: Accounts
+    people: People
+    tokens: Tokens
+    rights: Rights
     enrolment: Enrolment
+    gatekeeper: Gatekeeper
     enrol_limit: FailureLimit
     plant: Plant
     commands: Commands
@@ -52,5 +66,7 @@ class Services:
     stocktaking: Stocktaking
     notifications: Notifications
     news: NewsWords
+    eraser: Eraser
+    refusals: Refusals
     history: History
     now_ms: Callable[[], int]

@@ -1,16 +1,15 @@
 """Write docs/devices.md from the profiles and the far ends' pins; `--check` fails if it differs."""
 
-import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import groupby
-from pathlib import Path
 
 from device_profiles.profile import DeviceProfile, load, slugs
 from firmware_bridges import BRIDGES, bridge_for
 from hil.farends.pins import PINS
+from tools.documents import FOLDER, keep, markdown
 
-DOCUMENT = Path(__file__).parent.parent / "docs" / "devices.md"
+DOCUMENT = FOLDER / "devices.md"
 HEAD = """# Devices
 
 Written by `python -m tools.devices`; `make check` holds it to the profiles. To add one: [new-device.md](new-device.md).
@@ -59,7 +58,7 @@ def _table(profiles: Iterable[DeviceProfile]) -> str:
         )
         for profile in profiles
     ]
-    return _markdown(("model", "bridge, reached by", "actions", "lease", "proof and sources"), rows)
+    return markdown(("model", "bridge, reached by", "actions", "lease", "proof and sources"), rows)
 
 
 def links(bridge: str) -> str:
@@ -92,28 +91,11 @@ def _far_ends() -> str:
         for bridge in BRIDGES
         for pin in PINS.get(bridge, ())
     ]
-    return f"## Far ends\n\n{_markdown(('bridge', 'far end', 'version', 'from', 'what it is'), rows)}"
-
-
-def _markdown(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    def lines() -> Iterator[str]:
-        for row in (head, ("---",) * len(head), *rows):
-            yield f"| {' | '.join(row)} |\n"
-
-    return "".join(lines())
+    return f"## Far ends\n\n{markdown(('bridge', 'far end', 'version', 'from', 'what it is'), rows)}"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true")
-    check, text = parser.parse_args().check, document()
-    if DOCUMENT.exists() and DOCUMENT.read_text("utf-8") == text:
-        return 0
-    if check:
-        print(f"out of date: {DOCUMENT.name}; run python -m tools.devices")
-        return 1
-    DOCUMENT.write_text(text, "utf-8")
-    return 0
+    return keep(DOCUMENT, document, "python -m tools.devices", __doc__)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field
 
 from controller.api.models import Model
+from controller.api.models import Problem as Malformed
 from controller.scheduling.alternatives import Alternative
 from controller.scheduling.alternatives import Kind as AlternativeKind
 from controller.scheduling.booking_states import BookingState
@@ -251,5 +252,8 @@ BOOKING_ERRORS: dict[int | str, dict[str, Any]] = {
         "model": NotBooked,
         "description": "Taken, or the booking has gone on; with alternatives if there are",
     },
-    422: {"model": NotBooked, "description": "Malformed, or rules are against it; with alternatives if there are"},
+    422: {
+        "model": NotBooked | Malformed,
+        "description": "Malformed, or rules are against it; with alternatives if there are",
+    },
 }

@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 
 from contract.model import MAX_NAME
 from controller.api.devices import NO_DEVICE, NOT_FOUND, Viewer
+from controller.api.ids import RowId
 from controller.api.models import CommandIn, CommandList, CommandOut, Problem
 from controller.commands.errors import CommandError, NoSuchDevice, NotAllowed, NotNow, WrongCommand
 from controller.commands.service import MAX_KEY, Wanted
@@ -34,7 +35,7 @@ def router(services: Services) -> APIRouter:
     def give(
         request: Request,
         who: Commander,
-        device_id: int,
+        device_id: RowId,
         wanted: CommandIn,
         idempotency_key: Annotated[str, Header(max_length=MAX_KEY, description="instead of `key`")] = "",
     ) -> CommandOut:
@@ -44,7 +45,7 @@ def router(services: Services) -> APIRouter:
         return CommandOut.of(commands.give(who, asked))
 
     @routes.get("/devices/{device_id}/commands", responses=NOT_FOUND)
-    def of_device(who: Viewer, device_id: int, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> CommandList:
+    def of_device(who: Viewer, device_id: RowId, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> CommandList:
         """What was asked of a device, newest first."""
         try:
             services.live.device(who.scope, device_id)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Query
 
 from controller.alerts.rules import DeviceState
+from controller.api.ids import RowId
 from controller.api.models import DeviceDetail, DeviceOut, DevicePage, Problem, ValueOut
 from controller.fleet.live import Selection
 from controller.identity.policy import Permission, Principal
@@ -42,7 +43,7 @@ def router(services: Services) -> APIRouter:
         )
 
     @routes.get("/devices/{device_id}", responses=NOT_FOUND)
-    def device(who: Viewer, device_id: int) -> DeviceDetail:
+    def device(who: Viewer, device_id: RowId) -> DeviceDetail:
         """One device with all its values."""
         try:
             view, values = live.device(who.scope, device_id), live.values(who.scope, device_id)

@@ -26,6 +26,7 @@ def router(services: Services) -> APIRouter:
             200: {"content": {"application/octet-stream": {}}, "description": "The file"},
             401: {"model": Problem, "description": "The proof is missing or wrong, or the agent was revoked"},
             404: {"model": Problem, "description": "No job with this file was released for this agent"},
+            422: {"model": Problem, "description": "Not a SHA-256"},
         },
     )
     def file(

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import JSONResponse
 
 from controller.api.devices import NO_DEVICE, NOT_FOUND, Viewer
+from controller.api.ids import RowId
 from controller.api.models import JobDetail, JobList, JobOut, Problem, ReleaseIn, ReturnIn
 from controller.api.uploads import BadForm, FormReader
 from controller.commands.errors import CommandError
@@ -69,7 +70,7 @@ def _files(routes: APIRouter, services: Services) -> None:
     jobs = services.jobs
 
     @routes.post("/devices/{device_id}/jobs", status_code=201, responses=_SENDING, openapi_extra=_FORM)
-    async def send(request: Request, who: Handler, device_id: int) -> JobDetail:
+    async def send(request: Request, who: Handler, device_id: RowId) -> JobDetail:
         """Send a file for a machine. It is durable when this answers, and read soon after; nothing prints of itself."""
         body = request.stream()
         try:
@@ -82,7 +83,7 @@ def _files(routes: APIRouter, services: Services) -> None:
             raise
 
     @routes.get("/devices/{device_id}/jobs", responses=NOT_FOUND)
-    def of_device(who: Viewer, device_id: int, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> JobList:
+    def of_device(who: Viewer, device_id: RowId, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> JobList:
         """The print jobs of a device: those that have not ended first, then the newest."""
         try:
             services.live.device(who.scope, device_id)
@@ -91,7 +92,7 @@ def _files(routes: APIRouter, services: Services) -> None:
         return JobList(items=[JobOut.of(view) for view in jobs.of_device(who.scope, device_id, limit)])
 
     @routes.get("/jobs/{job_id}", responses=_NO_JOB)
-    def job(who: Viewer, job_id: int) -> JobDetail:
+    def job(who: Viewer, job_id: RowId) -> JobDetail:
         """One print job with everything."""
         found = jobs.find(who.scope, job_id)
         if found is None:
@@ -104,17 +105,17 @@ def _decisions(routes: APIRouter, services: Services) -> None:
     jobs = services.jobs
 
     @routes.post("/jobs/{job_id}/release", responses=_ACTS)
-    def release(request: Request, who: Handler, job_id: int, wanted: ReleaseIn) -> JobDetail:
+    def release(request: Request, who: Handler, job_id: RowId, wanted: ReleaseIn) -> JobDetail:
         """Have it printed. Whether the machine began, the job says later."""
         return JobDetail.of(jobs.release(who, job_id, bed_clear=wanted.bed_clear, address=address(request)))
 
     @routes.post("/jobs/{job_id}/return", responses=_ACTS)
-    def hand_back(request: Request, who: Handler, job_id: int, wanted: ReturnIn) -> JobDetail:
+    def hand_back(request: Request, who: Handler, job_id: RowId, wanted: ReturnIn) -> JobDetail:
         """Hand it back to the group, to be mended."""
         return JobDetail.of(jobs.hand_back(who, job_id, wanted.why, address=address(request)))
 
     @routes.post("/jobs/{job_id}/cancel", responses=_ACTS)
-    def cancel(request: Request, who: Handler, job_id: int) -> JobDetail:
+    def cancel(request: Request, who: Handler, job_id: RowId) -> JobDetail:
         """One that waits ends at once; one that prints ends when its machine says so."""
         return JobDetail.of(jobs.cancel(who, job_id, address=address(request)))
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
+from contract.machine import MAX_FACTS
 from contract.model import MAX_NAME, MAX_TEXT, CommandStatus, Quality
 from controller.alerts.rules import DeviceState, Reason
 from controller.commands.service import MAX_KEY, CommandView
@@ -15,6 +16,8 @@ from controller.telemetry.tiers import Tier
 JsonValue = StrictBool | StrictInt | StrictFloat | StrictStr | None
 ArgValue = StrictBool | StrictInt | StrictFloat | Annotated[StrictStr, Field(max_length=MAX_TEXT)]
 NAME = rf"^[a-z0-9-]{{1,{MAX_NAME}}}$"
+KEY = "^([0-9a-f]{64})?$"
+Fact = Annotated[StrictStr, Field(pattern="^[a-z]{1,10}:[0-9a-f]{8,64}$")]
 
 
 class Model(BaseModel):
@@ -226,10 +229,42 @@ class CommandList(Model):
 
 
 class EnrolIn(Model):
-    """What a new agent sends: its one-time token and the name it wants."""
+    """What a new agent sends: its token and the name it wants, its own key, and hashed facts of its computer.
+
+    Who asks again with the same key is the same agent. `replace`: it stands in for the agent of that name.
+    """
 
     token: str = Field(min_length=1, max_length=200)
     agent: str = Field(pattern=NAME)
+    key: str = Field(default="", pattern=KEY)
+    machine: tuple[Fact, ...] = Field(default=(), max_length=MAX_FACTS)
+    replace: bool = False
+
+
+class ReclaimIn(Model):
+    """An agent that the broker no longer lets in: who it is, the key it has, and the one it wants.
+
+    `epoch` is that of its outbox.
+    """
+
+    school: str = Field(pattern=NAME)
+    agent: str = Field(pattern=NAME)
+    key: str = Field(pattern=KEY, min_length=1)
+    new_key: str = Field(pattern=KEY, min_length=1)
+    machine: tuple[Fact, ...] = Field(default=(), max_length=MAX_FACTS)
+    epoch: str = Field(default="", max_length=16)
+
+
+class DoorOut(Model):
+    """What an agent needs to know before it asks: with what it hashes the facts of its computer."""
+
+    salt: str
+
+
+class WaitOut(Model):
+    """A person is asked on the page of agents; the same request again tells how it went."""
+
+    waiting: str = Field(description="returned: the computer is known; replaces: another computer has the name")
 
 
 class EnrolOut(Model):
@@ -244,7 +279,9 @@ class EnrolOut(Model):
     password: str
     lease_key: str = Field(description="hexadecimal; signs the agent's lease books")
     credentials: int = Field(default=0, description="their number; it rises with each renewal")
-    ca: str = Field(default="", description="PEM; whom to trust from now on, empty if that is not the server's matter")
+    authority: str = Field(description="certificates, PEM, that the agent is to trust; empty: those it trusts anyway")
+    spread_s: float = Field(description="after it was cut off, it comes back within so many seconds")
+    place: float = Field(description="at which moment in them, 0 to 1")
 
 
 class RenewalOut(Model):
@@ -254,7 +291,7 @@ class RenewalOut(Model):
     user: str
     password: str
     lease_key: str = Field(description="hexadecimal")
-    ca: str = Field(description="PEM; empty: it goes on trusting whom it trusts")
+    authority: str = Field(description="PEM; empty: it goes on trusting whom it trusts")
 
 
 class QuarantinedOut(Model):

@@ -21,6 +21,7 @@ def router(services: Services) -> APIRouter:
         responses={
             401: {"model": Problem, "description": "The proof is missing or wrong, or the agent was revoked"},
             409: {"model": Problem, "description": "Credentials of another number are wanted of it"},
+            422: {"model": Problem, "description": "No such number"},
         },
     )
     def renew(
@@ -35,7 +36,11 @@ def router(services: Services) -> APIRouter:
         except NotWanted as error:
             raise HTTPException(409, str(error)) from None
         told = RenewalOut(
-            number=made.number, user=made.user, password=made.password, lease_key=made.lease_key, ca=made.authorities
+            number=made.number,
+            user=made.user,
+            password=made.password,
+            lease_key=made.lease_key,
+            authority=made.authority,
         )
         return JSONResponse(told.model_dump(), headers={"cache-control": "no-store"})
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Path, Query
 
 from controller.api.devices import NO_DEVICE, NOT_FOUND
+from controller.api.ids import RowId
 from controller.api.models import Problem, SeriesOut
 from controller.fleet.roster import find_series
 from controller.identity.policy import Permission, Principal
@@ -33,7 +34,7 @@ def router(services: Services) -> APIRouter:
     def series(
         *,
         who: Viewer,
-        device_id: int,
+        device_id: RowId,
         metric: Annotated[str, Path(max_length=63)],
         from_ms: Annotated[int | None, Query(alias="from", ge=0, le=_LATEST_MS)] = None,
         to_ms: Annotated[int | None, Query(alias="to", ge=0, le=_LATEST_MS)] = None,

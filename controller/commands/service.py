@@ -15,7 +15,7 @@ from controller.alerts.rules import OF_THE_AGENT, DeviceState
 from controller.commands import store
 from controller.commands.dispatcher import Dispatcher
 from controller.commands.errors import CommandError, NoSuchDevice, NotAllowed, NotNow, WrongCommand
-from controller.commands.policy import may_command
+from controller.commands.policy import BY_DEFAULT, Rules, may_command
 from controller.commands.tables import CommandStep, StoredCommand
 from controller.fleet import reach
 from controller.fleet.live import LiveFleet
@@ -112,12 +112,16 @@ class Commands:
         leases: LeaseDesk,
         dispatcher: Dispatcher,
         now_ms: Callable[[], int],
+        *,
+        rules: Callable[[], Rules] = lambda: BY_DEFAULT,
     ) -> None:
+        """`rules` tells what an administrator set, asked anew each time."""
         self._engine = engine
         self._live = live
         self._leases = leases
         self._dispatcher = dispatcher
         self._now_ms = now_ms
+        self._rules = rules
 
     def give(self, who: Principal, wanted: Wanted) -> CommandView:
         """Queue a command, durable and audited on return, and wake the dispatcher. Raises CommandError's leaves.
@@ -197,7 +201,13 @@ class Commands:
         with Session(self._engine) as db:
             turn = self._leases.holder_of(db, device_id, self._now_ms())
         taken_ms = turn.until_ms if turn is not None and turn.holder != who.id else None
-        return [_offer(who, profile, action, _contact(view), taken_ms) for action in profile.actions.values()]
+        rules, contact = self._rules(), _contact(view)
+        return [
+            _offer(action, contact, taken_ms)
+            if may_command(who, profile, action, rules)
+            else Offer(action, "not-allowed")
+            for action in profile.actions.values()
+        ]
 
     # how it is done
 
@@ -237,7 +247,7 @@ class Commands:
         action = profile.actions.get(wanted.action) if profile is not None else None
         if profile is None or action is None:
             raise WrongCommand("no-such-action", f"this machine has no action {wanted.action[:64]!r}")
-        if not may_command(who, profile, action):
+        if not may_command(who, profile, action, self._rules()):
             raise NotAllowed("not-allowed", f"your account may not ask for {action.name} here")
         if action.file and not for_job:
             raise WrongCommand("job", f"{action.name} takes a file: it begins at a print job")
@@ -354,10 +364,8 @@ def _view(command: StoredCommand, steps: Sequence[CommandStep], by: str) -> Comm
     )
 
 
-def _offer(who: Principal, profile: DeviceProfile, action: Action, contact: str, taken_ms: int | None) -> Offer:
+def _offer(action: Action, contact: str, taken_ms: int | None) -> Offer:
     """`contact` says why nothing arrives now; `taken_ms` until when somebody else has the machine."""
-    if not may_command(who, profile, action):
-        return Offer(action, "not-allowed")
     if action.file:
         return Offer(action, "job")
     if contact:

@@ -49,3 +49,14 @@ class CommandStep(SQLModel, table=True):
     at_ms: int = Field(sa_type=BigInteger)
     received_ms: int = Field(sa_type=BigInteger)
     detail: str = Field(default="", max_length=1024)
+
+
+class CommandRule(SQLModel, table=True):
+    """What an administrator set otherwise than controller.commands.policy has it."""
+
+    __tablename__ = "command_rule"
+
+    role: str = Field(primary_key=True, max_length=20)
+    family: str = Field(primary_key=True, max_length=63)
+    action: str = Field(primary_key=True, max_length=63)
+    allowed: bool

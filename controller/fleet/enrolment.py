@@ -1,8 +1,8 @@
 """How an agent becomes one of the fleet: a one-time token, then a password at the broker and a key for its leases."""
 
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from sqlalchemy import Engine, delete
 from sqlmodel import Session, col, select
@@ -10,9 +10,7 @@ from sqlmodel import Session, col, select
 from contract.model import check_name
 from contract.topics import Address
 from controller.broker.access import BrokerUser, hash_password, mosquitto_hash, new_password, user_name
-from controller.fleet import renewals
 from controller.fleet.tables import Agent, Renewal, Room, School
-from controller.identity import store
 
 
 class EnrolmentError(Exception):
@@ -23,19 +21,43 @@ class TokenRefused(EnrolmentError):
     """The token is unknown, used up or expired: ask for a new one."""
 
 
+class NotAdmitted(EnrolmentError):
+    """A person said no, or nobody has said yes yet: look at the page of agents."""
+
+
 class NameTaken(EnrolmentError):
     """The school has an agent of this name: choose another name, or have the old one replaced."""
 
 
+class CopiedIdentity(EnrolmentError):
+    """The key belongs to another computer: forget it, make a new one, and ask again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What an agent signs in with and checks its lease books by. Told once; `lease_key` is hexadecimal."""
+    """What an agent signs in with and checks its lease books by. Told once; `lease_key` is hexadecimal.
+
+    `place` (0 to 1) is when it comes back after the whole fleet was cut off.
+    """
 
     address: Address
     user: str
     password: str = field(repr=False)
     lease_key: str = field(repr=False)
     number: int = 0
+    place: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bearings:
+    """What an agent is known by from now on: the digest of its key, and the facts of its computer.
+
+    `trusted` is the fingerprint of the newest authority that it is told to trust; empty: it is told none now.
+    """
+
+    instance: str = ""
+    machine: tuple[str, ...] = ()
+    trusted: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +71,10 @@ class Place:
     room_name: str = ""
 
 
+NO_BEARINGS: Final = Bearings()
+_GOLDEN: Final = (5**0.5 - 1) / 2
+
+
 def enrol(engine: Engine, place: Place, agent: str, *, replace: bool = False) -> Credentials:
     """Add an agent, with its school and room if they are new. Raises NameTaken unless `replace`, ContractError.
 
@@ -60,22 +86,47 @@ def enrol(engine: Engine, place: Place, agent: str, *, replace: bool = False) ->
     return credentials
 
 
-def add_agent(db: Session, place: Place, agent: str, *, replace: bool = False) -> Credentials:
+def add_agent(
+    db: Session, place: Place, agent: str, *, replace: bool = False, bearings: Bearings = NO_BEARINGS
+) -> Credentials:
     """As `enrol`, in a transaction of the caller's."""
-    address = Address(place.school, agent)
     room_id = ensure_place(db, place)
-    password, lease_key = new_password(), secrets.token_hex(32)
     found = db.exec(select(Agent).where(Agent.school_id == place.school, Agent.name == agent)).first()
     if found is not None and not replace:
         raise NameTaken(f"{place.school} has an agent {agent} already")
     row = found or Agent(school_id=place.school, name=agent)
     row.room_id = room_id if room_id is not None else row.room_id
-    row.password_hash, row.mosquitto_hash = hash_password(password), mosquitto_hash(password)
+    return issue(db, row, bearings)
+
+
+def issue(db: Session, row: Agent, bearings: Bearings) -> Credentials:
+    """New credentials for an agent; those that it had are worth nothing any more, handed over or not.
+
+    They are as good as those that it was asked to fetch.
+    """
+    address = Address(row.school_id, row.name)
+    password, lease_key = new_password(), secrets.token_hex(32)
+    void(db, row, password)
     row.lease_key, row.revoked, row.flooded_ms = lease_key, False, None
+    row.wanted_number, row.trusted = row.login_number, bearings.trusted
+    row.instance, row.machine = bearings.instance, " ".join(bearings.machine)
     db.add(row)
     db.flush()
-    db.execute(delete(Renewal).where(col(Renewal.agent_id) == row.id))
-    return Credentials(address, user_name(address, row.login_number), password, lease_key, row.login_number)
+    number = row.login_number
+    return Credentials(address, user_name(address, number), password, lease_key, number, place_of(row.id or 0))
+
+
+def void(db: Session, row: Agent, password: str) -> None:
+    """None but `password` lets the agent in from now on: what it had ends, and what it was handed and has not used."""
+    row.password_hash = hash_password(password) if password else ""
+    row.mosquitto_hash = mosquitto_hash(password) if password else ""
+    if row.id is not None:
+        db.execute(delete(Renewal).where(col(Renewal.agent_id) == row.id))
+
+
+def place_of(agent_id: int) -> float:
+    """Agents one after the other are far apart: multiples of the golden ratio fill 0 to 1 evenly, however many."""
+    return round(agent_id * _GOLDEN % 1, 4)
 
 
 def ensure_place(db: Session, place: Place) -> int | None:
@@ -107,41 +158,3 @@ def broker_users(engine: Engine) -> list[BrokerUser]:
             if renewal is not None and renewal.number != row.login_number:
                 users.append(BrokerUser(address, renewal.password_hash, renewal.mosquitto_hash, renewal.number))
         return users
-
-
-class Enrolment:
-    """The door for new agents. `admit` has the broker follow the table at once.
-
-    `trusted` is the fingerprint of the newest authority that they are told to trust.
-    """
-
-    def __init__(
-        self,
-        engine: Engine,
-        now_ms: Callable[[], int],
-        admit: Callable[[], None],
-        trusted: Callable[[], str] = lambda: "",
-    ) -> None:
-        self._engine = engine
-        self._trusted = trusted
-        self._now_ms = now_ms
-        self._admit = admit
-
-    def by_token(self, token: str, agent: str, source: str) -> Credentials:
-        """Take one use of a token and add the agent where the token says. Raises TokenRefused, NameTaken."""
-        now = self._now_ms()
-        with Session(self._engine) as db:
-            used = store.use_enrol_token(db, token, now)
-            if used is None:
-                store.audit(db, now, "enrol-refused", subject=agent, address=source)
-                db.commit()
-                raise TokenRefused("this token is unknown, used up or expired")
-            credentials = add_agent(db, Place(used.school_id, used.room), agent)
-            renewals.told(db, credentials.address, self._trusted())
-            store.audit(
-                db, now, "enrol", subject=str(credentials.address), school_id=used.school_id,
-                address=source, detail=f"token {used.id}",
-            )  # fmt: skip
-            db.commit()
-        self._admit()
-        return credentials

@@ -25,14 +25,14 @@ class NotWanted(Exception):
 class Renewed:
     """All that an agent needs from now on. Told once.
 
-    `authorities` is PEM, empty if it goes on trusting whom it trusts. `lease_key` is hexadecimal.
+    `authority` is PEM, empty if it goes on trusting whom it trusts. `lease_key` is hexadecimal.
     """
 
     number: int
     user: str
     password: str = field(repr=False)
     lease_key: str = field(repr=False)
-    authorities: str
+    authority: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +120,6 @@ def ask(db: Session, now_ms: int, school: str = "", agent: str = "") -> int:
     scope = f"{school or '*'}/{agent or '*'}"
     audit(db, now_ms, "credentials-asked", subject=scope, school_id=school or None, detail=f"{len(found)} agents")
     return len(found)
-
-
-def told(db: Session, address: Address, fingerprint: str) -> None:
-    """Note whom a new agent was told to trust. In the caller's transaction."""
-    its = _AGENT.c
-    db.execute(
-        update(_AGENT).where(its.school_id == address.school, its.name == address.agent).values(trusted=fingerprint)
-    )
 
 
 def used(connection: Connection, agent_id: int, number: int) -> bool:

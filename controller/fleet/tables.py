@@ -1,6 +1,8 @@
 """Schools, rooms, agents, their devices and what these measure. Every row of a school carries `school_id`."""
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Float, ForeignKey, Integer, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Column, Float, ForeignKey, Integer, UniqueConstraint
+from sqlalchemy import false as sa_false
+from sqlalchemy import text as sa_text
 from sqlmodel import Field, SQLModel
 
 from contract.messages import BridgeState, Presence
@@ -38,6 +40,9 @@ class Agent(SQLModel, table=True):
     `login_number` counts its credentials, `wanted_number` is what that is to rise to; `trusted` is the fingerprint of
     the newest authority that it was told to trust. `flooded_ms` is when it was cut off for saying too
     much, None if not.
+    `instance` is the SHA-256 of the key that its copy shows at the door, `machine` the facts of its computer
+    (contract.machine), parted by blanks; both empty if it came in another way. `doubled`: two computers live under
+    this identity, and nothing that they send is taken. `resets`: the computer forgets its key at each start.
     """
 
     __tablename__ = "agent"
@@ -49,10 +54,10 @@ class Agent(SQLModel, table=True):
     room_id: int | None = Field(default=None, foreign_key="room.id", index=True)
     password_hash: str = ""
     lease_key: str = ""
-    mosquitto_hash: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
+    mosquitto_hash: str = Field(default="", sa_column_kwargs={"server_default": sa_text("''")})
     login_number: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     wanted_number: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    trusted: str = Field(default="", sa_column_kwargs={"server_default": text("''")})
+    trusted: str = Field(default="", sa_column_kwargs={"server_default": sa_text("''")})
     revoked: bool = False
     flooded_ms: int | None = Field(default=None, sa_type=BigInteger)
     presence: str = UNKNOWN_PRESENCE
@@ -69,6 +74,10 @@ class Agent(SQLModel, table=True):
     book_number: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
     held_generation: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
     held_number: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    instance: str = Field(default="", max_length=64, index=True, sa_column_kwargs={"server_default": sa_text("''")})
+    machine: str = Field(default="", sa_column_kwargs={"server_default": sa_text("''")})
+    doubled: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})
+    resets: bool = Field(default=False, sa_column_kwargs={"server_default": sa_false()})
 
     @property
     def online(self) -> bool:

@@ -13,6 +13,8 @@ from controller.identity import store
 from controller.identity.password import Passwords
 from controller.identity.policy import Role
 from controller.identity.tables import ApiToken, User
+from controller.privacy.dossier import dossier
+from controller.privacy.erasure import Eraser, NoSuchPerson
 
 
 class AdminError(Exception):
@@ -91,6 +93,25 @@ class Admin:
             store.audit(db, self._now_ms(), action, subject=user.id, school_id=user.school_id)
             db.commit()
 
+    def export(self, login: str) -> str:
+        """All that is kept of a person, as `controller.privacy.dossier` has it. Raises AdminError."""
+        now = self._now_ms()
+        with Session(self._engine) as db:
+            user = _user(db, login)
+            user_id = user.id
+            store.audit(db, now, "user-export", subject=user_id, school_id=user.school_id)
+            db.commit()
+        return dossier(self._engine, user_id, now)
+
+    def erase(self, login: str) -> None:
+        """For good, as `controller.privacy.erasure` does it. Raises AdminError."""
+        with Session(self._engine) as db:
+            user_id = _user(db, login).id
+        try:
+            Eraser(self._engine, self._now_ms).erase(user_id)
+        except NoSuchPerson as error:
+            raise AdminError(str(error)) from None
+
     def add_api_token(self, login: str, name: str, lasts_ms: int | None) -> str:
         """A bearer token that acts for an account. Raises AdminError."""
         now, token = self._now_ms(), "ff_" + store.new_secret()
@@ -115,7 +136,9 @@ class Admin:
         with Session(self._engine) as db:
             if not store.revoke_api_token(db, token_id):
                 raise AdminError(f"there is no token {token_id}")
-            store.audit(db, self._now_ms(), "token-revoke", subject=token_id)
+            owner = store.owner_of_api_token(db, token_id)
+            school_id = owner.school_id if owner is not None else None
+            store.audit(db, self._now_ms(), "token-revoke", subject=token_id, school_id=school_id)
             db.commit()
 
     def add_enrol_token(self, place: Place, uses: int, lasts_ms: int) -> str:

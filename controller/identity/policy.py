@@ -12,6 +12,7 @@ class Role(StrEnum):
     TECHNICIAN = "technician"
     COORDINATOR = "coordinator"
     ADMINISTRATOR = "administrator"
+    AUDITOR = "auditor"
 
 
 class Permission(StrEnum):
@@ -19,7 +20,8 @@ class Permission(StrEnum):
 
     `COMMAND` opens the door; which action at which class of machine, controller.commands.policy says. `BOOK` likewise:
     controller.scheduling.policy says what. `MANAGE_BOOKINGS` is to confirm, move and cancel those of others and to see
-    whose they are; `PLAN` to say when a school teaches and what can be booked there.
+    whose they are; `PLAN` to say when a school teaches and what can be booked there; `SET_RIGHTS` to say which role
+    may ask which class of machine for what.
     """
 
     VIEW_DEVICES = "view-devices"
@@ -29,15 +31,22 @@ class Permission(StrEnum):
     BOOK = "book"
     MANAGE_BOOKINGS = "manage-bookings"
     PLAN = "plan"
+    VIEW_REPORTS = "view-reports"
+    VIEW_AUDIT = "view-audit"
     VIEW_QUARANTINE = "view-quarantine"
     VIEW_METRICS = "view-metrics"
     ENROL_AGENTS = "enrol-agents"
     MANAGE_USERS = "manage-users"
+    SET_RIGHTS = "set-rights"
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Somebody who has proven who they are, by session or by token. `id` is opaque and is what the audit log names."""
+    """Somebody who has proven who they are, by session or by token. `id` is opaque and is what the audit log names.
+
+    A token may narrow: `only` is what it is good for (None: whatever the role is granted), and one that is `read_only`
+    changes nothing.
+    """
 
     id: str
     login: str
@@ -45,6 +54,8 @@ class Principal:
     role: Role
     school_id: str | None
     language: str = ""
+    only: frozenset[Permission] | None = None
+    read_only: bool = False
 
     @property
     def scope(self) -> Scope:
@@ -63,6 +74,7 @@ _TECHNICIAN = frozenset(
         Permission.HANDLE_JOBS,
         Permission.BOOK,
         Permission.MANAGE_BOOKINGS,
+        Permission.VIEW_REPORTS,
         Permission.VIEW_QUARANTINE,
         Permission.VIEW_METRICS,
         Permission.ENROL_AGENTS,
@@ -71,20 +83,30 @@ _TECHNICIAN = frozenset(
 GRANTS: Mapping[Role, frozenset[Permission]] = {
     Role.TEACHER: _TEACHER,
     Role.TECHNICIAN: _TECHNICIAN,
-    Role.COORDINATOR: _TEACHER | {Permission.VIEW_FLEET, Permission.MANAGE_BOOKINGS, Permission.PLAN},
-    Role.ADMINISTRATOR: _TECHNICIAN | {Permission.PLAN, Permission.MANAGE_USERS},
+    Role.COORDINATOR: _TEACHER
+    | {Permission.VIEW_FLEET, Permission.MANAGE_BOOKINGS, Permission.PLAN, Permission.VIEW_REPORTS},
+    Role.ADMINISTRATOR: _TECHNICIAN
+    | {Permission.PLAN, Permission.MANAGE_USERS, Permission.SET_RIGHTS, Permission.VIEW_AUDIT},
+    Role.AUDITOR: frozenset(
+        {Permission.VIEW_DEVICES, Permission.VIEW_FLEET, Permission.VIEW_REPORTS, Permission.VIEW_AUDIT}
+    ),
 }
-CLUSTER_WIDE = frozenset({Permission.VIEW_METRICS})
-"""What tells of every school at once, and so takes the scope of the cluster."""
+CLUSTER_WIDE = frozenset({Permission.VIEW_METRICS, Permission.SET_RIGHTS})
+"""What tells of every school at once or counts in each, and so takes the scope of the cluster."""
 
 
 def may(who: Principal, permission: Permission) -> bool:
     """Whether `who` may do it at all. To what, `who.scope` says."""
     if permission in CLUSTER_WIDE and who.scope.school_id is not None:
         return False
-    return permission in GRANTS[who.role]
+    return permission in GRANTS[who.role] and (who.only is None or permission in who.only)
 
 
 def home(who: Principal) -> str:
     """The page that `/` leads to."""
     return "/fleet" if may(who, Permission.VIEW_FLEET) else "/my"
+
+
+def needs_school(role: Role) -> bool:
+    """Whether nobody has this role in the whole cluster."""
+    return role is Role.TEACHER

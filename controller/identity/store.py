@@ -5,12 +5,21 @@ import secrets
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import Connection, CursorResult, Table, delete, insert, or_, update
+from sqlalchemy import Connection, CursorResult, Table, delete, func, insert, or_, update
 from sqlmodel import Session, col, select
 
-from controller.identity.policy import Principal, Role
-from controller.identity.tables import ApiToken, AuditLine, EnrolToken, User, UserSession
-from controller.scope import Scope
+from controller.identity.policy import Permission, Principal, Role
+from controller.identity.tables import (
+    ApiToken,
+    AuditLine,
+    EnrolToken,
+    KnownPlace,
+    PasswordReset,
+    SignInTries,
+    User,
+    UserSession,
+)
+from controller.scope import CLUSTER, Scope
 
 _AUDIT_LINE: Table = AuditLine.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
 
@@ -35,8 +44,21 @@ def clean_login(login: str) -> str:
     return unicodedata.normalize("NFC", login).strip().casefold()
 
 
-def principal(user: User) -> Principal:
-    return Principal(user.id, user.login, user.name, Role(user.role), user.school_id, user.language)
+def principal(user: User, token: ApiToken | None = None) -> Principal:
+    """Who an account is; by a token no more than that is good for."""
+    only = None
+    if token is not None and token.permissions is not None:
+        only = frozenset(each for each in Permission if each in token.permissions.split())
+    return Principal(
+        id=user.id,
+        login=user.login,
+        name=user.name,
+        role=Role(user.role),
+        school_id=user.school_id,
+        language=user.language,
+        only=only,
+        read_only=token is not None and token.read_only,
+    )
 
 
 # people
@@ -50,8 +72,21 @@ def user(db: Session, user_id: str) -> User | None:
     return db.get(User, user_id)
 
 
-def users(db: Session) -> Sequence[User]:
-    return db.exec(select(User).order_by(User.login)).all()
+def users(db: Session, scope: Scope = CLUSTER) -> Sequence[User]:
+    """Those that belong to the scope, but not those who were erased. People of the whole cluster are of no school.
+
+    By login.
+    """
+    found = select(User).where(col(User.erased_ms).is_(None)).order_by(User.login)
+    if scope.school_id is not None:
+        found = found.where(User.school_id == scope.school_id)
+    return db.exec(found).all()
+
+
+def administrators(db: Session) -> int:
+    """How many look after the whole cluster and can sign in."""
+    of_cluster = select(func.count()).where(User.role == Role.ADMINISTRATOR.value, col(User.school_id).is_(None))
+    return db.exec(of_cluster.where(col(User.disabled).is_(False))).one()
 
 
 def staff(db: Session, scope: Scope) -> Sequence[User]:
@@ -88,7 +123,18 @@ def add_user(
 # sessions
 
 
-def add_session(db: Session, user_id: str, token: str, *, shared_machine: bool, now_ms: int, expires_ms: int) -> None:
+def add_session(
+    db: Session,
+    user_id: str,
+    token: str,
+    *,
+    shared_machine: bool,
+    now_ms: int,
+    expires_ms: int,
+    address: str = "",
+    client: str = "",
+    provider: str = "",
+) -> None:
     db.add(
         UserSession(
             token_hash=digest(token),
@@ -97,6 +143,9 @@ def add_session(db: Session, user_id: str, token: str, *, shared_machine: bool, 
             created_ms=now_ms,
             seen_ms=now_ms,
             expires_ms=expires_ms,
+            address=address[:64],
+            client=client[:200],
+            provider=provider,
         )
     )
 
@@ -130,48 +179,129 @@ def end_session(db: Session, token: str) -> bool:
     return _count(db.execute(delete(UserSession).where(col(UserSession.token_hash) == digest(token)))) > 0
 
 
-def end_sessions(db: Session, user_id: str) -> int:
-    """How many were ended."""
-    return _count(db.execute(delete(UserSession).where(col(UserSession.user_id) == user_id)))
+def end_sessions(db: Session, user_id: str, *, but: str = "") -> int:
+    """How many were ended. `but` is the secret of one that stays."""
+    theirs = delete(UserSession).where(col(UserSession.user_id) == user_id)
+    return _count(db.execute(theirs.where(col(UserSession.token_hash) != digest(but))))
+
+
+def end_one_session(db: Session, user_id: str, token_hash: str) -> bool:
+    """Whether somebody had that one."""
+    theirs = delete(UserSession).where(col(UserSession.user_id) == user_id)
+    return _count(db.execute(theirs.where(col(UserSession.token_hash) == token_hash))) > 0
+
+
+def sessions(db: Session, user_id: str, now_ms: int) -> Sequence[UserSession]:
+    """Where somebody is signed in, last used first."""
+    live = select(UserSession).where(UserSession.user_id == user_id, UserSession.expires_ms > now_ms)
+    return db.exec(live.order_by(col(UserSession.seen_ms).desc())).all()
 
 
 def forget_expired(db: Session, now_ms: int) -> None:
     db.execute(delete(UserSession).where(col(UserSession.expires_ms) <= now_ms))
     db.execute(delete(EnrolToken).where(col(EnrolToken.expires_ms) <= now_ms))
+    db.execute(delete(PasswordReset).where(col(PasswordReset.expires_ms) <= now_ms))
 
 
 def end_everything(db: Session) -> None:
-    """End all sessions and one-time tokens."""
-    db.execute(delete(UserSession))
-    db.execute(delete(EnrolToken))
+    """End all sessions and one-time tokens, and forget what was counted."""
+    for table in (UserSession, EnrolToken, PasswordReset, SignInTries, KnownPlace):
+        db.execute(delete(table))
+
+
+# reset links
+
+
+def put_reset(db: Session, user_id: str, token: str, *, created_by: str, expires_ms: int) -> None:
+    """The person's one link from now on: a former one is good no more."""
+    db.execute(delete(PasswordReset).where(col(PasswordReset.user_id) == user_id))
+    reset = PasswordReset(user_id=user_id, token_hash=digest(token), created_by=created_by, expires_ms=expires_ms)
+    db.add(reset)
+
+
+def reset(db: Session, token: str, now_ms: int) -> tuple[PasswordReset, User] | None:
+    """The link that is still good, and whose it is."""
+    row = db.exec(
+        select(PasswordReset, User)
+        .where(PasswordReset.token_hash == digest(token), PasswordReset.expires_ms > now_ms)
+        .where(PasswordReset.user_id == User.id, col(User.disabled).is_(False))
+    ).first()
+    return None if row is None else (row[0], row[1])
+
+
+def use_reset(db: Session, token: str, now_ms: int) -> bool:
+    """Use a link up. Of two at once one is told False."""
+    good = delete(PasswordReset).where(col(PasswordReset.token_hash) == digest(token))
+    return _count(db.execute(good.where(col(PasswordReset.expires_ms) > now_ms))) > 0
 
 
 # tokens
 
 
-def add_api_token(db: Session, *, user_id: str, name: str, token: str, now_ms: int, expires_ms: int | None) -> ApiToken:
+def add_api_token(
+    db: Session,
+    *,
+    user_id: str,
+    name: str,
+    token: str,
+    now_ms: int,
+    expires_ms: int | None,
+    permissions: Collection[Permission] | None = None,
+    read_only: bool = False,
+    created_by: str = "",
+) -> ApiToken:
+    """`permissions` None: all that its owner may do."""
     added = ApiToken(
-        id=new_id(), user_id=user_id, name=name, token_hash=digest(token), created_ms=now_ms, expires_ms=expires_ms
+        id=new_id(),
+        user_id=user_id,
+        name=name,
+        token_hash=digest(token),
+        created_ms=now_ms,
+        expires_ms=expires_ms,
+        permissions=None if permissions is None else " ".join(sorted(permissions)),
+        read_only=read_only,
+        created_by=created_by,
     )
     db.add(added)
     return added
 
 
-def user_of_api_token(db: Session, token: str, now_ms: int) -> User | None:
-    """Whom a bearer token stands for; None if it is unknown, expired or revoked, or the account is disabled."""
+def by_api_token(db: Session, token: str, now_ms: int) -> tuple[ApiToken, User] | None:
+    """A bearer token and whom it stands for; None if it is unknown, expired or revoked, or the account is disabled."""
     row = db.exec(
         select(ApiToken, User)
         .where(ApiToken.token_hash == digest(token), col(ApiToken.revoked).is_(False))
+        .where(or_(col(ApiToken.expires_ms).is_(None), col(ApiToken.expires_ms) > now_ms))
         .where(ApiToken.user_id == User.id, col(User.disabled).is_(False))
     ).first()
-    if row is None:
-        return None
-    found, owner = row
-    return owner if found.expires_ms is None or found.expires_ms > now_ms else None
+    return None if row is None else (row[0], row[1])
+
+
+def api_token(db: Session, token_id: str) -> ApiToken | None:
+    return db.get(ApiToken, token_id)
 
 
 def api_tokens(db: Session) -> Sequence[ApiToken]:
     return db.exec(select(ApiToken).order_by(col(ApiToken.created_ms))).all()
+
+
+def owner_of_api_token(db: Session, token_id: str) -> User | None:
+    """Whose token it is, revoked or not."""
+    return db.exec(select(User).join(ApiToken).where(ApiToken.id == token_id)).first()
+
+
+def tokens_of(db: Session, scope: Scope, user_id: str | None = None) -> Sequence[tuple[ApiToken, User]]:
+    """The tokens that were not revoked, of one person or of all in the scope; newest first."""
+    found = select(ApiToken, User).where(ApiToken.user_id == User.id, col(ApiToken.revoked).is_(False))
+    if scope.school_id is not None:
+        found = found.where(User.school_id == scope.school_id)
+    if user_id is not None:
+        found = found.where(User.id == user_id)
+    return [(row[0], row[1]) for row in db.exec(found.order_by(col(ApiToken.created_ms).desc()))]
+
+
+def token_used(db: Session, token_id: str, now_ms: int) -> None:
+    db.execute(update(ApiToken).where(col(ApiToken.id) == token_id).values(used_ms=now_ms))
 
 
 def revoke_api_token(db: Session, token_id: str) -> bool:
@@ -189,6 +319,7 @@ def add_enrol_token(
     now_ms: int,
     expires_ms: int,
     created_by: str | None,
+    agent: str = "",
 ) -> EnrolToken:
     added = EnrolToken(
         id=new_id(),
@@ -196,6 +327,8 @@ def add_enrol_token(
         school_id=school_id,
         room=room,
         uses_left=uses,
+        uses=uses,
+        agent=agent,
         created_by=created_by,
         created_ms=now_ms,
         expires_ms=expires_ms,
@@ -215,6 +348,25 @@ def use_enrol_token(db: Session, token: str, now_ms: int) -> EnrolToken | None:
     if _count(taken) == 0:
         return None
     return db.exec(select(EnrolToken).where(EnrolToken.token_hash == digest(token))).first()
+
+
+def enrol_token(db: Session, token: str) -> EnrolToken | None:
+    """Also one that is used up or expired, as long as it is kept."""
+    return db.exec(select(EnrolToken).where(EnrolToken.token_hash == digest(token))).first()
+
+
+def give_back_use(db: Session, token_id: str) -> None:
+    """One that was taken, and came to nothing."""
+    back = update(EnrolToken).where(col(EnrolToken.id) == token_id).values(uses_left=col(EnrolToken.uses_left) + 1)
+    db.execute(back)
+
+
+def enrol_tokens(db: Session, scope: Scope, now_ms: int) -> Sequence[EnrolToken]:
+    """Those that still let in, the newest first."""
+    found = select(EnrolToken).where(col(EnrolToken.uses_left) > 0, col(EnrolToken.expires_ms) > now_ms)
+    if scope.school_id is not None:
+        found = found.where(EnrolToken.school_id == scope.school_id)
+    return db.exec(found.order_by(col(EnrolToken.created_ms).desc())).all()
 
 
 # audit

@@ -42,6 +42,7 @@ class Reason(StrEnum):
     CLOCK_AHEAD = "clock-ahead"
     CLOCK_BEHIND = "clock-behind"
     CONFLICT = "conflict"
+    DOUBLED = "doubled-identity"
     INTERNAL = "internal"
 
 

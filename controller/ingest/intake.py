@@ -17,6 +17,7 @@ from controller.commands import store as commands
 from controller.fleet import renewals
 from controller.ingest import presence
 from controller.ingest.acks import Acks, Complete
+from controller.ingest.attacks import audit_attacks
 from controller.ingest.codec import Reason, Undecodable, decode_head
 from controller.ingest.ledger import Counts, Entry, Epoch, LedgerBook, Seen
 from controller.ingest.messages import Batch, Decoded
@@ -26,6 +27,7 @@ from controller.ingest.readings import Aside, Sifted, Span, plausible, sifted, s
 from controller.ingest.registry import AgentState, Registry
 from controller.ingest.stats import IngestStats
 from controller.ingest.tables import DeclaredGap, StoredEvent, StoredOutcome
+from controller.ingest.twins import Twins
 from controller.telemetry import checksum
 from controller.telemetry.checksum import Row
 from controller.telemetry.days import DAY_MS
@@ -95,6 +97,8 @@ class Intake:
         self._rows = rows
         self._deferred: OrderedDict[tuple[int, str, int], None] = OrderedDict()
         self._early: OrderedDict[tuple[int, str, int], Decoded] = OrderedDict()
+        self._twins = Twins()
+        self._held_back: set[tuple[int, str]] = set()
         self._drafts = _Drafts()
 
     def load(self, connection: Connection) -> None:
@@ -119,6 +123,8 @@ class Intake:
         agent = self._registry.agent(connection, message.address) if message.address else None
         if agent is None:
             self._set_aside_message(message, None)
+        elif agent.doubled and not isinstance(content, Status):
+            self._hold_back(agent, message)
         elif isinstance(content, Batch):
             self._take_report(connection, agent, content, message)
         elif isinstance(content, Status):
@@ -155,6 +161,7 @@ class Intake:
         for table, values in ((_EVENT, drafts.events), (_OUTCOME, drafts.outcomes), (_GAP, drafts.gaps)):
             if values:
                 connection.execute(insert(table), values)
+        audit_attacks(connection, drafts.events)
         for agent in drafts.heard.values():
             self._registry.save_presence(connection, agent)
         self._ledger.flush(connection, self._rows)
@@ -377,6 +384,8 @@ class Intake:
 
     def _take_status(self, connection: Connection, agent: AgentState, status: Status, message: Decoded) -> None:
         arrival = message.arrival
+        if status.presence is Presence.ONLINE and not arrival.retained:
+            self._look_for_twins(connection, agent, status, arrival.received_ms)
         if not presence.hear_status(agent, status, arrival.received_ms, retained=arrival.retained):
             return
         more = {"version": status.agent_version, "boot": status.boot, "clock_certain": status.clock_certain}
@@ -393,6 +402,30 @@ class Intake:
             ranges = tuple(epoch.numbers) if epoch else ()
             refused = self._ledger.refusals(connection, epoch, MAX_RANGES) if epoch else ()
             self.acks.complete(agent.address, held.epoch, Complete(ranges, refused))
+
+    def _look_for_twins(self, connection: Connection, agent: AgentState, status: Status, received_ms: int) -> None:
+        """From the proof on nothing of either is taken until a person has parted them: both keep it on their disks."""
+        was_doubled = agent.doubled
+        if was_doubled and not self._registry.still_doubled(connection, agent):
+            self._twins.forget(agent.id)
+            self._held_back = {key for key in self._held_back if key[0] != agent.id}
+        proof = self._twins.hear(agent.id, status)
+        if proof and not agent.doubled:
+            detail = "two live agents with one identity: nothing of theirs is taken until they are parted"
+            log.error("%s: %s", agent.address, detail)
+            self._note(agent, "doubled-identity", detail, received_ms)
+        if proof or agent.doubled:
+            self._registry.double(connection, agent, self._twins.sights(agent.id), received_ms)
+            self._drafts.changed.add(agent.id)
+
+    def _hold_back(self, agent: AgentState, message: Decoded) -> None:
+        """No ack: its sender keeps it. One entry in the quarantine for each epoch shows what it is like."""
+        content = message.content
+        epoch = content.report.epoch if isinstance(content, Batch) else ""
+        if (agent.id, epoch) not in self._held_back:
+            self._held_back.add((agent.id, epoch))
+            fault = Undecodable(Reason.DOUBLED, f"held back at its sender; epoch {epoch}")
+            self._set_aside_message(Decoded(message.arrival, message.address, message.channel, fault), agent, 0)
 
     def _hear(self, agent: AgentState, span: Span | None, received_ms: int) -> None:
         if presence.hear_report(agent, span.to_ms if span else None, received_ms):

@@ -1,22 +1,25 @@
 """Agents, their devices and series, as ingest needs them: in memory, from the tables when first asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Table, insert, select, text, update
+from sqlalchemy import Connection, Table, delete, insert, select, text, update
 
 from contract.messages import DeviceEntry, Inventory, ProfileEntry
 from contract.model import MAX_NAME, Kind, pattern_for
 from contract.topics import Address
+from controller.fleet.door_tables import Twin
 from controller.fleet.tables import Agent, DeclaredProfile, Device, Room, Series
 from controller.folding import fold
 from controller.ingest.readings import Slot, make_slot
+from controller.ingest.twins import Sight
 
 _AGENT: Table = Agent.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
 _DEVICE: Table = Device.__table__  # type: ignore[attr-defined]
 _PROFILE: Table = DeclaredProfile.__table__  # type: ignore[attr-defined]
 _ROOM: Table = Room.__table__  # type: ignore[attr-defined]
+_TWIN: Table = Twin.__table__  # type: ignore[attr-defined]
 _SERIES: Table = Series.__table__  # type: ignore[attr-defined]
 
 _MAKE_SERIES = text(
@@ -54,6 +57,7 @@ class AgentState:
     device_ids: dict[str, int] = field(default_factory=dict)
     declared: dict[str, Declared] = field(default_factory=dict)
     slots: dict[str, dict[str, Slot]] = field(default_factory=dict)
+    doubled: bool = False
 
 
 class Registry:
@@ -134,6 +138,30 @@ class Registry:
         self._load_devices(connection, agent)
         return True
 
+    def double(self, connection: Connection, agent: AgentState, sights: Sequence[Sight], now_ms: int) -> None:
+        """Two live under this identity: say so to whoever looks, with all that is known of either."""
+        if not agent.doubled:
+            connection.execute(delete(_TWIN).where(_TWIN.c.agent_id == agent.id))
+            connection.execute(update(_AGENT).where(_AGENT.c.id == agent.id).values(doubled=True))
+            agent.doubled = True
+        known = set(connection.execute(select(_TWIN.c.epoch).where(_TWIN.c.agent_id == agent.id)).scalars())
+        for each in sights:
+            values = {
+                "instance": each.instance, "machine": " ".join(each.machine), "boot": each.boot, "seen_ms": now_ms,
+            }  # fmt: skip
+            key = {"school_id": agent.school_id, "agent_id": agent.id, "epoch": each.epoch}
+            if each.epoch in known:
+                same = (_TWIN.c.agent_id == agent.id, _TWIN.c.epoch == each.epoch)
+                connection.execute(update(_TWIN).where(*same).values(values))
+            else:
+                connection.execute(insert(_TWIN).values(key | values))
+
+    def still_doubled(self, connection: Connection, agent: AgentState) -> bool:
+        """Asked anew: a person may have parted them."""
+        found = connection.execute(select(_AGENT.c.doubled).where(_AGENT.c.id == agent.id)).scalar_one_or_none()
+        agent.doubled = bool(found)
+        return agent.doubled
+
     def save_presence(
         self, connection: Connection, agent: AgentState, more: Mapping[str, object] | None = None
     ) -> None:
@@ -172,6 +200,7 @@ class Registry:
             inventory_epoch=row.inventory_epoch,
             inventory_number=row.inventory_number,
             login_number=row.login_number,
+            doubled=row.doubled,
         )
         self._load_devices(connection, agent)
         return agent

@@ -1,6 +1,7 @@
 """The ledger: what each agent produced and what became of it. Kept apart from the readings' rows."""
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, UniqueConstraint
+from sqlalchemy import text as sa_text
 from sqlmodel import Field, SQLModel
 
 BIG_KEY = BigInteger().with_variant(Integer(), "sqlite")
@@ -11,6 +12,7 @@ class Installation(SQLModel, table=True):
     """One row. `generation` rises with each restore from a backup, so that agents know the newer controller.
 
     `writer` is the name of whoever wrote readings last: see `turn`.
+    `salt` is what agents hash the facts of their computers with; empty until the first one asks.
     """
 
     __tablename__ = "installation"
@@ -18,6 +20,7 @@ class Installation(SQLModel, table=True):
     id: int = Field(default=1, primary_key=True)
     generation: int = Field(default=1, sa_type=BigInteger)
     writer: str | None = Field(default=None, max_length=16)
+    salt: str = Field(default="", max_length=64, sa_column_kwargs={"server_default": sa_text("''")})
 
 
 class Ledger(SQLModel, table=True):

@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Engine, Row, Table, and_, or_, select, update
 
 from controller.identity.policy import Principal, Role
+from controller.identity.store import audit
 from controller.scheduling.notices import Kind
 from controller.scheduling.tables import Notice
 
@@ -53,7 +54,12 @@ class Noticeboard:
         """It was seen. What is not for `who` stays as it is."""
         mine = and_(_for(who), _NOTICE.c.id == notice_id, _NOTICE.c.seen_ms.is_(None))
         with self._engine.begin() as connection:
-            connection.execute(update(_NOTICE).where(mine).values(seen_ms=self._now_ms()))
+            seen = connection.execute(
+                update(_NOTICE).where(mine).values(seen_ms=self._now_ms()).returning(_NOTICE.c.school_id)
+            ).one_or_none()
+            if seen is not None:
+                now_ms, subject = self._now_ms(), str(notice_id)
+                audit(connection, now_ms, "notice-seen", actor=who.id, subject=subject, school_id=seen.school_id)
 
 
 def _for(who: Principal) -> ColumnElement[bool]:

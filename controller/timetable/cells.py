@@ -41,6 +41,7 @@ class Wrong(StrEnum):
     NOT_A_KIND = "not-a-kind"
     NOT_A_CALENDAR_WORD = "not-a-calendar-word"
     NOT_YES_OR_NO = "not-yes-or-no"
+    NOT_A_MAC = "not-a-mac"
     NOT_A_CODE = "not-a-code"
 
 
@@ -121,6 +122,9 @@ _YES_NO: Final[Mapping[str, bool]] = {
 }
 
 
+_MAC_DIGITS = 12
+
+
 def text(most: int) -> Parse:
     """Of so many letters at the most."""
 
@@ -130,6 +134,14 @@ def text(most: int) -> Parse:
         return given
 
     return parse
+
+
+def mac(given: str) -> str:
+    """A network card's address, in any of the ways in which it is written."""
+    bare = "".join(letter for letter in given.lower() if letter.isalnum())
+    if len(bare) != _MAC_DIGITS or not set("0123456789abcdef").issuperset(bare):
+        raise BadCell(Wrong.NOT_A_MAC)
+    return ":".join(bare[place : place + 2] for place in range(0, _MAC_DIGITS, 2))
 
 
 def number(least: int, most: int) -> Parse:

@@ -13,6 +13,7 @@ from datetime import date, datetime, tzinfo
 from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
+from controller.fleet.door_tables import Asset
 from controller.fleet.tables import Room, School
 from controller.identity.policy import Principal
 from controller.identity.store import audit, staff
@@ -31,6 +32,7 @@ from controller.scope import Scope
 from controller.timetable import import_lessons, store
 from controller.timetable.editing import Timetables, WriteYear
 from controller.timetable.errors import NoSuchYear, TimetableError
+from controller.timetable.import_assets import Listed, diff_assets, key_of
 from controller.timetable.import_lessons import Bookable, Course, Person
 from controller.timetable.import_things import StoredThing, ThingsDiff, diff_things, fault, room_key
 from controller.timetable.import_years import diff_years
@@ -153,6 +155,8 @@ class Importer:
         """Have it so, within this transaction."""
         if task.kind is Kind.THINGS:
             return Preview(_Shelf(db, who, self._stocktaking, task).put())
+        if task.kind is Kind.ASSETS:
+            return Preview(_put_assets(db, task))
         stored = {each.name: each for each in store.plans(db, task.school_id).values()}
         found = diff_years(task.kind, task.sheet, task.school_id, stored, task.drop)
         concerned = self._timetables.apply(db, who, [WriteYear(each) for each in found.plans])
@@ -234,6 +238,21 @@ class Importer:
             self._audit(db, who, task, preview, booked)
             db.commit()
         return Done(preview, booked, tuple(lost))
+
+
+def _put_assets(db: Session, task: Task) -> Diff:
+    rows = db.exec(select(Asset).where(Asset.school_id == task.school_id).order_by(Asset.name, col(Asset.id))).all()
+    listed = [Listed(each.name, each.room, each.serial, each.mac, each.kind) for each in rows]
+    by_key = {key_of(one): row for one, row in zip(listed, rows, strict=True)}
+    found = diff_assets(task.sheet, listed, task.drop)
+    for key, each in found.write.items():
+        row = by_key.get(key) or Asset(school_id=task.school_id, name="")
+        row.name, row.room, row.serial, row.mac, row.kind = each.name, each.room, each.serial, each.mac, each.made
+        db.add(row)
+    for key in found.remove:
+        db.delete(by_key[key])
+    db.flush()
+    return found.diff
 
 
 class _Shelf:

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     CALENDAR = "calendar"
     BELLS = "bells"
     LESSONS = "lessons"
+    ASSETS = "assets"
 
 
 class Field(StrEnum):
@@ -58,6 +59,9 @@ class Field(StrEnum):
     THING = "thing"
     HEAD_COUNT = "head-count"
     PURPOSE = "purpose"
+    SERIAL = "serial"
+    MAC = "mac"
+    MADE = "made"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,4 +160,14 @@ LESSONS: Final = Layout(
         Column(Field.PURPOSE, "Mục đích", "Purpose", cells.text(200), ""),
     ),
 )
-LAYOUTS: Final[Mapping[Kind, Layout]] = {each.kind: each for each in (THINGS, CALENDAR, BELLS, LESSONS)}
+ASSETS: Final = Layout(
+    Kind.ASSETS,
+    (
+        Column(Field.NAME, "Tên máy", "Name", cells.text(63), "pc-p206", required=True),
+        Column(Field.ROOM, "Phòng", "Room", cells.text(63), "P.206"),
+        Column(Field.SERIAL, "Số sê-ri", "Serial number", cells.text(64), "PF3XK9ZQ"),
+        Column(Field.MAC, "Địa chỉ MAC", "MAC address", cells.mac, "52:54:00:12:34:56"),
+        Column(Field.MADE, "Loại máy", "Kind", cells.text(64), "máy tính bàn"),
+    ),
+)
+LAYOUTS: Final[Mapping[Kind, Layout]] = {each.kind: each for each in (THINGS, CALENDAR, BELLS, LESSONS, ASSETS)}

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Final
 from urllib.parse import parse_qsl, quote
 
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from controller.api.uploads import BadForm, FormReader
 from controller.identity import store
 from controller.identity.policy import Permission, Principal, may
+from controller.identity.refusals import Kind, Refusals
 from controller.identity.signin import SignIn
 from controller.web import csrf
 from controller.web.security import SHEETS, refuse
@@ -24,25 +26,33 @@ GUEST_COOKIE: Final = "fabfleet_guest"
 LANGUAGE_COOKIE: Final = "fabfleet_lang"
 LANGUAGES: Final = ("vi", "en")
 
+DOORS: Final = frozenset({"/api/v1/enrol", "/api/v1/enrol/reclaim"})
 PUBLIC: Final = frozenset(
-    {"/signin", "/language", "/healthz", "/readyz", "/metrics", "/openapi.json", "/favicon.ico", "/api/v1/enrol"}
+    {"/signin", "/language", "/healthz", "/readyz", "/metrics", "/openapi.json", "/favicon.ico", *DOORS}
 )
-"""Paths that answer without a session or token. `/metrics` asks for itself, `/api/v1/enrol` takes its own token."""
-_RENEWALS: Final = "/api/v1/renewals/"
-_FOR_AGENTS: Final = ("/api/v1/files/", _RENEWALS)
+"""Paths that answer without a session or token. `/metrics` asks for itself, `DOORS` take a token or a key."""
+RENEWALS: Final = "/api/v1/renewals/"
+_FOR_AGENTS: Final = ("/api/v1/files/", RENEWALS)
 """Ask for an agent's own proof."""
-_WITHOUT_COOKIES: Final = frozenset({"/api/v1/enrol"})
+_WITHOUT_COOKIES: Final = DOORS
 """Unsafe requests that take no account of cookies, and so need no form token."""
 _PUBLIC_FOLDER: Final = "/static/"
 FEEDS: Final = "/feeds/"
 """Calendars. Who knows the address may read it."""
+PHONES: Final = "/e/"
+"""Shows the token that is in the address, and nothing else."""
 OPEN_BOARDS: Final = "/board/open/"
 """Boards at the doors of labs, likewise."""
+RESETS: Final = "/reset/"
+"""Links to choose a password, likewise."""
+PROVIDERS: Final = "/signin/with/"
+"""Sign-in by somebody else's word."""
+_PUBLIC_STARTS: Final = (_PUBLIC_FOLDER, *_FOR_AGENTS, FEEDS, OPEN_BOARDS, PHONES, RESETS, PROVIDERS)
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def is_public(path: str) -> bool:
-    return path in PUBLIC or path.startswith((_PUBLIC_FOLDER, *_FOR_AGENTS, FEEDS, OPEN_BOARDS))
+    return path in PUBLIC or path.startswith(_PUBLIC_STARTS)
 
 
 def is_api(path: str) -> bool:
@@ -50,7 +60,7 @@ def is_api(path: str) -> bool:
 
 
 def _without_cookies(path: str) -> bool:
-    return path in _WITHOUT_COOKIES or path.startswith(_RENEWALS)
+    return path in _WITHOUT_COOKIES or path.startswith(RENEWALS)
 
 
 class Access:
@@ -60,9 +70,10 @@ class Access:
     (a token for this page's forms), `lang`.
     """
 
-    def __init__(self, app: ASGIApp, signin: SignIn, *, tls: bool) -> None:
+    def __init__(self, app: ASGIApp, signin: SignIn, refusals: Refusals, *, tls: bool) -> None:
         self._app = app
         self._signin = signin
+        self._refusals = refusals
         self._tls = tls
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,7 +88,11 @@ class Access:
             state.user = await to_thread.run_sync(self._signin.by_bearer, token)
             state.bearer = state.user is not None
             if state.user is None and not is_public(path):
+                await self._tell(Kind.TOKEN, request)
                 await _unauthorised(send)
+                return
+            if state.user is not None and state.user.read_only and scope["method"] not in _SAFE:
+                await refuse(send, 403, "This token is for reading only.")
                 return
         cookie = request.cookies.get(SESSION_COOKIE, "") if token is None else ""
         if cookie:
@@ -92,12 +107,26 @@ class Access:
         if scope["method"] not in _SAFE and not state.bearer and not _without_cookies(path):
             receive, right = await _form_is_ours(request, receive)
             if not right:
+                await self._tell(Kind.FORM, request)
                 await refuse(send, 403, "The form is out of date or came from elsewhere. Load the page again.")
                 return
         if state.user is None and not is_public(path):
             await _to_signin(request, send)
             return
         await self._app(scope, receive, _with_guest(send, fresh_guest, tls=self._tls) if fresh_guest else send)
+
+    async def _tell(self, kind: Kind, request: AnyRequest) -> None:
+        who: Principal | None = request.state.user
+        await to_thread.run_sync(
+            partial(
+                self._refusals.tell,
+                kind,
+                request.client.host if request.client else "",
+                actor=who.id if who else "",
+                school_id=who.school_id if who else None,
+                detail=f"{request.method} {ascii(request.url.path)[1:-1]}",
+            )
+        )
 
     def _secret(self, request: AnyRequest, session: str) -> tuple[str, str]:
         """The secret of the form's token, and the guest cookie to set for it if there was none."""
@@ -107,7 +136,7 @@ class Access:
         if len(guest) >= 32:
             return guest, ""
         fresh = store.new_secret()
-        return fresh, fresh if request.url.path == "/signin" else ""
+        return fresh, fresh if request.url.path == "/signin" or request.url.path.startswith(RESETS) else ""
 
 
 def bearer(headers: Headers) -> str | None:
@@ -212,6 +241,25 @@ def asker(request: Request) -> Principal:
 
 
 Asker = Annotated[Principal, Depends(asker)]
+
+
+def seated(request: Request, who: Asker) -> Principal:
+    """A person at a browser. What is about people, sessions and tokens is not for programs with a token."""
+    if request.state.bearer:
+        raise HTTPException(403, "sign in: no token is good for this")
+    return who
+
+
+Seated = Annotated[Principal, Depends(seated)]
+
+
+def seated_with(permission: Permission) -> Callable[[Principal], Principal]:
+    """As `allowed`, for a person at a browser."""
+
+    def check(who: Seated) -> Principal:
+        return allowed(permission)(who)
+
+    return check
 
 
 def allowed(permission: Permission) -> Callable[[Principal], Principal]:

@@ -7,6 +7,7 @@ from typing import Final
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
 
+from controller.api.ids import RowId
 from controller.scheduling.entries import (
     MOST_HAZARD,
     NoSuchEntry,
@@ -86,7 +87,7 @@ def _add_certificates(routes: APIRouter, services: Services) -> None:
         return see("/admin/certificates")
 
     @routes.post("/admin/certificates/{certificate_id}/remove")
-    def take_back(who: Planner, certificate_id: int) -> Response:
+    def take_back(who: Planner, certificate_id: RowId) -> Response:
         try:
             services.stocktaking.change(who, [RemoveCertificate(certificate_id)])
         except NoSuchEntry:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
 
 from controller.alerts.rules import DeviceState
+from controller.api.ids import RowId
 from controller.fleet.picture import RoomRow
 from controller.identity.policy import Permission, Principal
 from controller.scheduling.board_keys import BoardKeys
@@ -42,11 +43,11 @@ def router(services: Services) -> APIRouter:
         return _part(services, request, by_key(key))
 
     @routes.get("/board/{room_id}")
-    def signed_in_board(request: Request, who: Viewer, room_id: int) -> Response:
+    def signed_in_board(request: Request, who: Viewer, room_id: RowId) -> Response:
         return _page(services, request, room_of(services, who, room_id))
 
     @routes.get("/board/{room_id}/now")
-    def signed_in_now(request: Request, who: Viewer, room_id: int) -> Response:
+    def signed_in_now(request: Request, who: Viewer, room_id: RowId) -> Response:
         return _part(services, request, room_of(services, who, room_id))
 
     return routes

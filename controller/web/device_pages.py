@@ -8,6 +8,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from controller.api.ids import RowId
 from controller.commands.errors import CommandError
 from controller.commands.service import MAX_KEY, Wanted
 from controller.fleet import roster
@@ -42,23 +43,23 @@ def router(services: Services) -> APIRouter:
     routes = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
     @routes.get("/devices/{device_id}")
-    def device(request: Request, who: DeviceViewer, device_id: int, span: str = DAY.name) -> Response:
+    def device(request: Request, who: DeviceViewer, device_id: RowId, span: str = DAY.name) -> Response:
         visit = Visit(services, request, who, device_id)
         return _page(visit, span=_span(visit, span))
 
     @routes.get("/devices/{device_id}/panel")
-    def panel(request: Request, who: DeviceViewer, device_id: int) -> Response:
+    def panel(request: Request, who: DeviceViewer, device_id: RowId) -> Response:
         visit = Visit(services, request, who, device_id)
         readmits = may(who, Permission.ENROL_AGENTS)
         return visit.render("panel.html", view=_view(visit), card=_card(visit, brief=True), readmits=readmits)
 
     @routes.get("/devices/{device_id}/commands")
-    def commands(request: Request, who: DeviceViewer, device_id: int, *, brief: bool = False) -> Response:
+    def commands(request: Request, who: DeviceViewer, device_id: RowId, *, brief: bool = False) -> Response:
         visit = Visit(services, request, who, device_id)
         return visit.render("commands.html", card=_card(visit, brief=brief))
 
     @routes.post("/devices/{device_id}/commands")
-    def give(request: Request, who: Commander, device_id: int, given: Form, *, brief: bool = False) -> Response:
+    def give(request: Request, who: Commander, device_id: RowId, given: Form, *, brief: bool = False) -> Response:
         """For htmx the card again, or why not, to be put where the button is; else the whole page."""
         visit = Visit(services, request, who, device_id)
         why = _give(visit, given)
@@ -69,12 +70,12 @@ def router(services: Services) -> APIRouter:
         return visit.render("commands.html", card=_card(visit, brief=brief))
 
     @routes.get("/devices/{device_id}/jobs")
-    def jobs(request: Request, who: DeviceViewer, device_id: int) -> Response:
+    def jobs(request: Request, who: DeviceViewer, device_id: RowId) -> Response:
         visit = Visit(services, request, who, device_id)
         return visit.render("jobs.html", device=visit.device, jobs=_jobs(visit))
 
     @routes.post("/devices/{device_id}/agent/readmit")
-    def readmit(request: Request, who: Enroller, device_id: int) -> Response:
+    def readmit(request: Request, who: Enroller, device_id: RowId) -> Response:
         """Let the device's agent in again, which was cut off for saying far too much."""
         visit = Visit(services, request, who, device_id)
         with suppress(NotCutOff):  # somebody else was faster

@@ -77,14 +77,22 @@ def _entries(who: Principal, path: str, words: Language) -> tuple[Entry, ...]:
         found.append(
             Entry("/calendar", str(words.t("Reservations")), icon="calendar-event", current=path == "/calendar")
         )
-    if may(who, Permission.MANAGE_BOOKINGS):
+    if may(who, Permission.VIEW_REPORTS):
         current = path.startswith("/reports/")
         found.append(Entry("/reports/use", str(words.t("Reports")), icon="chart-bar", current=current))
     if who.role in (Role.TEACHER, Role.COORDINATOR):
         found.append(Entry("/my", str(words.t("My bookings")), icon="list-check", current=path == "/my"))
+    if may(who, Permission.ENROL_AGENTS):
+        current = path.startswith("/agents")
+        found.append(Entry("/agents", str(words.t("Agents")), icon="device-desktop-plus", current=current))
     if may(who, Permission.PLAN):
         current = path.startswith("/admin/")
         found.append(Entry("/admin/time", str(words.t("Planning")), icon="ruler-2", current=current))
+    if may(who, Permission.MANAGE_USERS):
+        current = path.startswith(("/people", "/privacy/people", "/audit"))
+        found.append(Entry("/people", str(words.t("People")), icon="users", current=current))
+    elif may(who, Permission.VIEW_AUDIT):
+        found.append(Entry("/audit", str(words.t("Audit")), icon="file-search", current=path == "/audit"))
     return tuple(found)
 
 
@@ -103,6 +111,7 @@ def role_word(role: Role, words: Language) -> str:
             Role.TECHNICIAN: words.t("technician"),
             Role.COORDINATOR: words.t("coordinator"),
             Role.ADMINISTRATOR: words.t("administrator"),
+            Role.AUDITOR: words.t("auditor"),
         }[role]
     )
 

@@ -31,6 +31,7 @@ _HEADS: Final[Mapping[Kind, tuple[Field, ...]]] = {
     Kind.THINGS: (Field.NAME, Field.ROOM),
     Kind.CALENDAR: (Field.YEAR, Field.WHAT, Field.NAME, Field.FIRST),
     Kind.BELLS: (Field.YEAR, Field.SCHEDULE, Field.HALF, Field.NUMBER),
+    Kind.ASSETS: (Field.NAME, Field.ROOM),
     Kind.LESSONS: (Field.TITLE, Field.THING, Field.TEACHER),
 }
 """What a line is called by."""

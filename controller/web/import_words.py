@@ -25,6 +25,7 @@ KINDS: Final[Mapping[Kind, Say]] = {
     Kind.CALENDAR: lambda words: words.t("Terms, holidays and make-up days"),
     Kind.BELLS: lambda words: words.t("Bell schedules"),
     Kind.LESSONS: lambda words: words.t("Timetable of lessons at machines"),
+    Kind.ASSETS: lambda words: words.t("Computers that the school owns"),
 }
 ABOUT: Final[Mapping[Kind, Say]] = {
     Kind.THINGS: lambda words: words.t("What can be booked: one row for each room, machine or counted kit."),
@@ -32,6 +33,9 @@ ABOUT: Final[Mapping[Kind, Say]] = {
         "One row for each term, holiday or make-up day. A new school year begins here."
     ),
     Kind.BELLS: lambda words: words.t("One row for each period of a bell schedule."),
+    Kind.ASSETS: lambda words: words.t(
+        "One row for each computer: added as an agent, it takes its name and room from here."
+    ),
     Kind.LESSONS: lambda words: words.t("One row for each class that uses a machine: once, or every week up to a day."),
 }
 _UNREADABLE: Final[Mapping[Unreadable, Say]] = {
@@ -69,6 +73,7 @@ _WRONG: Final[Mapping[Wrong, _SayFault]] = {
     Wrong.NOT_A_KIND: lambda words, _: words.t("Write “máy”, “phòng”, “nhóm” or “mạch điện”."),
     Wrong.NOT_A_CALENDAR_WORD: lambda words, _: words.t("Write “học kỳ”, “ngày nghỉ” or “ngày học bù”."),
     Wrong.NOT_YES_OR_NO: lambda words, _: words.t("Write “có” or “không”."),
+    Wrong.NOT_A_MAC: lambda words, _: words.t("Not a MAC address. Write it as 52:54:00:12:34:56."),
     Wrong.NOT_A_CODE: lambda words, _: words.t(
         "At most 8 capital letters and digits, without 0, O, 1 and I, which look alike."
     ),

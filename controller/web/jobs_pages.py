@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from controller.api.ids import RowId
 from controller.commands.errors import CommandError
 from controller.identity.policy import Permission, Principal
 from controller.jobs.content import SUFFIXES
@@ -38,7 +39,7 @@ def router(services: Services) -> APIRouter:
 
 def _add_views(routes: APIRouter, services: Services) -> None:
     @routes.get("/devices/{device_id}/jobs/new")
-    def new(request: Request, who: JobHandler, device_id: int) -> Response:
+    def new(request: Request, who: JobHandler, device_id: RowId) -> Response:
         visit = Visit(services, request, who, device_id)
         device = visit.device
         if not visit.prints:
@@ -56,12 +57,12 @@ def _add_views(routes: APIRouter, services: Services) -> None:
         )
 
     @routes.get("/jobs/{job_id}")
-    def job(request: Request, who: JobHandler, job_id: int) -> Response:
+    def job(request: Request, who: JobHandler, job_id: RowId) -> Response:
         visit, found = _found(services, request, who, job_id)
         return visit.render("job.html", view=_page(visit, found), script="job.js")
 
     @routes.get("/jobs/{job_id}/now")
-    def now(request: Request, who: JobHandler, job_id: int, state: str = "") -> Response:
+    def now(request: Request, who: JobHandler, job_id: RowId, state: str = "") -> Response:
         """The parts of the page that change while the job is in one state, which is `state` on the page that asks."""
         visit, found = _found(services, request, who, job_id)
         return visit.render("job_now.html", view=_page(visit, found), shown=state)
@@ -71,21 +72,21 @@ def _add_decisions(routes: APIRouter, services: Services) -> None:
     jobs = services.jobs
 
     @routes.post("/jobs/{job_id}/release")
-    def release(request: Request, who: JobHandler, job_id: int, given: Form) -> Response:
+    def release(request: Request, who: JobHandler, job_id: RowId, given: Form) -> Response:
         clear = given.get("bed") == "clear"
         return _decided(
             services, request, who, job_id, lambda: jobs.release(who, job_id, bed_clear=clear, address=address(request))
         )
 
     @routes.post("/jobs/{job_id}/hand-back")
-    def hand_back(request: Request, who: JobHandler, job_id: int, given: Form) -> Response:
+    def hand_back(request: Request, who: JobHandler, job_id: RowId, given: Form) -> Response:
         why = given.get("why", "")
         return _decided(
             services, request, who, job_id, lambda: jobs.hand_back(who, job_id, why, address=address(request))
         )
 
     @routes.post("/jobs/{job_id}/cancel")
-    def cancel(request: Request, who: JobHandler, job_id: int) -> Response:
+    def cancel(request: Request, who: JobHandler, job_id: RowId) -> Response:
         return _decided(services, request, who, job_id, lambda: jobs.cancel(who, job_id, address=address(request)))
 
 

@@ -13,7 +13,7 @@ from controller.notifications.timing import Quiet
 from controller.notifications.topics import Topic
 from controller.services import Services
 from controller.web import notification_view, notification_words
-from controller.web.access import Asker, allowed
+from controller.web.access import Seated, seated_with
 from controller.web.admin_form import Filled
 from controller.web.frame import language_of, render
 from controller.web.planning import Planning, see
@@ -27,7 +27,7 @@ _DONE: Final = frozenset({"saved", "added", "removed", "tested", "soon"})
 """What a page is told of that was done just before."""
 
 ChannelId = Annotated[int, Path(le=2**31 - 1)]
-Administrator = Annotated[Principal, Depends(allowed(Permission.MANAGE_USERS))]
+Administrator = Annotated[Principal, Depends(seated_with(Permission.MANAGE_USERS))]
 
 
 def router(services: Services) -> APIRouter:
@@ -53,11 +53,11 @@ def _add_settings(routes: APIRouter, services: Services) -> None:
         return render(services, request, "my_notifications.html", values, status=422 if wrong else 200)
 
     @routes.get(HERE)
-    def settings(request: Request, who: Asker, done: str = "", channel: int = 0) -> Response:
+    def settings(request: Request, who: Seated, done: str = "", channel: int = 0) -> Response:
         return page(request, who, done=done if done in _DONE else "", about=channel)
 
     @routes.post(HERE)
-    def choose(request: Request, who: Asker, given: Form) -> Response:
+    def choose(request: Request, who: Seated, given: Form) -> Response:
         filled, quiet = Filled(given, language_of(request)), None
         if filled.has("quiet"):
             first, last = filled.clock("quiet-from"), filled.clock("quiet-until")
@@ -82,11 +82,11 @@ def _add_channels(routes: APIRouter, services: Services) -> None:
         return render(services, request, "my_channel.html", values, status=422 if wrong else 200)
 
     @routes.get(HERE + "/add/{kind}")
-    def ask(request: Request, _who: Asker, kind: str) -> Response:
+    def ask(request: Request, _who: Seated, kind: str) -> Response:
         return form(request, _kind(kind))
 
     @routes.post(HERE + "/add/{kind}")
-    def add(request: Request, who: Asker, kind: str, given: Form) -> Response:
+    def add(request: Request, who: Seated, kind: str, given: Form) -> Response:
         try:
             channel_id = mine.add(who, _kind(kind), given, address=address(request))
         except WrongField as wrong:
@@ -95,7 +95,7 @@ def _add_channels(routes: APIRouter, services: Services) -> None:
         return see(f"{HERE}?done=added&channel={channel_id}#channel-{channel_id}")
 
     @routes.post(HERE + "/{channel_id}/test")
-    def test(request: Request, who: Asker, channel_id: ChannelId) -> Response:
+    def test(request: Request, who: Seated, channel_id: ChannelId) -> Response:
         """What came of it stands beside the channel afterwards, and in the audit log."""
         done = "tested"
         try:
@@ -107,7 +107,7 @@ def _add_channels(routes: APIRouter, services: Services) -> None:
         return see(f"{HERE}?done={done}&channel={channel_id}#channel-{channel_id}")
 
     @routes.post(HERE + "/{channel_id}/remove")
-    def remove(request: Request, who: Asker, channel_id: ChannelId) -> Response:
+    def remove(request: Request, who: Seated, channel_id: ChannelId) -> Response:
         try:
             mine.remove(who, channel_id, address=address(request))
         except NoSuchChannel:

@@ -9,11 +9,15 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from controller.api.ids import RowId
 from controller.fleet.picture import RoomRow
 from controller.identity.policy import Permission, Principal, home, may
 from controller.services import Services
 from controller.web import (
+    account_pages,
     admin_pages,
+    agent_pages,
+    audit_pages,
     board_pages,
     calendar_pages,
     checkin_pages,
@@ -24,7 +28,12 @@ from controller.web import (
     label_pages,
     my_pages,
     notification_pages,
+    oidc_pages,
+    people_pages,
+    privacy_pages,
     report_pages,
+    rights_pages,
+    token_pages,
     views,
     week_pages,
 )
@@ -56,9 +65,17 @@ def router(services: Services) -> APIRouter:
     routes.include_router(checkin_pages.router(services))
     routes.include_router(board_pages.router(services))
     routes.include_router(admin_pages.router(services))
+    routes.include_router(agent_pages.router(services))
+    routes.include_router(privacy_pages.router(services))
+    routes.include_router(audit_pages.router(services))
     routes.include_router(week_pages.router(services))
     routes.include_router(label_pages.router(services))
     routes.include_router(report_pages.router(services))
+    routes.include_router(oidc_pages.router(services))
+    routes.include_router(account_pages.router(services))
+    routes.include_router(token_pages.router(services))
+    routes.include_router(rights_pages.router(services))
+    routes.include_router(people_pages.router(services))
     return routes
 
 
@@ -68,10 +85,12 @@ def _add_doors(routes: APIRouter, services: Services) -> None:
         return RedirectResponse(home(who), 303)
 
     @routes.get("/signin")
-    def signin(request: Request, error: str = "", minutes: int = 0, next: str = "") -> Response:  # noqa: A002
+    def signin(request: Request, error: str = "", minutes: int = 0, next: str = "", done: str = "") -> Response:  # noqa: A002
         if request.state.user is not None:
             return RedirectResponse(local(next) or home(request.state.user), 303)
-        view = signin_page(error, minutes, local(next), language_of(request))
+        view = signin_page(
+            error, minutes, local(next), language_of(request), done=done, providers=services.oidc.providers
+        )
         return _page(services, request, "signin.html", view=view)
 
 
@@ -89,7 +108,7 @@ def _add_fleet(routes: APIRouter, services: Services) -> None:
         return _page(services, request, "fleet_attention.html", attention=entries)
 
     @routes.get("/rooms/{room_id}")
-    def room(request: Request, who: DeviceViewer, room_id: int) -> Response:
+    def room(request: Request, who: DeviceViewer, room_id: RowId) -> Response:
         found = _room(services, who, room_id)
         fleet = may(who, Permission.VIEW_FLEET)
         view = views.room_page(live, who.scope, found, language_of(request), fleet=fleet)

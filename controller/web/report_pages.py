@@ -13,20 +13,20 @@ from controller.web.frame import language_of, render
 from controller.web.report_view import Range, Span, file_name, report_csv, report_page, span_of
 
 Wanted = Annotated[Range, Query(alias="range")]
-Manager = Annotated[Principal, Depends(allowed(Permission.MANAGE_BOOKINGS))]
+Reader = Annotated[Principal, Depends(allowed(Permission.VIEW_REPORTS))]
 
 
 def router(services: Services) -> APIRouter:
     routes = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
     @routes.get("/reports/use")
-    def use(request: Request, who: Manager, wanted: Wanted = Range.WEEK) -> Response:
+    def use(request: Request, who: Reader, wanted: Wanted = Range.WEEK) -> Response:
         words = language_of(request)
         span, found = _read(services, request, who, wanted)
         return render(services, request, "report_use.html", {"view": report_page(wanted, span, found, words)})
 
     @routes.get("/reports/use.csv")
-    def use_csv(request: Request, who: Manager, wanted: Wanted = Range.WEEK) -> Response:
+    def use_csv(request: Request, who: Reader, wanted: Wanted = Range.WEEK) -> Response:
         span, found = _read(services, request, who, wanted)
         headers = {"Content-Disposition": f'attachment; filename="{file_name(span)}"'}
         return Response(report_csv(found, language_of(request)), media_type="text/csv; charset=utf-8", headers=headers)

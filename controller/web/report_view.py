@@ -13,6 +13,7 @@ from controller.scheduling.hours_store import Line
 from controller.scheduling.school_time import SchoolYear, instant
 from controller.web.booking_words import date_words
 from controller.web.i18n import Language, number
+from controller.web.spreadsheet import MARK, plain
 from controller.web.typography import NBSP, tidy
 
 _HOUR_MS = 3_600_000
@@ -109,8 +110,8 @@ def report_csv(lines: Sequence[Line], words: Language) -> str:
         hours = line.hours
         measured = (hours.booked, hours.present, hours.energised, hours.working)
         times = ("" if each is None else f"{each / _HOUR_MS:.2f}" for each in measured)
-        writer.writerow([_plain(line.school), _plain(line.machine), *times, hours.no_shows])
-    return "\N{ZERO WIDTH NO-BREAK SPACE}" + out.getvalue()
+        writer.writerow([plain(line.school), plain(line.machine), *times, hours.no_shows])
+    return MARK + out.getvalue()
 
 
 def file_name(span: Span) -> str:
@@ -119,11 +120,6 @@ def file_name(span: Span) -> str:
 
 def today_in(zone: tzinfo, now_ms: int) -> date:
     return datetime.fromtimestamp(now_ms / 1000, zone).date()
-
-
-def _plain(text: str) -> str:
-    """No spreadsheet takes it for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 def _sums(lines: Iterable[Line], key: Callable[[Line], str]) -> Mapping[str, Hours]:

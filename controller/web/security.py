@@ -1,14 +1,20 @@
 """What guards every request and marks every response, as plain ASGI: nothing behind it can be reached around it."""
 
+import asyncio
 import re
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 
+from anyio import to_thread
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from controller.identity.refusals import Kind, Refusals
+from controller.web.patience import BODY_S, PIECE_S
 
 POLICY = "; ".join(
     (
@@ -118,8 +124,11 @@ class Gate:
     Nothing of a file is read before the route asks for it, behind `Access`: so none comes in that nobody signed for.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Hosts, max_upload: int, max_body: int = MAX_BODY) -> None:
+    def __init__(
+        self, app: ASGIApp, hosts: Hosts, max_upload: int, refusals: Refusals, max_body: int = MAX_BODY
+    ) -> None:
         self._app = app
+        self._refusals = refusals
         self._hosts = hosts
         self._max_upload = max_upload
         self._max_body = max_body
@@ -135,19 +144,36 @@ class Gate:
             await self._app(scope, self._metered(receive), send)
             return
         table = scope["method"] == "POST" and scope["path"] == SHEETS
-        body = await self._body(receive, MAX_SHEET if table else self._max_body)
+        try:
+            async with asyncio.timeout(BODY_S):
+                body = await self._body(receive, MAX_SHEET if table else self._max_body)
+        except TimeoutError:
+            await self._tell(Kind.TOO_SLOW, scope)
+            await refuse(send, 408, "The request came too slowly.")
+            return
         if body is None:
+            await self._tell(Kind.TOO_LARGE, scope)
             await refuse(send, 413, "The request is too large.")
             return
         await self._app(scope, _replay(body, receive), send)
 
+    async def _tell(self, kind: Kind, scope: Scope) -> None:
+        address = scope["client"][0] if scope.get("client") else ""
+        detail = f"{scope['method']} {ascii(scope['path'])[1:-1]}"
+        await to_thread.run_sync(partial(self._refusals.tell, kind, address, detail=detail))
+
     def _metered(self, receive: Receive) -> Receive:
-        """A `receive` that raises HTTPException, which the route's application answers, when too much has come."""
-        left = self._max_upload
+        """A `receive` that raises HTTPException, which the application answers, if too much comes or too slowly."""
+        left, coming = self._max_upload, True
 
         async def metered() -> Message:
-            nonlocal left
-            message = await receive()
+            nonlocal left, coming
+            try:
+                async with asyncio.timeout(PIECE_S if coming else None):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, "the file came too slowly") from None
+            coming = message.get("more_body", False)
             left -= len(message.get("body", b""))
             if left < 0:
                 raise HTTPException(413, "the file is far too large")

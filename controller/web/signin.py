@@ -7,9 +7,10 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from controller.identity.policy import home
-from controller.identity.signin import Refused, TooManyTries
+from controller.identity.signin import Refused, SignedIn, Source, TooManyTries
 from controller.services import Services
 from controller.web.access import GUEST_COOKIE, LANGUAGE_COOKIE, LANGUAGES, SESSION_COOKIE
+from controller.web.signin_view import LEFT
 
 _YEAR_S = 365 * 86_400
 
@@ -29,26 +30,21 @@ def router(services: Services) -> APIRouter:
         """`error=wrong` or `error=wait&minutes=N` go back to the form."""
         there = local(next)
         try:
-            entered = services.signin.enter(login, password, address=address(request), shared_machine=bool(shared))
+            entered = services.signin.enter(login, password, shared_machine=bool(shared), source=source(request))
         except TooManyTries as error:
             return _back(there, error="wait", minutes=str(-(-error.wait_ms // 60_000)))
         except Refused:
             return _back(there, error="wrong")
         if request.state.user is not None:  # somebody else sat here before
             services.signin.leave(request.cookies[SESSION_COOKIE], request.state.user, address(request))
-        response = RedirectResponse(there or home(entered.principal), 303)
-        response.set_cookie(
-            SESSION_COOKIE, entered.token, max_age=entered.max_age_s, secure=secure, httponly=True, samesite="lax"
-        )
-        response.delete_cookie(GUEST_COOKIE, secure=secure, httponly=True, samesite="strict")
-        return response
+        return entering(entered, there, tls=secure)
 
     @routes.post("/signout")
     def sign_out(request: Request) -> Response:
-        token = request.cookies.get(SESSION_COOKIE)
+        token, provider = request.cookies.get(SESSION_COOKIE), ""
         if token and request.state.user is not None:
-            services.signin.leave(token, request.state.user, address(request))
-        response = RedirectResponse("/signin", 303)
+            provider = services.signin.leave(token, request.state.user, address(request))
+        response = RedirectResponse(f"/signin?done={LEFT}{provider}" if provider else "/signin", 303)
         response.delete_cookie(SESSION_COOKIE, secure=secure, httponly=True, samesite="lax")
         return response
 
@@ -68,6 +64,21 @@ def router(services: Services) -> APIRouter:
     return routes
 
 
+def entering(entered: SignedIn, there: str, *, tls: bool) -> Response:
+    """Take a browser that was let in to where it wanted to go."""
+    response = RedirectResponse(there or home(entered.principal), 303)
+    response.set_cookie(
+        SESSION_COOKIE, entered.token, max_age=entered.max_age_s, secure=tls, httponly=True, samesite="lax"
+    )
+    response.delete_cookie(GUEST_COOKIE, secure=tls, httponly=True, samesite="strict")
+    return response
+
+
+def source(request: Request) -> Source:
+    """Where a request comes from, as a session remembers it."""
+    return Source(address(request), request.headers.get("user-agent", ""))
+
+
 def address(request: Request) -> str:
     """Where a request came from."""
     return request.client.host if request.client else ""
@@ -77,6 +88,11 @@ def local(target: str) -> str:
     """`target` if it is a path of ours that a browser cannot take for another site, else empty."""
     safe = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
     return target if safe and "\\" not in target else ""
+
+
+def failed(code: str, there: str) -> Response:
+    """Back to the form, which says why nobody came in."""
+    return _back(local(there), error=code)
 
 
 def _back(there: str, **words: str) -> Response:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
 from markupsafe import Markup
 
+from controller.api.ids import RowId
 from controller.scheduling.booking_errors import BookingError, Refused, Taken
 from controller.scheduling.entries import (
     Entry,
@@ -77,7 +78,7 @@ def _add_list(routes: APIRouter, services: Services) -> None:
         return see(f"/admin/things?school={school_id}#closures")
 
     @routes.post("/admin/closures/{closure_id}/remove")
-    def remove_closure(request: Request, who: Planner, closure_id: int, given: Form) -> Response:
+    def remove_closure(request: Request, who: Planner, closure_id: RowId, given: Form) -> Response:
         Stock(Planning(services, request, who)).change([RemoveClosure(closure_id)])
         return see(f"/admin/things?school={given.get('school', '')}#closures")
 
@@ -95,18 +96,18 @@ def _add_thing(routes: APIRouter, services: Services) -> None:
         return stock.save(stock.planning.school(given.get("school", "-")).id, None, given)
 
     @routes.get("/admin/things/{thing_id}")
-    def thing(request: Request, who: Planner, thing_id: int) -> Response:
+    def thing(request: Request, who: Planner, thing_id: RowId) -> Response:
         stock = Stock(Planning(services, request, who))
         school_id = stock.school_of(thing_id)
         return stock.thing_page(school_id, thing_id, thing_view.thing_values(stock.thing(school_id, thing_id)))
 
     @routes.post("/admin/things/{thing_id}")
-    def save(request: Request, who: Planner, thing_id: int, given: Form) -> Response:
+    def save(request: Request, who: Planner, thing_id: RowId, given: Form) -> Response:
         stock = Stock(Planning(services, request, who))
         return stock.save(stock.school_of(thing_id), thing_id, given)
 
     @routes.post("/admin/things/{thing_id}/retire")
-    def retire(request: Request, who: Planner, thing_id: int) -> Response:
+    def retire(request: Request, who: Planner, thing_id: RowId) -> Response:
         stock = Stock(Planning(services, request, who))
         school_id = stock.school_of(thing_id)
         try:
@@ -119,19 +120,19 @@ def _add_thing(routes: APIRouter, services: Services) -> None:
         return see(f"/admin/things?school={school_id}")
 
     @routes.post("/admin/things/{thing_id}/maintenance")
-    def maintain(request: Request, who: Planner, thing_id: int, given: Form) -> Response:
+    def maintain(request: Request, who: Planner, thing_id: RowId, given: Form) -> Response:
         return Stock(Planning(services, request, who)).maintain(thing_id, given)
 
 
 def _add_rooms(routes: APIRouter, services: Services) -> None:
     @routes.get("/admin/rooms/{room_id}")
-    def room(request: Request, who: Planner, room_id: int) -> Response:
+    def room(request: Request, who: Planner, room_id: RowId) -> Response:
         stock = Stock(Planning(services, request, who))
         hours = next((each for each in stock.inventory_of_room(room_id).hours if each.room_id == room_id), None)
         return stock.room_page(room_id, thing_view.hours_values(hours.weekly if hours else ()))
 
     @routes.post("/admin/rooms/{room_id}")
-    def save(request: Request, who: Planner, room_id: int, given: Form) -> Response:
+    def save(request: Request, who: Planner, room_id: RowId, given: Form) -> Response:
         stock = Stock(Planning(services, request, who))
         inventory, words = stock.inventory_of_room(room_id), stock.planning.words
         filled = Filled(given, words)

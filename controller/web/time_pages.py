@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
 from markupsafe import Markup
 
+from controller.api.ids import RowId
 from controller.scheduling.school_time import (
     Bells,
     Half,
@@ -39,7 +40,7 @@ _NO_PROBLEMS: Final[Mapping[str, str]] = {}
 class PartPlace:
     """One of a year's parts as an address names it: `place` is its number in the order of dates, or `NEW`."""
 
-    year_id: int
+    year_id: RowId
     part: Part
     place: str
 
@@ -74,17 +75,17 @@ def _add_years(routes: APIRouter, services: Services) -> None:
         return see(f"/admin/time/{made.id}")
 
     @routes.get("/admin/time/{year_id}")
-    def year(request: Request, who: Planner, year_id: int, day: str = "", copied: str = "") -> Response:
+    def year(request: Request, who: Planner, year_id: RowId, day: str = "", copied: str = "") -> Response:
         return Editing.of(services, request, who, year_id).page(day=day, copied=bool(copied))
 
     @routes.post("/admin/time/{year_id}")
-    def rename(request: Request, who: Planner, year_id: int, given: Form) -> Response:
+    def rename(request: Request, who: Planner, year_id: RowId, given: Form) -> Response:
         editing = Editing.of(services, request, who, year_id, given)
         name = given.get("name", "").strip()
         return editing.save(lambda: replace(editing.year.plan, name=name), lambda found: editing.page(found, name=name))
 
     @routes.post("/admin/time/{year_id}/remove")
-    def remove(request: Request, who: Planner, year_id: int, given: Form) -> Response:
+    def remove(request: Request, who: Planner, year_id: RowId, given: Form) -> Response:
         editing = Editing.of(services, request, who, year_id, given)
         title = editing.planning.words.t("Remove the school year {name}", name=editing.year.plan.name)
         return editing.does(RemoveYear(year_id), title, f"/admin/time?school={editing.year.plan.school_id}")
@@ -92,13 +93,13 @@ def _add_years(routes: APIRouter, services: Services) -> None:
 
 def _add_copies(routes: APIRouter, services: Services) -> None:
     @routes.post("/admin/time/{year_id}/next")
-    def next_year(request: Request, who: Planner, year_id: int, given: Form) -> Response:
+    def next_year(request: Request, who: Planner, year_id: RowId, given: Form) -> Response:
         editing = Editing.of(services, request, who, year_id, given)
         name = given.get("name", "").strip()
         return editing.copy(lambda: editing.year.plan.later(name), "next")
 
     @routes.post("/admin/time/{year_id}/copy")
-    def copy(request: Request, who: Planner, year_id: int, given: Form) -> Response:
+    def copy(request: Request, who: Planner, year_id: RowId, given: Form) -> Response:
         editing = Editing.of(services, request, who, year_id, given)
         school, name = editing.planning.school(given.get("school", "-")), given.get("name", "").strip()
         return editing.copy(lambda: replace(editing.year.plan, school_id=school.id, name=name), "copy")

@@ -5,6 +5,7 @@ from datetime import date, datetime, time, timedelta
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
 
+from controller.api.ids import RowId
 from controller.scheduling.school_time import instant
 from controller.scope import CLUSTER
 from controller.services import Services
@@ -18,7 +19,7 @@ def router(services: Services) -> APIRouter:
     routes = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
     @routes.get("/rooms/{room_id}/week")
-    def week(request: Request, who: Viewer, room_id: int, date: str = "") -> Response:
+    def week(request: Request, who: Viewer, room_id: RowId, date: str = "") -> Response:
         room, office = room_of(services, who, room_id), services.office
         monday, things = _monday(date, office.opens_on(room.school_id)), office.in_room(room.id)
         span = range(*(instant(day, time(), office.zone) for day in (monday, monday + timedelta(days=7))))

@@ -34,6 +34,7 @@ from contract.wire import decode
 from controller.config import BrokerConfig, ControllerConfig, JobsConfig, NoticesConfig
 from controller.fleet.enrolment import Credentials, Place, enrol
 from controller.identity.admin import Admin, NewUser
+from controller.identity.oidc_provider import Provider
 from controller.identity.policy import Role
 from controller.main import create_app, wall_ms
 from controller.services import Services
@@ -100,9 +101,11 @@ def running(
     now_ms: Callable[[], int] = wall_ms,
     database_url: str = "",
     notices: NoticesConfig | None = None,
+    oidc: tuple[Provider, ...] = (),
 ) -> Iterator[Running]:
     """Serve on a free port until the block ends. Streams are ended as a signal would end them."""
-    config = replace(settings(state), database_url=database_url, notices=notices or NoticesConfig())
+    given = replace(settings(state), database_url=database_url, oidc=oidc)
+    config = replace(given, notices=notices or NoticesConfig())
     app = create_app(config if jobs is None else replace(config, jobs=jobs), now_ms)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=2))
     thread = threading.Thread(target=server.run, name="controller")

@@ -1,9 +1,5 @@
 """Commands the whole way down and up: API, controller, broker, and an agent that carries them out."""
 
-import json
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,59 +27,13 @@ from contract.wire import decode
 from controller.fleet.enrolment import Credentials
 from controller.ingest.verify import verify
 from controller.main import wall_ms
+from tests.integration.agent_process import AgentProcess
 from tests.integration.mqtt import Client, eventually
 from tests.integration.running import Cluster, Running, csrf_of, running, seed
 
 pytestmark = pytest.mark.integration
 S = CommandStatus
 WHOLE_WAY = ["queued", "sent", "accepted", "running", "done"]
-DEVICES = """
-[[devices]]
-id = "printer"
-profile = "demo/printer-3d"
-endpoint = "sim:1"
-[[devices]]
-id = "projector"
-profile = "demo/projector"
-endpoint = "sim:2"
-[[devices]]
-id = "computer"
-profile = "demo/classroom-pc"
-endpoint = "sim:3"
-[[devices]]
-id = "stubborn"
-profile = "demo/projector"
-endpoint = "sim:4"
-options = { effects = {} }
-"""
-"""The last one's bridge refuses every action."""
-
-
-class AgentProcess:
-    """A real agent with simulated devices."""
-
-    def __init__(self, state: Path, credentials: Credentials, broker_port: int) -> None:
-        folder = state / "agent"
-        folder.mkdir(parents=True)
-        address = credentials.address
-        (folder / "agent.toml").write_text(
-            f'school = "{address.school}"\nagent = "{address.agent}"\nflush_s = 0.1\n'
-            f"[broker]\nport = {broker_port}\nkeepalive_s = 2\n{DEVICES}"
-        )
-        secrets = {"user": credentials.user, "password": credentials.password, "lease_key": credentials.lease_key}
-        (folder / "credentials.json").write_text(json.dumps(secrets))
-        self._state = state
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = (sys.executable, "-m", "agent", "run", "--state", str(self._state), "--die-with-parent")
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE)
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
-            self._process.communicate(timeout=30)
-            self._process = None
 
 
 class Hand:

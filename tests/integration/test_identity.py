@@ -1,5 +1,6 @@
 """Sessions, tokens and passwords on a real database, with the clock in our hand."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,12 +9,18 @@ from argon2 import PasswordHasher
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from controller.fleet.enrolment import Enrolment, NameTaken, Place, TokenRefused, broker_users, enrol
+from controller.commands.policy import Rule
+from controller.commands.rights import Rights
+from controller.fleet.door import Enrolment, Knock
+from controller.fleet.enrolment import Credentials, NameTaken, Place, TokenRefused, broker_users, enrol
 from controller.identity import store
+from controller.identity.account import Accounts, LinkEnded
 from controller.identity.admin import Admin, AdminError, NewUser
 from controller.identity.password import Passwords, generate
-from controller.identity.policy import Role
-from controller.identity.signin import SESSION_MS, SHARED_SESSION_MS, TOUCH_MS, Refused, SignIn
+from controller.identity.people import People
+from controller.identity.policy import Permission, Role
+from controller.identity.signin import SESSION_MS, SHARED_SESSION_MS, TOUCH_MS, Refused, SignIn, Source, TooManyTries
+from controller.identity.tokens import Tokens, Wish
 from tests.databases import fresh
 
 pytestmark = pytest.mark.integration
@@ -55,7 +62,7 @@ def door(engine: Engine, admin: Admin, clock: Clock) -> SignIn:
 
 
 def enter(door: SignIn, *, shared: bool = False) -> str:
-    return door.enter("kỹ", WORD, address="10.0.0.1", shared_machine=shared).token
+    return door.enter("kỹ", WORD, shared_machine=shared, source=Source("10.0.0.1")).token
 
 
 @pytest.mark.parametrize(("shared", "lasts_ms"), [(False, SESSION_MS), (True, SHARED_SESSION_MS)])
@@ -145,7 +152,7 @@ def test_audit_has_a_line_for_every_change_and_names_nobody(door: SignIn, admin:
     assert who is not None
     door.leave(token, who, "10.0.0.1")
     with pytest.raises(Refused):
-        door.enter("kỹ", "wrong", address="10.0.0.1", shared_machine=False)
+        door.enter("kỹ", "wrong", shared_machine=False, source=Source("10.0.0.1"))
     api = admin.add_api_token("kỹ", "program", None)
     admin.revoke_api_token(admin.api_tokens()[0].id)
     admin.add_enrol_token(Place("an-phu"), 2, 1_000)
@@ -217,12 +224,13 @@ def test_enrolment_uses_a_token_up_and_tells_the_broker(admin: Admin, engine: En
     door = Enrolment(engine, clock, lambda: told.append(1))
     token = admin.add_enrol_token(Place("an-phu", "p1"), 1, 60_000)
 
-    made = door.by_token(token, "pc-1", "10.0.0.9")
+    made = door.by_token(Knock(token, "pc-1", "10.0.0.9"))
 
+    assert isinstance(made, Credentials)
     assert told == [1]
     assert [each.address for each in broker_users(engine)] == [made.address]
     with pytest.raises(TokenRefused):
-        door.by_token(token, "pc-2", "10.0.0.9")
+        door.by_token(Knock(token, "pc-2", "10.0.0.9"))
 
 
 def test_enrolment_that_fails_does_not_use_the_token_up(admin: Admin, engine: Engine, clock: Clock) -> None:
@@ -231,9 +239,11 @@ def test_enrolment_that_fails_does_not_use_the_token_up(admin: Admin, engine: En
     enrol(engine, Place("an-phu"), "pc-1")
 
     with pytest.raises(NameTaken):
-        door.by_token(token, "pc-1", "10.0.0.9")
+        door.by_token(Knock(token, "pc-1", "10.0.0.9"))
 
-    assert door.by_token(token, "pc-2", "10.0.0.9").user == "an-phu.pc-2"
+    made = door.by_token(Knock(token, "pc-2", "10.0.0.9"))
+    assert isinstance(made, Credentials)
+    assert made.user == "an-phu.pc-2"
 
 
 def test_enrolment_token_expires(admin: Admin, engine: Engine, clock: Clock) -> None:
@@ -241,7 +251,7 @@ def test_enrolment_token_expires(admin: Admin, engine: Engine, clock: Clock) -> 
     clock.ms += 60_000
 
     with pytest.raises(TokenRefused):
-        Enrolment(engine, clock, lambda: None).by_token(token, "pc-1", "10.0.0.9")
+        Enrolment(engine, clock, lambda: None).by_token(Knock(token, "pc-1", "10.0.0.9"))
 
 
 def test_enrolment_again_replaces_the_password_if_told_so(engine: Engine) -> None:
@@ -250,3 +260,71 @@ def test_enrolment_again_replaces_the_password_if_told_so(engine: Engine) -> Non
 
     assert first.password != second.password
     assert len(broker_users(engine)) == 1
+
+
+def test_ten_thousand_bad_sign_ins_cost_few_checks_and_leave_few_lines(door: SignIn, engine: Engine) -> None:
+    """From two addresses at once: each is stopped after a hundred, and from another the right password opens."""
+    checked = 0
+    for number in range(10_000):
+        with pytest.raises(Refused) as refused:
+            door.enter(f"user{number % 997}", "guess", shared_machine=False, source=Source(f"10.0.1.{number % 2}"))
+        checked += not isinstance(refused.value, TooManyTries)
+
+    assert checked == 200
+    with Session(engine) as db:
+        actions = [line.action for line in store.audit_lines(db, 20_000)]
+    assert actions.count("sign-in-failed") == 200
+    assert actions.count("sign-in-blocked") == 2
+    assert door.by_session(enter(door)) is not None
+
+
+def test_locks_links_tokens_and_rights_are_kept_in_either_database(either_database: Engine, clock: Clock) -> None:
+    engine = either_database
+    admin = Admin(engine, QUICK, clock)
+    user_id = admin.add_user(NewUser("ky", "Kỹ Thuật", Role.ADMINISTRATOR, None), WORD)
+    door, people = SignIn(engine, QUICK, clock), People(engine, clock)
+    who = door.enter("ky", WORD, shared_machine=False, source=Source("10.0.0.1")).principal
+    for _ in range(5):
+        with pytest.raises(Refused):
+            door.enter("ky", "wrong", shared_machine=False, source=Source("10.0.0.2"))
+    with pytest.raises(TooManyTries):
+        SignIn(engine, QUICK, clock).enter("ky", WORD, shared_machine=False, source=Source("10.0.0.2"))
+    assert people.person(who, user_id).line.locked_ms == clock.ms + 5 * 60_000
+    people.unlock(who, user_id)
+    assert people.person(who, user_id).line.locked_ms is None
+
+    accounts, link = Accounts(engine, QUICK, clock), people.reset(who, user_id)
+    accounts.use_reset(link, "another long one", address="10.0.0.3")
+    with pytest.raises(LinkEnded):
+        accounts.use_reset(link, "yet another long one", address="10.0.0.3")
+    assert people.person(who, user_id).sessions == []
+
+    wish = Wish("x", 1, (Permission.VIEW_FLEET,), read_only=True)
+    token = Tokens(engine, clock).make(who, user_id, wish)
+    found = door.by_bearer(token)
+    assert found is not None
+    assert (found.only, found.read_only) == (frozenset({Permission.VIEW_FLEET}), True)
+    rights, rule = Rights(engine, clock), Rule(Role.TEACHER, "projector", "mute")
+    assert list(rights.set(who, {rule: False})) == [rule]
+    assert rights.rules().set == {rule: False}
+    assert list(rights.set(who, {rule: True})) == [rule]
+    assert rights.rules().set == {}
+
+
+def test_many_tries_at_once_are_counted_each(door: SignIn) -> None:
+    """However many wait for the slow look at a password: five are looked at."""
+    told: list[type[Exception]] = []
+
+    def attempt() -> None:
+        try:
+            door.enter("kỹ", "wrong", shared_machine=False, source=Source("10.0.0.9"))
+        except Refused as error:
+            told.append(type(error))
+
+    threads = [threading.Thread(target=attempt) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert (told.count(Refused), told.count(TooManyTries)) == (5, 7)

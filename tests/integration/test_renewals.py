@@ -86,7 +86,7 @@ def test_an_agent_that_was_not_told_of_the_newest_authority_is_asked_and_counts(
     office = desk(engine, Authorities("PEM", "fingerprint"))
     assert not office.all_trust("fingerprint")
     assert office.wanted() == {ME: 1}
-    assert office.hand_over(1, 1).authorities == "PEM"
+    assert office.hand_over(1, 1).authority == "PEM"
     assert not office.all_trust("fingerprint")
     with engine.begin() as connection:
         renewals.used(connection, 1, 1)

@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from agent.batches import BatchState
-from agent.enrol import Enrolled, write_enrolled
+from agent.enrol import Enrolled
+from agent.settle import settle
 from contract.messages import Report
 from contract.topics import Address
 from contract.wire import decode
@@ -83,12 +84,12 @@ class Site:
                 password=given["password"],
                 lease_key=given["lease_key"],
                 number=given["credentials"],
-                ca=given["ca"],
+                authority=given["authority"],
             )
             assert made.broker_tls
             self.enrolled.append(made)
             config = self.folder(number) / "agent.toml"
-            write_enrolled(made, config, self.folder(number))
+            settle(made, config, self.folder(number))
             text = config.read_text().replace("\n[controller]", "\nflush_s = 0.2\n\n[controller]", 1)
             config.write_text(text)
 

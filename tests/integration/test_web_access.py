@@ -13,7 +13,7 @@ from controller.identity import store
 from controller.jobs.tables import JobFile, PrintJob
 from controller.main import wall_ms
 from controller.scope import CLUSTER
-from controller.web.access import GUEST_COOKIE, PUBLIC, SESSION_COOKIE, is_public
+from controller.web.access import DOORS, GUEST_COOKIE, PROVIDERS, PUBLIC, RENEWALS, SESSION_COOKIE, is_public
 from tests.integration.mqtt import eventually
 from tests.integration.running import PASSWORD, Cluster, Running, Speaker, csrf_of, running, seed
 
@@ -206,7 +206,7 @@ def test_disabled_account_is_out_at_once(controller: Running, cluster: Cluster) 
 def test_forms_without_their_token_are_refused_on_every_route(controller: Running) -> None:
     browser = controller.signed_in("ky")
     unsafe = [(method, path) for method, path in routes(controller) if method not in ("GET", "OPTIONS")]
-    guarded = [path for _, path in unsafe if path != "/api/v1/enrol"]
+    guarded = [path for _, path in unsafe if path not in DOORS and not path.startswith(RENEWALS)]
     assert {"/signin", "/signout", "/language"} <= set(guarded)
 
     for path in guarded:
@@ -297,6 +297,9 @@ def test_without_a_session_only_the_public_routes_answer(controller: Running) ->
         answer = ask(stranger, method, path)
         if path == f"/api/v1/files/{DIGEST}":
             assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Fabfleet")
+        elif path.startswith(PROVIDERS):
+            linking = path.endswith("/link")  # for whoever has signed in
+            assert answer.status_code == (401 if linking else 303), path
         elif is_public(path):
             assert answer.status_code not in (401, 303) or method == "POST", path
         elif path.startswith("/api/"):
@@ -313,6 +316,7 @@ def test_without_a_session_only_the_public_routes_answer(controller: Running) ->
 def test_public_routes_are_few_and_listed() -> None:
     assert sorted(PUBLIC) == [
         "/api/v1/enrol",
+        "/api/v1/enrol/reclaim",
         "/favicon.ico",
         "/healthz",
         "/language",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from controller.commands.policy import may_command
+from controller.commands.policy import Rule, Rules, may_command
 from controller.identity.policy import Principal, Role
 from device_profiles.profile import DeviceProfile, load, slugs
 
@@ -60,9 +60,49 @@ def test_coordinator_may_ask_what_a_teacher_may(slug: str) -> None:
     assert may(Role.COORDINATOR, PROFILES[slug]) == may(Role.TEACHER, PROFILES[slug])
 
 
-@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("role", [role for role in Role if role is not Role.AUDITOR])
 def test_everybody_may_stop_what_they_see(role: Role) -> None:
     stoppable = [profile for profile in PROFILES.values() if "stop" in profile.actions]
 
     assert stoppable
     assert all("stop" in may(role, profile) for profile in stoppable)
+
+
+@pytest.mark.parametrize("slug", ACTING)
+def test_auditor_commands_nothing(slug: str) -> None:
+    assert may(Role.AUDITOR, PROFILES[slug]) == set()
+
+
+def under(rules: dict[Rule, bool], role: Role, slug: str) -> set[str]:
+    profile = PROFILES[slug]
+    made = Rules(rules)
+    return {name for name, action in profile.actions.items() if may_command(ASKS[role], profile, action, made)}
+
+
+def test_rules_narrow_and_widen_what_is_free() -> None:
+    narrowed = {Rule(Role.TEACHER, "projector", "mute"): False, Rule(Role.TECHNICIAN, "printer-3d", "preheat"): False}
+    widened = {Rule(Role.TEACHER, "computer", "restart"): True}
+
+    assert under(narrowed, Role.TEACHER, "demo/projector") == {"power-on", "power-off"}
+    assert "preheat" not in under(narrowed, Role.TECHNICIAN, "demo/printer-3d")
+    assert under(widened, Role.TEACHER, "demo/classroom-pc") == {"restart"}
+    assert under(widened, Role.COORDINATOR, "demo/classroom-pc") == set()
+
+
+def test_rules_reach_no_further_than_their_bounds() -> None:
+    everything = {
+        Rule(role, profile.family, action): True
+        for profile in PROFILES.values()
+        for action in profile.actions
+        for role in Role
+    }
+    nothing = dict.fromkeys(everything, False)
+
+    assert "preheat" not in under(everything, Role.TEACHER, "creality/ender-3")
+    assert "home" not in under(everything, Role.COORDINATOR, "prusa/mk3s")
+    assert under(everything, Role.TEACHER, "arduino/machine-permit") == set()
+    for slug in ACTING:
+        assert under(everything, Role.AUDITOR, slug) == set()
+        assert under(nothing, Role.ADMINISTRATOR, slug) == PROFILES[slug].actions.keys()
+        for role in (Role.TEACHER, Role.COORDINATOR, Role.TECHNICIAN):
+            assert under(nothing, role, slug) == {"stop"} & PROFILES[slug].actions.keys()

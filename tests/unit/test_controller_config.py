@@ -143,3 +143,57 @@ def test_a_broker_elsewhere_is_not_spoken_to_in_the_clear(broker: BrokerConfig, 
     with pytest.raises(Unsafe, match="in the clear"):
         check_exposure(ControllerConfig(broker=broker))
     check_exposure(ControllerConfig(broker=broker, plain_http_beyond_loopback=True))
+
+
+def test_providers_of_sign_ins_stand_in_the_file(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("geheim\n", "utf-8")
+    file = tmp_path / "controller.toml"
+    file.write_text(
+        f"""
+[[oidc]]
+name = "school"
+kind = "google"
+client_id = "one"
+client_secret_file = "{secret}"
+allowed_domains = ["An-Phu.example"]
+schools = {{ "an-phu.example" = "an-phu" }}
+[[oidc]]
+name = "office"
+kind = "microsoft"
+client_id = "two"
+tenant = "01234567-89ab-cdef-0123-456789abcdef"
+newcomers = "enter"
+role = "auditor"
+""",
+        "utf-8",
+    )
+    google, microsoft = load(file).oidc
+
+    assert (google.issuer, google.allowed_domains, google.secret()) == (
+        "https://accounts.google.com",
+        ("an-phu.example",),
+        "geheim",
+    )
+    assert microsoft.issuer == "https://login.microsoftonline.com/01234567-89ab-cdef-0123-456789abcdef/v2.0"
+    assert (microsoft.newcomers, microsoft.role) == ("enter", "auditor")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('name = "x"\nissuer = "https://x.example"', "client_id: it is missing"),
+        ('name = "x"\nclient_id = "y"\nissuer = "http://x.example"', "not an https address"),
+        ('name = "x"\nclient_id = "y"\nkind = "microsoft"\ntenant = "common"', "the school's own directory"),
+        ('name = "x"\nclient_id = "y"\nkind = "google"\nrole = "administrator"', "nobody becomes an administrator"),
+        ('name = "X Y"\nclient_id = "y"\nkind = "google"', "not of a-z"),
+        ('name = "x"\nclient_id = "y"\nkind = "google"\nsecret = "z"', "nobody knows this key"),
+        ('name = "x"\nclient_id = "y"\nkind = "google"\nclient_secret_file = "/nowhere"', "is not a file"),
+    ],
+)
+def test_provider_that_cannot_be_used_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "controller.toml"
+    file.write_text(f"[[oidc]]\n{text}\n", "utf-8")
+
+    with pytest.raises(ConfigError, match=told):
+        load(file)

@@ -1,23 +1,28 @@
 """Who may do what."""
 
+from dataclasses import replace
+
 import pytest
 
-from controller.identity.policy import Permission, Principal, Role, home, may
+from controller.identity.policy import GRANTS, Permission, Principal, Role, home, may
 from controller.scope import CLUSTER, Scope
 
 TABLE = {
-    # teacher of a school, technician of a school, technician, coordinator and administrator of the cluster
-    Permission.VIEW_DEVICES: (True, True, True, True, True),
-    Permission.VIEW_FLEET: (False, True, True, True, True),
-    Permission.COMMAND: (True, True, True, True, True),
-    Permission.HANDLE_JOBS: (True, True, True, True, True),
-    Permission.BOOK: (True, True, True, True, True),
-    Permission.MANAGE_BOOKINGS: (False, True, True, True, True),
-    Permission.PLAN: (False, False, False, True, True),
-    Permission.VIEW_QUARANTINE: (False, True, True, False, True),
-    Permission.ENROL_AGENTS: (False, True, True, False, True),
-    Permission.VIEW_METRICS: (False, False, True, False, True),
-    Permission.MANAGE_USERS: (False, False, False, False, True),
+    # teacher of a school, technician of a school; technician, coordinator, administrator and auditor of the cluster
+    Permission.VIEW_DEVICES: (True, True, True, True, True, True),
+    Permission.VIEW_FLEET: (False, True, True, True, True, True),
+    Permission.COMMAND: (True, True, True, True, True, False),
+    Permission.HANDLE_JOBS: (True, True, True, True, True, False),
+    Permission.BOOK: (True, True, True, True, True, False),
+    Permission.MANAGE_BOOKINGS: (False, True, True, True, True, False),
+    Permission.PLAN: (False, False, False, True, True, False),
+    Permission.VIEW_REPORTS: (False, True, True, True, True, True),
+    Permission.VIEW_AUDIT: (False, False, False, False, True, True),
+    Permission.VIEW_QUARANTINE: (False, True, True, False, True, False),
+    Permission.ENROL_AGENTS: (False, True, True, False, True, False),
+    Permission.VIEW_METRICS: (False, False, True, False, True, False),
+    Permission.MANAGE_USERS: (False, False, False, False, True, False),
+    Permission.SET_RIGHTS: (False, False, False, False, True, False),
 }
 
 
@@ -31,6 +36,7 @@ ASKERS = (
     person(Role.TECHNICIAN, None),
     person(Role.COORDINATOR, None),
     person(Role.ADMINISTRATOR, None),
+    person(Role.AUDITOR, None),
 )
 
 
@@ -68,3 +74,14 @@ def test_teacher_without_a_school_sees_nothing() -> None:
 def test_home_is_a_page_that_one_may_see() -> None:
     assert home(person(Role.TEACHER, "an-phu")) == "/my"
     assert home(person(Role.TECHNICIAN, None)) == "/fleet"
+
+
+def test_token_narrows_what_its_owner_may_and_never_widens_it() -> None:
+    technician = person(Role.TECHNICIAN, None)
+    narrow = replace(technician, only=frozenset({Permission.VIEW_FLEET, Permission.MANAGE_USERS}))
+
+    assert [each for each in Permission if may(narrow, each)] == [Permission.VIEW_FLEET]
+
+
+def test_auditor_has_only_permissions_to_look() -> None:
+    assert all(each.value.startswith("view-") for each in GRANTS[Role.AUDITOR])

@@ -13,3 +13,13 @@ try {
   if (form.querySelector("[role=alert]")) login.value = sessionStorage.getItem("login") || "";
   else sessionStorage.removeItem("login");
 } catch { /* storage may be blocked: the name is typed again */ }
+
+// A provider is told of a machine of one's own only if the box says so.
+const shared = form.elements.shared;
+shared.addEventListener("change", () => {
+  for (const link of document.querySelectorAll("[data-provider]")) {
+    const url = new URL(link.href);
+    url.searchParams.set("shared", shared.checked ? "1" : "");
+    link.href = url.pathname + url.search;
+  }
+});

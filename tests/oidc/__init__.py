@@ -1,0 +1,1 @@
+"""npm's `oidc-provider`, a real OpenID provider, as a process of its own."""

@@ -1,0 +1,46 @@
+"""Every action that the program writes into the audit log has a name on its page."""
+
+import ast
+from pathlib import Path
+
+import controller
+from controller.identity.refusals import Kind
+from controller.ingest.attacks import KINDS
+from controller.web.audit_words import action_words
+from controller.web.i18n import language
+
+CALLS = {"audit", "_audit", "_put", "_remove", "_change", "_Act"}
+"""The functions that are given an action's name."""
+COMPOSED = {"booking-confirmed", "booking-checked-in", "problem-report", "use-without-booking-report"}
+"""Names that are put together of a word and a state."""
+
+
+def literals() -> set[str]:
+    """Every text that one of these calls is given and that looks like an action."""
+    found: set[str] = set()
+    for file in Path(controller.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in CALLS:
+                for each in ast.walk(node):
+                    if isinstance(each, ast.Constant) and isinstance(each.value, str):
+                        found.add(each.value)
+    return {each for each in found if "-" in each[:-1] and each.replace("-", "").isalpha() and each.islower()}
+
+
+def test_every_action_that_is_written_has_a_name() -> None:
+    names = action_words(language("en")).keys()
+    assert literals() - names == set()
+    assert set(Kind) <= names
+    assert names >= KINDS | COMPOSED
+
+
+def test_names_are_of_actions_that_there_are() -> None:
+    source = "\n".join(file.read_text("utf-8") for file in Path(controller.__file__).parent.rglob("*.py")
+                       if file.name != "audit_words.py")  # fmt: skip
+    for name in action_words(language("en")).keys() - COMPOSED:
+        assert f'"{name}"' in source, name
+
+
+def test_vietnamese_has_words_of_its_own() -> None:
+    theirs, ours = action_words(language("en")), action_words(language("vi"))
+    assert all(str(theirs[name]) != str(ours[name]) for name in theirs)
