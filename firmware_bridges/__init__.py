@@ -10,8 +10,10 @@ BRIDGES = {
     "firmata": "firmware_bridges.firmata:FirmataBridge",
     "host": "firmware_bridges.host:HostBridge",
     "marlin": "firmware_bridges.marlin:MarlinBridge",
+    "micropython": "firmware_bridges.micropython:MicroPythonBridge",
     "network": "firmware_bridges.network:NetworkBridge",
     "pjlink": "firmware_bridges.pjlink:PjlinkBridge",
+    "snmp": "firmware_bridges.snmp:SnmpBridge",
     "simulated": "firmware_bridges.simulated:SimulatedBridge",
 }
 """Bridge name -> module:class, loaded when first used. The class takes (endpoint, options)."""

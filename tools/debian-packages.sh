@@ -3,10 +3,11 @@
 set -eu
 
 # package:proof, where the proof is a command, or a file for what has none; it counts wherever it came from
-needed="chromium-headless-shell:chromium-headless-shell debootstrap:debootstrap gcc:gcc git:git iproute2:ip khal:khal
+needed="chromium-headless-shell:chromium-headless-shell debootstrap:debootstrap
+        firmware-microbit-micropython:/usr/share/firmware-microbit-micropython/firmware.hex gcc:gcc git:git iproute2:ip khal:khal
         libelf-dev:/usr/include/libelf.h
         libsimavr-dev:/usr/include/simavr/sim_avr.h mosquitto:mosquitto openssl:openssl postgresql:pg_ctlcluster
-        procps:pgrep systemd:systemd-analyze systemd-container:systemd-nspawn wine:wine wine64:/usr/lib/wine/wine64"
+        procps:pgrep qemu-system-arm:qemu-system-arm snmp:snmptrap snmpd:snmpd systemd:systemd-analyze systemd-container:systemd-nspawn wine:wine wine64:/usr/lib/wine/wine64"
 
 PATH="$PATH:/usr/sbin:/sbin"
 missing=""

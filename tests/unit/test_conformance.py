@@ -33,8 +33,10 @@ SOMEWHERE = {
     "firmata": "/dev/ttyACM0",
     "host": "",
     "marlin": "/dev/ttyUSB0",
+    "micropython": "/dev/ttyACM0",
     "network": "",
     "pjlink": "tcp://192.0.2.1",
+    "snmp": "udp://192.0.2.1",
     "simulated": "sim:conformance",
 }
 """An endpoint of the kind that each bridge takes."""
@@ -63,6 +65,8 @@ ACTIONS = {
     "print": NEEDS_LEASE,
     "restart": ASKED_TWICE,
     "resume": NEEDS_LEASE,
+    "run": NEEDS_LEASE,
+    "self-test": NEEDS_LEASE,
     "set-volume": HARMLESS,
     "stop": ASKED_TWICE,
     "unlock": NEEDS_LEASE,
@@ -88,10 +92,12 @@ FAMILIES = {
     "laser": "Máy cắt laser",
     "network": "Đường lên",
     "permit": "Khóa quyền dùng",
+    "printer": "Máy in",
     "printer-3d": "Máy in 3D",
     "projector": "Máy chiếu",
     "robot": "",
     "sensor": "",
+    "switch": "Switch",
 }
 """How a family is called in Vietnamese; empty: each model has its own word."""
 CODES: Mapping[tuple[str, str], type[StrEnum]] = {
