@@ -22,6 +22,7 @@ _TABLES = (
     "controller.ingest.tables",
     "controller.identity.tables",
     "controller.timetable.tables",
+    "controller.scheduling.kit_tables",
     "controller.scheduling.tables",
     "controller.commands.tables",
     "controller.jobs.tables",

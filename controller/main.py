@@ -41,6 +41,7 @@ from controller.scheduling.attendance import Attendance
 from controller.scheduling.booking_errors import BookingError
 from controller.scheduling.bookings import Bookings
 from controller.scheduling.clockwork import Clockwork
+from controller.scheduling.kits import Kits
 from controller.scheduling.leases import LeaseDesk
 from controller.scheduling.office import Office
 from controller.scheduling.stocktaking import Stocktaking
@@ -108,6 +109,7 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         leases=leases,
         timetables=Timetables(engine, ZoneInfo(config.zone), now_ms),
         stocktaking=Stocktaking(engine, now_ms, clockwork.wake),
+        kits=Kits(engine, now_ms, clockwork.wake),
         notifications=Notifications(engine, outlet, seal, now_ms),
         news=news,
         now_ms=now_ms,

@@ -16,6 +16,7 @@ from controller.notifications.settings import Notifications
 from controller.plant import Plant
 from controller.scheduling.attendance import Attendance
 from controller.scheduling.clockwork import Clockwork
+from controller.scheduling.kits import Kits
 from controller.scheduling.leases import LeaseDesk
 from controller.scheduling.office import Office
 from controller.scheduling.stocktaking import Stocktaking
@@ -49,6 +50,7 @@ class Services:
     leases: LeaseDesk
     timetables: Timetables
     stocktaking: Stocktaking
+    kits: Kits
     notifications: Notifications
     news: NewsWords
     now_ms: Callable[[], int]

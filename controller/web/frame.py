@@ -82,6 +82,8 @@ def _entries(who: Principal, path: str, words: Language) -> tuple[Entry, ...]:
         found.append(Entry("/reports/use", str(words.t("Reports")), icon="chart-bar", current=current))
     if who.role in (Role.TEACHER, Role.COORDINATOR):
         found.append(Entry("/my", str(words.t("My bookings")), icon="list-check", current=path == "/my"))
+    if who.role in (Role.TEACHER, Role.TECHNICIAN):  # who plans has it among the planning pages
+        found.append(Entry("/kits", str(words.t("Kits")), icon="package", current=path.startswith("/kits")))
     if may(who, Permission.PLAN):
         current = path.startswith("/admin/")
         found.append(Entry("/admin/time", str(words.t("Planning")), icon="ruler-2", current=current))

@@ -21,6 +21,7 @@ from controller.web import (
     feed_pages,
     import_pages,
     jobs_pages,
+    kit_pages,
     label_pages,
     my_pages,
     notification_pages,
@@ -57,6 +58,7 @@ def router(services: Services) -> APIRouter:
     routes.include_router(board_pages.router(services))
     routes.include_router(admin_pages.router(services))
     routes.include_router(week_pages.router(services))
+    routes.include_router(kit_pages.router(services))
     routes.include_router(label_pages.router(services))
     routes.include_router(report_pages.router(services))
     return routes
