@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
 
 from controller.identity.policy import Permission, Principal, may
-from controller.scheduling.kits import MOST_PARTS, Lack, LackState, NoSuchKit, Part, WrongKit
+from controller.scheduling.kit_pools import LackState, Part
+from controller.scheduling.kits import MOST_PARTS, Lack, NoSuchKit, WrongKit
 from controller.services import Services
 from controller.web.access import allowed
 from controller.web.admin_form import Filled

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from controller.scheduling.kits import KitFault, LackState, Pool, WrongKit
+from controller.scheduling.kit_pools import LackState, Pool
+from controller.scheduling.kits import KitFault, WrongKit
 from controller.scheduling.office import Office
 from controller.scheduling.school_time import SchoolYear
 from controller.web.admin_form import Option

@@ -11,7 +11,8 @@ from controller.identity.store import audit_lines
 from controller.main import wall_ms
 from controller.scheduling.booking_errors import Taken
 from controller.scheduling.bookings import Booked, Bookings, Request
-from controller.scheduling.kits import KitFault, Kits, Lack, LackState, NoSuchKit, Part, Pool, WrongKit
+from controller.scheduling.kit_pools import LackState, Part, Pool
+from controller.scheduling.kits import KitFault, Kits, Lack, NoSuchKit, WrongKit
 from controller.scheduling.stock import Item
 from controller.scheduling.stocktaking import Stocktaking
 from controller.scheduling.tables import Load
