@@ -37,6 +37,7 @@ _TABLES = (
     "controller.telemetry.tables",
     "controller.identity.tables",
     "controller.timetable.tables",
+    "controller.scheduling.kit_tables",
     "controller.scheduling.tables",
     "controller.commands.tables",
     "controller.jobs.tables",

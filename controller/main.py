@@ -50,6 +50,7 @@ from controller.scheduling.booking_errors import BookingError
 from controller.scheduling.bookings import Bookings
 from controller.scheduling.clockwork import Clockwork
 from controller.scheduling.journal import Journal
+from controller.scheduling.kits import Kits
 from controller.scheduling.leases import LeaseDesk
 from controller.scheduling.office import Office
 from controller.scheduling.stocktaking import Stocktaking
@@ -142,6 +143,7 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         timetables=Timetables(engine, ZoneInfo(config.zone), now_ms),
         history=History(engine, keeper.archive),
         stocktaking=Stocktaking(engine, now_ms, clockwork.wake),
+        kits=Kits(engine, now_ms, clockwork.wake),
         notifications=Notifications(engine, outlet, seal, now_ms),
         news=news,
         eraser=Eraser(engine, now_ms),

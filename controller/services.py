@@ -24,6 +24,7 @@ from controller.plant import Plant
 from controller.privacy.erasure import Eraser
 from controller.scheduling.attendance import Attendance
 from controller.scheduling.clockwork import Clockwork
+from controller.scheduling.kits import Kits
 from controller.scheduling.leases import LeaseDesk
 from controller.scheduling.office import Office
 from controller.scheduling.stocktaking import Stocktaking
@@ -64,6 +65,7 @@ class Services:
     leases: LeaseDesk
     timetables: Timetables
     stocktaking: Stocktaking
+    kits: Kits
     notifications: Notifications
     news: NewsWords
     eraser: Eraser

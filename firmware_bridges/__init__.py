@@ -12,6 +12,7 @@ BRIDGES = {
     "host": "firmware_bridges.host:HostBridge",
     "line_protocol": "firmware_bridges.line_protocol:LineProtocolBridge",
     "marlin": "firmware_bridges.marlin:MarlinBridge",
+    "micropython": "firmware_bridges.micropython:MicroPythonBridge",
     "moonraker": "firmware_bridges.moonraker:MoonrakerBridge",
     "mqtt_device": "firmware_bridges.mqtt_device:MqttDeviceBridge",
     "network": "firmware_bridges.network:NetworkBridge",
@@ -19,6 +20,7 @@ BRIDGES = {
     "pjlink": "firmware_bridges.pjlink:PjlinkBridge",
     "prusalink": "firmware_bridges.prusalink:PrusalinkBridge",
     "samsung_mdc": "firmware_bridges.samsung_mdc:SamsungMdcBridge",
+    "snmp": "firmware_bridges.snmp:SnmpBridge",
     "simulated": "firmware_bridges.simulated:SimulatedBridge",
     "smart_plug": "firmware_bridges.smart_plug:SmartPlugBridge",
 }

@@ -7,10 +7,19 @@ from pathlib import Path
 import pytest
 
 from device_profiles.profile import load as load_profile
-from hil.farends import board, cutter, klipper_printer, octoprint_server, printer, simulated_projector
+from hil.farends import (
+    board,
+    cutter,
+    klipper_printer,
+    microbit,
+    octoprint_server,
+    printer,
+    simulated_projector,
+    snmp_agents,
+)
 from hil.lab import SIMULATED, FarEnd, Lab, Place, load, missing
 
-FAR_ENDS = frozenset({"firmata", "grbl", "marlin", "moonraker", "octoprint", "pjlink"})
+FAR_ENDS = frozenset({"firmata", "grbl", "marlin", "micropython", "moonraker", "octoprint", "pjlink", "snmp"})
 """Fixtures that yield a FarEnd, and the names of their tables in lab.toml."""
 
 
@@ -129,3 +138,35 @@ def octoprint(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fa
         missing("OctoPrint", error)
     yield FarEnd(made.endpoint, profile, {**octoprint_server.PROMPT, **place.options}, made, made)
     made.close()
+
+
+@pytest.fixture
+def snmp(lab: Lab, tmp_path: Path) -> Iterator[FarEnd]:
+    """A network device."""
+    place = lab.get("snmp", Place(SIMULATED))
+    profile = load_profile(place.profile or "net-snmp/host")
+    if place.physical:
+        yield FarEnd(place.endpoint, profile, place.options)
+        return
+    try:
+        agent = snmp_agents.NetSnmp(tmp_path)
+    except (snmp_agents.MissingFarEnd, OSError) as error:
+        missing("snmpd", error)
+    yield FarEnd(agent.endpoint, profile, {**snmp_agents.PROMPT, **place.options})
+    agent.close()
+
+
+@pytest.fixture
+def micropython(lab: Lab, tmp_path: Path) -> Iterator[FarEnd]:
+    """A board with MicroPython."""
+    place = lab.get("micropython", Place(SIMULATED))
+    profile = load_profile(place.profile or "bbc/microbit")
+    if place.physical:
+        yield FarEnd(place.endpoint, profile, place.options)
+        return
+    try:
+        kit = microbit.Microbit(tmp_path)
+    except (microbit.MissingFarEnd, OSError) as error:
+        missing("micro:bit", error)
+    yield FarEnd(kit.endpoint, profile, {**microbit.PATIENT, **place.options})
+    kit.close()

@@ -18,10 +18,12 @@ from hil.farends import (
     board,
     cutter,
     klipper_printer,
+    microbit,
     octoprint_server,
     printer,
     prusalink_server,
     simulated_projector,
+    snmp_agents,
 )
 from hil.farends.child import ROOT
 from hil.farends.pins import FIRMATA
@@ -34,8 +36,8 @@ pytestmark = [pytest.mark.hil, pytest.mark.sim_only]
 SLUGS = [
     slug
     for slug in slugs()
-    if load(slug).bridge in ("marlin", "grbl", "moonraker", "octoprint", "pjlink", "prusalink", "firmata")
-]
+    if load(slug).bridge in ("marlin", "grbl", "moonraker", "octoprint", "pjlink", "prusalink", "firmata", "snmp")
+] + ["bbc/microbit"]
 BY_WEB = ("moonraker", "octoprint", "prusalink")
 """Bridges to web servers: the libraries that they speak with bring TLS."""
 SPARE_PIN: Mapping[str, Any] = {"digital-2": {"pin": "d2", "kind": "digital"}}
@@ -47,6 +49,8 @@ ARGUMENTS: Mapping[str, Mapping[str, Value]] = {
 }
 ORDER = (
     "clear-alarm",
+    "self-test",
+    "run",
     "home",
     "jog",
     "cut",
@@ -137,6 +141,38 @@ def firmata(profile: DeviceProfile, folder: Path) -> Iterator[FarEnd]:
     made.close()
 
 
+SIMULATED_DEVICES = {
+    "aruba/instant-ap": "aruba",
+    "generic/network-printer": "printer",
+    "generic/poe-switch": "switch",
+    "tp-link/omada-eap": "omada",
+    "ubiquiti/unifi-ap": "unifi",
+}
+"""Which of snmpsim's devices a profile is for. Data built from the MIB proves the language, not the machine."""
+
+
+@contextmanager
+def snmp(profile: DeviceProfile, folder: Path) -> Iterator[FarEnd]:
+    name = SIMULATED_DEVICES.get(profile.slug)
+    try:
+        made = snmp_agents.SnmpSim(folder) if name else snmp_agents.NetSnmp(folder)
+    except (snmp_agents.MissingFarEnd, OSError, subprocess.SubprocessError) as error:
+        missing("SNMP agent", error)
+    asked = {"community": name} if name else {**snmp_agents.V3, "trap_port": snmp_agents.free_port()}
+    yield FarEnd(made.endpoint, profile, {**snmp_agents.PROMPT, **asked})
+    made.close()
+
+
+@contextmanager
+def micropython(profile: DeviceProfile, folder: Path) -> Iterator[FarEnd]:
+    try:
+        made = microbit.Microbit(folder)
+    except (microbit.MissingFarEnd, OSError) as error:
+        missing("micro:bit", error)
+    yield FarEnd(made.endpoint, profile, microbit.PATIENT)
+    made.close()
+
+
 FAR_ENDS = {
     "marlin": marlin,
     "grbl": grbl,
@@ -145,6 +181,8 @@ FAR_ENDS = {
     "prusalink": prusalink,
     "pjlink": pjlink,
     "firmata": firmata,
+    "snmp": snmp,
+    "micropython": micropython,
 }
 COMPLETE: Mapping[str, Callable[[Values], bool]] = {
     "marlin": lambda values: values["nozzle-temperature"] is not None,
@@ -154,6 +192,8 @@ COMPLETE: Mapping[str, Callable[[Values], bool]] = {
     "prusalink": lambda values: values["nozzle-temperature"] is not None,
     "pjlink": lambda values: values["power"] == "on",
     "firmata": lambda values: None not in values.values(),
+    "snmp": lambda values: "uptime" in values,
+    "micropython": lambda values: values["memory-free"] is not None,
 }
 """When a device of that bridge has told all of itself."""
 
@@ -161,7 +201,7 @@ COMPLETE: Mapping[str, Callable[[Values], bool]] = {
 def carried_out(bridge: Bridge, profile: DeviceProfile, job: Mapping[str, Value]) -> None:
     """Every action, each confirmed by the device."""
     for name in sorted(profile.actions, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER)):
-        bridge.execute(name, job if name in ("print", "cut") else ARGUMENTS.get(name, {}))
+        bridge.execute(name, job if name in ("print", "cut", "run") else ARGUMENTS.get(name, {}))
         if name == "jog":
             poll_until(bridge, lambda values: values["state"] == "ready")
         if name == "power-on":
@@ -175,6 +215,13 @@ def job_file(folder: Path) -> dict[str, Value]:
     return {"path": str(path), "digest": hashlib.sha256(path.read_bytes()).hexdigest(), "name": "cube"}
 
 
+def program_file(folder: Path) -> dict[str, Value]:
+    """The arguments that the agent gives a bridge to run it."""
+    path = folder / "blink.py"
+    path.write_text("while True:\n    pass\n", "utf-8")
+    return {"path": str(path), "digest": hashlib.sha256(path.read_bytes()).hexdigest(), "name": "blink"}
+
+
 @pytest.mark.parametrize("slug", SLUGS)
 def test_profile_says_what_its_bridge_tells_and_does(slug: str, tmp_path: Path) -> None:
     profile = load(slug)
@@ -185,12 +232,14 @@ def test_profile_says_what_its_bridge_tells_and_does(slug: str, tmp_path: Path) 
             bridge.execute("power-on", {})
         values = poll_until(bridge, COMPLETE[profile.bridge])
         assert undeclared(profile, values) == []
-        assert [name for name in untold(profile, values) if "*" not in name] == []
+        optional = {"traps", "last-trap", "cpu", "self-test"}  # a port for traps, a processor that is told, a test
+        assert [name for name in untold(profile, values) if "*" not in name and name not in optional] == []
         if profile.bridge == "firmata" and slug.partition("/")[2] in FIRMATA:
             assert values["firmata"] == FIRMATA[slug.partition("/")[2]].version
         with pytest.raises(Refused):
             bridge.execute("fly", {})
-        carried_out(bridge, profile, job_file(tmp_path))
+        job = program_file(tmp_path) if profile.bridge == "micropython" else job_file(tmp_path)
+        carried_out(bridge, profile, job)
         bridge.close()
 
 
@@ -204,6 +253,8 @@ def test_profile_says_what_its_bridge_tells_and_does(slug: str, tmp_path: Path) 
         "klipper/printer",
         "octoprint/printer",
         "prusa/mk4",
+        "net-snmp/host",
+        "bbc/microbit",
     ],
 )
 def test_process_with_an_open_bridge_has_loaded_nothing_heavy(slug: str, tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 """Debian's word for an architecture, and that of wheels."""
 _GLIBC = range(5, 37)
 """Minor versions of glibc 2 whose wheels run on Debian 12."""
+WHEELS = ("--only-binary=:all:", "--no-binary=snmp")
+"""What is taken from the registry: wheels, but of snmp the source, of which there is nothing else. It is all Python."""
 _MAINTAINER = "Fabfleet <root@localhost>"
 
 
@@ -119,7 +121,7 @@ class Builder:
     def _install_wheels(self, part: Part, site: Path) -> None:
         """The lock's wheels, refused if one has another hash; then our own."""
         place = ("install", "-qq", f"--target={site}", "--no-deps", "--no-compile")
-        version = ("--implementation=cp", f"--python-version={self._target.python}", "--only-binary=:all:")
+        version = ("--implementation=cp", f"--python-version={self._target.python}", *WHEELS)
         platforms = [f"--platform={each}" for each in self._target.platforms]
         _pip(*place, *version, *platforms, "--require-hashes", "-r", f"requirements/{part.name}.lock")
         _pip(*place, str(self._wheel))

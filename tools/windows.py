@@ -17,7 +17,7 @@ import tomllib
 import zipfile
 from pathlib import Path
 
-from tools.deb import commit_time
+from tools.deb import WHEELS, commit_time
 
 ROOT = Path(__file__).parent.parent
 DIST = ROOT / "dist"
@@ -35,7 +35,7 @@ def stage(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     _put_python(folder / "python")
     library = folder / "lib"
-    flags = ("--platform=win_amd64", f"--python-version={PYTHON}", "--implementation=cp", "--only-binary=:all:")
+    flags = ("--platform=win_amd64", f"--python-version={PYTHON}", "--implementation=cp", *WHEELS)
     place = ("-qq", f"--target={library}", "--no-deps", "--no-compile", "--require-hashes")
     _pip("install", *place, *flags, "-r", "requirements/agent.lock")
     shutil.rmtree(library / "bin", ignore_errors=True)

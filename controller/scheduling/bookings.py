@@ -353,7 +353,7 @@ class Bookings:
 def _assign(connection: Connection, booking_id: str, serving: Serving, use: range) -> tuple[tuple[int, int], ...]:
     """Have it; the resources as in `Booked`. Raises Occupied if somebody else has some of it."""
     had = [(unit.id, 0, unit.held(use)) for unit in serving.units]
-    had += [(each.pool, each.count, use) for each in serving.counted]
+    had += [(each.pool, each.count, each.held(use)) for each in serving.counted]
     rows = [
         {
             "booking_id": booking_id,
@@ -401,7 +401,7 @@ def _wanted_holds(serving: Serving, use: range) -> Iterator[Hold]:
         if unit.circuit is not None and unit.watts:
             yield Hold(unit.circuit, unit.held(use), unit.watts)
     for each in serving.counted:
-        yield Hold(each.pool, use, each.count)
+        yield Hold(each.pool, each.held(use), each.count)
 
 
 def shorten(connection: Connection, booking_id: str, tick: int) -> None:

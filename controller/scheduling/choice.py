@@ -44,10 +44,16 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """`count` of a counted pool: thirty kits."""
+    """`count` of a counted pool: thirty kits. They are held `setup` ticks before a use, and after it `clean_up`: so
+    long as charging and cleaning take."""
 
     pool: int
     count: int
+    setup: int = 0
+    clean_up: int = 0
+
+    def held(self, use: range) -> range:
+        return range(use.start - self.setup, use.stop + self.clean_up)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +169,7 @@ def choose(wanted: Wanted, use: range, taken: Taken) -> Choice | None:
     Pools must have enough left, and so must the circuits that the chosen units hang on. Nothing is missed for want of
     trying, but for what is said at MOST_PARTS.
     """
-    if any(taken.spare(each.pool, use) < each.count for each in wanted.counted):
+    if any(taken.spare(each.pool, each.held(use)) < each.count for each in wanted.counted):
         return None
     units = _matched(wanted.demands, use, taken)
     if units is not None and not _is_carried(units, use, taken):

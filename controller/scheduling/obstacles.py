@@ -18,19 +18,25 @@ def besides(taken: Taken, window: range, units: Iterable[Unit], counted: Iterabl
             known[alike] = _bits(unit, window, facts)
         bits[unit.id] = bits.get(unit.id, 0) | known[alike]
     for each in counted:
-        whole = [Use(ticks, taken.capacity.get(each.pool, 0)) for ticks in _shut(each.pool, window, facts)]
-        uses[each.pool] = [*uses.get(each.pool, ()), *whole]
+        capacity = taken.capacity.get(each.pool, 0)
+        uses[each.pool] = [*uses.get(each.pool, ()), *(Use(ticks, capacity) for ticks in _barred(each, window, facts))]
     return replace(taken, units=bits, uses=uses)
 
 
 def _bits(unit: Unit, window: range, facts: Facts) -> int:
-    """Setting up and cleaning may be done meanwhile: held ticks are in the way only if the use itself is."""
     found = 0
-    for ticks in _shut(unit.id, range(window.start - unit.clean_up, window.stop + unit.setup), facts):
-        start, stop = max(ticks.start + unit.clean_up, window.start), min(ticks.stop - unit.setup, window.stop)
-        if start < stop:
-            found |= mask(range(start, stop), window.start)
+    for ticks in _barred(unit, window, facts):
+        found |= mask(ticks, window.start)
     return found
+
+
+def _barred(each: Unit | Counted, window: range, facts: Facts) -> Iterator[range]:
+    """Setting up and cleaning may be done meanwhile: held ticks are in the way only if the use itself is."""
+    thing = each.id if isinstance(each, Unit) else each.pool
+    for ticks in _shut(thing, range(window.start - each.clean_up, window.stop + each.setup), facts):
+        start, stop = max(ticks.start + each.clean_up, window.start), min(ticks.stop - each.setup, window.stop)
+        if start < stop:
+            yield range(start, stop)
 
 
 def _shut(thing: int, window: range, facts: Facts) -> Iterator[range]:

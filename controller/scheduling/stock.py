@@ -113,9 +113,10 @@ class Stock:
         return len(self.whole) == len(self.wanted.demands)
 
     def window(self, use: range) -> range:
-        """All ticks for which a unit might be held by that use."""
-        setup = max((unit.setup for unit in self.units), default=0)
-        clean_up = max((unit.clean_up for unit in self.units), default=0)
+        """All ticks for which a unit or a part of a pool might be held by that use."""
+        both: tuple[Unit | Counted, ...] = (*self.units, *self.wanted.counted)
+        setup = max((each.setup for each in both), default=0)
+        clean_up = max((each.clean_up for each in both), default=0)
         return range(use.start - setup, use.stop + clean_up)
 
     def where(self, allowed: Callable[[Thing], bool]) -> "Stock":
@@ -176,7 +177,7 @@ def read(connection: Connection, items: Sequence[Item], school_id: str, breadth:
         rows = _offered(connection, item, school_id, most)
         things |= {row.id: _thing(row) for row in rows}
         if item.resource_id is not None and rows and rows[0].kind == "pool":
-            counted.append(Counted(rows[0].id, item.count))
+            counted.append(_counted(rows[0], item.count))
             capacity[rows[0].id] = rows[0].capacity
             continue
         units = tuple(_unit(row) for row in rows if row.kind == "unit")
@@ -250,6 +251,10 @@ def _without(demands: Sequence[Demand], barred: Collection[int]) -> tuple[Demand
 
 def _unit(row: Row[Any]) -> Unit:
     return Unit(row.id, ticks_of(row.setup_min), ticks_of(row.clean_up_min), row.watts, row.circuit_id)
+
+
+def _counted(row: Row[Any], count: int) -> Counted:
+    return Counted(row.id, count, ticks_of(row.setup_min), ticks_of(row.clean_up_min))
 
 
 def _thing(row: Row[Any]) -> Thing:

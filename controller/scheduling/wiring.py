@@ -5,7 +5,7 @@ Until the transaction ends nobody else changes what these resources are booked f
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Table, func, select, update
+from sqlalchemy import Connection, Table, case, func, select, update
 
 from controller.scheduling import claims
 from controller.scheduling.claims import Hold
@@ -28,6 +28,23 @@ def resize(connection: Connection, resource_id: int, capacity: int, now_ms: int)
     if used > capacity:
         raise WrongEntry(Fault.LOADED, "capacity", least=used)
     connection.execute(update(_LOAD).where(ahead).values(capacity=capacity))
+
+
+def follow(connection: Connection, resource_id: int, capacity: int, now_ms: int) -> None:
+    """Have a pool's loads ahead go by what there is: where bookings have more already, by those. After `claims.lock`.
+
+    Kits that are gone are gone, whatever was booked: what is booked stays, and nobody gets more.
+    """
+    ahead = (_LOAD.c.resource_id == resource_id) & (_LOAD.c.tick >= ticks(now_ms, now_ms + 1).start)
+    kept = case((_LOAD.c.used > capacity, _LOAD.c.used), else_=capacity)
+    connection.execute(update(_LOAD).where(ahead).values(capacity=kept))
+
+
+def short(connection: Connection, resource_id: int, capacity: int, now_ms: int) -> int:
+    """How many more than there are the bookings ahead want at a time."""
+    ahead = (_LOAD.c.resource_id == resource_id) & (_LOAD.c.tick >= ticks(now_ms, now_ms + 1).start)
+    used = connection.execute(select(func.max(_LOAD.c.used)).where(ahead)).scalar() or 0
+    return max(0, used - capacity)
 
 
 def rewire(connection: Connection, unit: Resource, watts: int, circuit_id: int | None) -> None:

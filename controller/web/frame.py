@@ -85,6 +85,8 @@ def _entries(who: Principal, path: str, words: Language) -> tuple[Entry, ...]:
     if may(who, Permission.ENROL_AGENTS):
         current = path.startswith("/agents")
         found.append(Entry("/agents", str(words.t("Agents")), icon="device-desktop-plus", current=current))
+    if who.role in (Role.TEACHER, Role.TECHNICIAN):  # who plans has it among the planning pages
+        found.append(Entry("/kits", str(words.t("Kits")), icon="package", current=path.startswith("/kits")))
     if may(who, Permission.PLAN):
         current = path.startswith("/admin/")
         found.append(Entry("/admin/time", str(words.t("Planning")), icon="ruler-2", current=current))

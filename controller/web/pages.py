@@ -25,6 +25,7 @@ from controller.web import (
     feed_pages,
     import_pages,
     jobs_pages,
+    kit_pages,
     label_pages,
     my_pages,
     notification_pages,
@@ -69,6 +70,7 @@ def router(services: Services) -> APIRouter:
     routes.include_router(privacy_pages.router(services))
     routes.include_router(audit_pages.router(services))
     routes.include_router(week_pages.router(services))
+    routes.include_router(kit_pages.router(services))
     routes.include_router(label_pages.router(services))
     routes.include_router(report_pages.router(services))
     routes.include_router(oidc_pages.router(services))

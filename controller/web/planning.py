@@ -95,6 +95,7 @@ class Planning:
         pages: tuple[tuple[str, str], ...] = (
             ("/admin/time", words.t("School time")),
             ("/admin/things", words.t("Rooms and machines")),
+            ("/kits", words.t("Kits")),
             ("/admin/limits", words.t("Booking limits")),
             ("/admin/certificates", words.t("Certificates")),
             ("/import", words.t("Import data")),

@@ -14,6 +14,7 @@ CLIENTS: Final = ROOT / "hil" / "requirements" / "pjlink-clients.txt"
 """Their versions stand in it, with the digests that pip checks."""
 PRUSALINK_PACKAGES: Final = ROOT / "hil" / "requirements" / "prusalink.txt"
 KLIPPER: Final = ROOT / "hil" / "requirements" / "klipper.txt"
+SNMPSIM_REQUIREMENTS: Final = ROOT / "hil" / "requirements" / "snmpsim.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,12 @@ class Pin:
         return f"{self.name} {self.version}".rstrip()
 
 
+def _required(requirements: Path, name: str, what: str) -> Pin:
+    return Pin(name, _version(requirements, name), "PyPI", what)
+
+
 def _client(name: str) -> Pin:
-    return Pin(name, _version(CLIENTS, name), "PyPI", "a PJLink client that our projector is checked with")
+    return _required(CLIENTS, name, "a PJLink client that our projector is checked with")
 
 
 def _version(requirements: Path, name: str) -> str:
@@ -74,12 +79,17 @@ MOSQUITTO = Pin("mosquitto", "2.0", "Debian", "the broker that they speak throug
 LINUX = Pin("Linux", "6.1", "Debian", "mac80211_hwsim under QEMU, recorded: wireless")
 HOSTAPD = Pin("hostapd", "2.10", "Debian", "the access point of that recording")
 THIS_MACHINE = Pin("the machine that runs the tests", "", "", "its kernel, disks and network, read in another way")
+SNMPD = Pin("snmpd", "5.9.3", "Debian", "net-snmp's agent, by SNMPv2c and SNMPv3")
+SNMPSIM = _required(SNMPSIM_REQUIREMENTS, "snmpsim", "an SNMP agent, with data built from the vendors' MIBs")
+MICROPYTHON = Pin("MicroPython", "1.0.1", "Debian", "the firmware of the BBC micro:bit, on a micro:bit of QEMU")
+QEMU = Pin("QEMU", "7.2", "Debian", "the micro:bit")
 PINS: Mapping[str, tuple[Pin, ...]] = {
     "firmata": (*FIRMATA.values(), SIMAVR),
     "grbl": (OWN_MACHINE,),
     "host": (THIS_MACHINE,),
     "line_protocol": (replace(OWN_EQUIPMENT, what="boards and projectors, written from their manuals"),),
     "marlin": (OCTOPRINT,),
+    "micropython": (MICROPYTHON, QEMU),
     "moonraker": (MOONRAKER, KALICO, OWN_MCU),
     "mqtt_device": (replace(OWN_EQUIPMENT, what="an ESPHome-shaped and a Tasmota-shaped device"), MOSQUITTO),
     "network": (THIS_MACHINE, LINUX, HOSTAPD),
@@ -88,5 +98,6 @@ PINS: Mapping[str, tuple[Pin, ...]] = {
     "pjlink": (OWN_PROJECTOR, PJLINK_ADVANCE, _client("aiopjlink2"), _client("pypjlink2")),
     "samsung_mdc": (replace(OWN_EQUIPMENT, what="a display, written from the manual"), PYTHON_SAMSUNG_MDC),
     "smart_plug": (replace(OWN_EQUIPMENT, what="plugs, written from their makers' documentation"),),
+    "snmp": (SNMPD, SNMPSIM),
 }
 """By bridge."""

@@ -21,7 +21,7 @@ from agent.errors import NotRunning
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("asyncio", "pydantic", "yaml", "ssl", "http.client", "urllib.request", "msgspec", "sqlmodel")
-ENDPOINTS = ("sim:1", "127.0.0.1:1", "tcp://127.0.0.1:1")
+ENDPOINTS = ("sim:1", "127.0.0.1:1", "tcp://127.0.0.1:1", "udp://127.0.0.1:1")
 """Each bridge takes one of them, and none of them leads anywhere."""
 CONFIG = """
 school = "school"

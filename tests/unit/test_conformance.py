@@ -37,6 +37,7 @@ SOMEWHERE = {
     "host": "",
     "line_protocol": "tcp://192.0.2.1:4660",
     "marlin": "/dev/ttyUSB0",
+    "micropython": "/dev/ttyACM0",
     "moonraker": "http://192.0.2.1",
     "mqtt_device": "mqtt://192.0.2.1/air-206",
     "network": "",
@@ -44,6 +45,7 @@ SOMEWHERE = {
     "pjlink": "tcp://192.0.2.1",
     "prusalink": "http://192.0.2.1",
     "samsung_mdc": "tcp://192.0.2.1",
+    "snmp": "udp://192.0.2.1",
     "simulated": "sim:conformance",
     "smart_plug": "http://192.0.2.1",
 }
@@ -77,6 +79,8 @@ ACTIONS = {
     "print": NEEDS_LEASE,
     "restart": ASKED_TWICE,
     "resume": NEEDS_LEASE,
+    "run": NEEDS_LEASE,
+    "self-test": NEEDS_LEASE,
     "set-volume": HARMLESS,
     "stop": ASKED_TWICE,
     "switch-off": ASKED_TWICE,
@@ -109,10 +113,12 @@ FAMILIES = {
     "network": "Đường lên",
     "permit": "Khóa quyền dùng",
     "plug": "Ổ cắm",
+    "printer": "Máy in",
     "printer-3d": "Máy in 3D",
     "projector": "Máy chiếu",
     "robot": "",
     "sensor": "",
+    "switch": "Switch",
 }
 """How a family is called in Vietnamese; empty: each model has its own word."""
 CODES: Mapping[tuple[str, str], type[StrEnum]] = {

@@ -70,6 +70,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "report_s": 2,
         "silence_s": 15.0,
     },
+    "micropython": {"baud": 115_200, "reply_s": 1.0, "self_test": "print('clock ok')", "test_s": 1.0},
     "moonraker": {
         "ca_file": "/etc/ssl/school.pem",
         "confirm_s": 30.0,
@@ -135,6 +136,20 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "inputs": {"21": "HDMI"},
         "reply_s": 1.0,
     },
+    "snmp": {
+        "version": "2c",
+        "community": "public",
+        "user": "fabfleet",
+        "auth": "sha256",
+        "auth_password": "twelve letters",
+        "privacy": "aes",
+        "privacy_password": "twelve letters",
+        "mibs": ["system"],
+        "single": {"model": {"oid": "1.3.6.1.2.1.1.1.0", "how": "text"}},
+        "table": {"radio": {"label": "1.3.6.1.4.1.1", "columns": {"busy": {"oid": "1.3.6.1.4.1.2"}}}},
+        "timeout_s": 1.0,
+        "trap_port": 10_162,
+    },
     "simulated": {"busy": "", "effects": {}, "fault_every": 0, "fault_polls": 3, "simulate": {}},
     "smart_plug": {
         "channel": 0,
@@ -173,6 +188,8 @@ def quick(name: str) -> dict[str, float]:
         "firmata": {"boot_s": PATIENCE_S},
         "grbl": {"open_s": PATIENCE_S},
         "marlin": {"open_s": PATIENCE_S},
+        "micropython": {"reply_s": PATIENCE_S},
+        "snmp": {"timeout_s": PATIENCE_S},
     }.get(name, {"reply_s": PATIENCE_S, "connect_s": PATIENCE_S})
 
 
@@ -217,14 +234,32 @@ def silent(_folder: Path) -> Iterator[str]:
     os.close(theirs)
 
 
+@contextmanager
+def nobody_by_datagram(_folder: Path) -> Iterator[str]:
+    """A port that refuses datagrams."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    yield f"udp://127.0.0.1:{port}"
+
+
+@contextmanager
+def mute_by_datagram(_folder: Path) -> Iterator[str]:
+    """A peer that takes datagrams and never says a word."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        yield f"udp://127.0.0.1:{server.getsockname()[1]}"
+
+
 BY_WEB = ("moonraker", "octoprint", "prusalink")
 """Bridges whose endpoint is that of a web server."""
 DEAD = {"network": (nobody, mute, full), "port": (unplugged, silent)}
 DEAD_ENDS = [
     *((name, end) for name in (*BY_WEB, "pjlink", "smart_plug") for end in DEAD["network"]),
+    *(("snmp", end) for end in (nobody_by_datagram, mute_by_datagram)),
     *(
         (name, end)
-        for name in ("firmata", "grbl", "line_protocol", "marlin", "samsung_mdc")
+        for name in ("firmata", "grbl", "line_protocol", "marlin", "micropython", "samsung_mdc")
         for end in (*DEAD["network"], *DEAD["port"])
     ),
 ]
