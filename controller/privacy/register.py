@@ -323,6 +323,25 @@ _BOOKINGS: Final = (
         "school_id notice_days furthest_days shortest_min longest_min person_week school_week pupils_per_adult soon_h"
         " no_show_min request_h",
     ),
+    _plain("kit_part", "id school_id resource_id name count"),
+    _about(
+        "kit_handout",
+        owner="by_id",
+        person="by_id returned_by",
+        plain="id school_id resource_id booking_id kits at_ms returned_ms",
+        purpose="to know who has the kits of a class, and that they came back",
+        kept="as long as the booking",
+        seen_by="who books at the school; who: " + _OWN_AND_SCHOOL,
+    ),
+    _about(
+        "kit_lack",
+        owner="by_id",
+        person="by_id mended_by",
+        plain="id school_id resource_id handout_id part state kits at_ms mended_ms",
+        purpose="to know what is missing until it is mended",
+        kept="as long as the kits",
+        seen_by="who books at the school; who: " + _OWN_AND_SCHOOL,
+    ),
     _plain("use_span", "id school_id device_id from_ms until_ms booking_id"),
 )
 _MACHINES: Final = (

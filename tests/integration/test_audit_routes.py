@@ -22,6 +22,7 @@ from controller.identity.policy import Role
 from controller.identity.tables import AuditLine, EnrolToken, OidcLink
 from controller.main import wall_ms
 from controller.scheduling.bookings import Bookings, Request
+from controller.scheduling.kit_tables import KitHandout, KitLack
 from controller.scheduling.school_time import TICK_MS
 from controller.scheduling.tables import Notice
 from controller.timetable.sheets import write_csv
@@ -123,6 +124,7 @@ def test_every_request_that_changes_something_leaves_a_line(controller: Running,
     _machines(walk)
     _bookings(walk)
     _at_the_machine(walk)
+    _kits(walk)
     _planning(walk)
     _years(walk)
     _people(walk)
@@ -243,6 +245,21 @@ def _at_the_machine(walk: Walk) -> None:
     walk("ha", "/c/{code}/problem", "problem-report", "/c/D2222A/problem", text="stuck")
     walk.book("duc", "Laser", range(start, start + 9 * TICK_MS))
     walk("ha", "/c/{code}/beside", "booking-stand-by", "/c/L2222A/beside")
+
+
+def _kits(walk: Walk) -> None:
+    pool = walk.lab.things["Kit"]
+    walk("ky", "/kits/{pool_id}/parts", "kit-parts", f"/kits/{pool}/parts", parts="4 x wheel")
+    start = (wall_ms() // TICK_MS + 1) * TICK_MS
+    booking = walk.book("ha", "Kit", range(start, start + 9 * TICK_MS))
+    walk("ha", "/kits/{pool_id}/out", "kit-hand-out", f"/kits/{pool}/out", booking=booking, kits="1")
+    with Session(walk.lab.engine) as db:
+        out = db.exec(select(KitHandout.id)).one()
+    broken = {"kits-0": "1", "part-0": "wheel", "state-0": "broken"}
+    walk("ha", "/kits/back/{handout_id}", "kit-give-back", f"/kits/back/{out}", **broken)
+    with Session(walk.lab.engine) as db:
+        lack = db.exec(select(KitLack.id)).one()
+    walk("ky", "/kits/lacks/{lack_id}/mend", "kit-mend", f"/kits/lacks/{lack}/mend")
 
 
 def _planning(walk: Walk) -> None:

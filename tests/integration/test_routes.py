@@ -81,6 +81,11 @@ WHO: Mapping[Permission | Only, str] = {
         POST /jobs/{job_id}/cancel
     """,
     P.BOOK: """
+        GET /kits
+        POST /kits/{pool_id}/out
+        POST /kits/back/{handout_id}
+        POST /kits/lacks/{lack_id}/mend
+        POST /kits/{pool_id}/parts
         GET /api/v1/bookings
         POST /api/v1/bookings
         GET /api/v1/bookings/{booking_id}
