@@ -2,14 +2,14 @@
 
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, Table, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, Table, bindparam, func, insert, select, update
 
 from controller.fleet.live import profile_here
 from controller.fleet.tables import Agent, Device
 from controller.scheduling.entries import LETTERS
-from controller.scheduling.tables import Resource
+from controller.scheduling.tables import LeaseGrant, Resource
 from device_profiles.profile import DeviceProfile
 
 BOOKABLE: Final = frozenset({"printer-3d", "laser", "cnc", "robot"})
@@ -17,16 +17,32 @@ BOOKABLE: Final = frozenset({"printer-3d", "laser", "cnc", "robot"})
 CODE_LENGTH: Final = 6
 _DEVICE: Table = Device.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
 _AGENT: Table = Agent.__table__  # type: ignore[attr-defined]
+_GRANT: Table = LeaseGrant.__table__  # type: ignore[attr-defined]
 _RESOURCE: Table = Resource.__table__  # type: ignore[attr-defined]
+_LENT = select(_GRANT.c.device_id).where(_GRANT.c.revoked_ms.is_(None), _GRANT.c.until_ms > bindparam("now"))
+"""Devices that stand in a lease book for now or later."""
 
 
-def adopt(connection: Connection, profile: Callable[[str], DeviceProfile | None] = profile_here) -> int:
-    """Give every device that classes share a thing that can be booked; how many got one. The caller commits.
+class Adopted(NamedTuple):
+    """How many devices got a thing, and how many wait: somebody has them by a lease that no booking stands for."""
+
+    things: int
+    waiting: int
+
+
+def adopt(
+    connection: Connection, now_ms: int, profile: Callable[[str], DeviceProfile | None] = profile_here
+) -> Adopted:
+    """Give every device that classes share a thing that can be booked. The caller commits.
 
     A new one is its own school's alone, with what its profile says of hazard, certificate, power and minutes.
     """
-    adopted = 0
+    adopted = waiting = 0
+    lent = set(connection.execute(_LENT, {"now": now_ms}).scalars())
     for device in _without(connection):
+        if device.id in lent:
+            waiting += 1
+            continue
         entered = _entered(connection, device)
         if entered is not None:
             connection.execute(update(_RESOURCE).where(_RESOURCE.c.id == entered).values(device_id=device.id))
@@ -35,7 +51,7 @@ def adopt(connection: Connection, profile: Callable[[str], DeviceProfile | None]
         else:
             continue
         adopted += 1
-    return adopted
+    return Adopted(adopted, waiting)
 
 
 def new_code(connection: Connection) -> str:

@@ -126,7 +126,9 @@ class Clockwork:
             self._machines_changed = False
             try:
                 with self._engine.begin() as connection:
-                    adopt(connection)
+                    waiting = adopt(connection, self._now_ms()).waiting
+                if waiting:
+                    self._machines_changed = True
             except SQLAlchemyError:
                 self._machines_changed = True
                 raise

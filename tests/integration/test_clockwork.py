@@ -16,6 +16,7 @@ from controller.main import wall_ms
 from controller.scheduling.booking_states import BookingState
 from controller.scheduling.clockwork import Clockwork
 from controller.scheduling.fates import UNHEARD_MS
+from controller.scheduling.leases import WalkUp
 from controller.scheduling.office import Office
 from controller.scheduling.policy import MAINTENANCE
 from controller.scheduling.school_time import TICK_MS
@@ -186,7 +187,13 @@ def test_machine_that_is_seen_for_the_first_time_is_bookable_at_the_next_turn(la
         db.add_all([seen, pc])
         db.commit()
         printer = seen.id
+        lab.desk.walk_up(db, WalkUp(printer or 0, HA, lab.clock() + MINUTE))
+        db.commit()
     lab.clockwork.registry_changed(1)
+    lab.turn()
+    with Session(lab.engine) as db:
+        assert db.exec(select(Resource).where(Resource.name == "3D-99")).all() == [], "somebody has it just now"
+    lab.later(2)
     for _ in range(2):
         lab.turn()
         with Session(lab.engine) as db:
