@@ -69,7 +69,11 @@ def _of_windows() -> Iterator[tuple[Part, str]]:
 
     yield Part.SYSTEM, _registry(r"SOFTWARE\Microsoft\Cryptography", "MachineGuid")
     yield Part.BOARD, _registry(r"SYSTEM\CurrentControlSet\Control\SystemInformation", "ComputerHardwareId")
-    for _, addresses in sorted(psutil.net_if_addrs().items())[:_MOST_OF_A_KIND]:
+    try:
+        adapters = sorted(psutil.net_if_addrs().items())
+    except (OSError, RuntimeError):  # psutil's where Windows does not list its adapters just now: the others will do
+        return
+    for _, addresses in adapters[:_MOST_OF_A_KIND]:
         for each in addresses:
             if each.family == psutil.AF_LINK:
                 yield Part.MAC, each.address

@@ -161,6 +161,9 @@ if sys.platform == "win32":
                 except (AgentError, OSError) as error:
                     logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - its words say what to do
                     return 2
+                except Exception:  # nobody reads what a service says on its way out, but for this file
+                    logging.getLogger(__name__).exception("the agent ended by a fault of its own")
+                    raise
                 return 0
 
             service.serve(work)

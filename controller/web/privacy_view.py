@@ -56,6 +56,8 @@ def kept_words(words: Language) -> Mapping[str, str]:
         "notice": words.t("Notices"),
         "calendar_feed": words.t("Calendar addresses"),
         "board_key": words.t("Boards opened"),
+        "kit_handout": words.t("Kits taken out"),
+        "kit_lack": words.t("Kits brought back damaged"),
         "command": words.t("Commands given"),
         "print_job": words.t("Print jobs"),
         "job_step": words.t("Steps of print jobs"),

@@ -13,6 +13,9 @@ from tools.windows import stage
 PROGRAMS = "Program Files/Fabfleet"
 STATE = "ProgramData/Fabfleet"
 _VERSION = r"HKLM\Software\Microsoft\Windows NT\CurrentVersion"
+_CONTROL = r"HKLM\System\CurrentControlSet\Control"
+_START_MS = 120_000
+"""How long Wine waits for a service to report: as of itself 10 s, which a busy machine needs for Python alone."""
 _SERVICE = b"agent\0service\0run"
 _COMMAND_S = 240.0
 
@@ -31,6 +34,8 @@ class Windows:
         self._wine("wineboot", "--init")
         self._wine("wine", "reg", "add", r"HKCU\Software\Wine", "/v", "Version", "/d", "win10", "/f")
         self._wine("wine", "reg", "add", _VERSION, "/v", "CurrentVersion", "/d", "10.0", "/f")
+        patience = ("/v", "ServicesPipeTimeout", "/t", "REG_DWORD", "/d", str(_START_MS), "/f")
+        self._wine("wine", "reg", "add", _CONTROL, *patience)
         programs = self.drive / PROGRAMS
         stage(programs)
         (programs / "python" / "_wmi.pyd").unlink()  # calls what Wine 8 has not; CPython does without
