@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hil.__main__ import guide
+from hil.conftest import FAR_ENDS
 from hil.farends.child import ROOT
 from hil.farends.printer import SimulatedPrinter
 from hil.farends.simulated_projector import SimulatedProjector
@@ -20,7 +21,7 @@ NONE: frozenset[str] = frozenset()
 
 def test_lab_of_the_project_simulates_everything() -> None:
     lab = load(ROOT / "hil" / "lab.toml")
-    assert set(lab) == {"firmata", "grbl", "marlin", "moonraker", "octoprint", "pjlink"}
+    assert set(lab) == FAR_ENDS
     assert not any(place.physical for place in lab.values())
     assert load(None) == {}
 
