@@ -42,6 +42,10 @@ class Keyring:
         return self._in_use
 
     @property
+    def uses_newest(self) -> bool:
+        return self._in_use is self._newest
+
+    @property
     def spent(self) -> bool:
         """Whether none of them let the agent in when they were tried last."""
         return self._spent

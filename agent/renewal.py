@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ AUTHORITIES = "ca.pem"
 """In the state folder: whom the agent trusts, as the controller told it."""
 _MOST_BYTES = 262_144
 _AGAIN_S = 30.0
+_TRY_AGAIN_S = 3.0
 _log = logging.getLogger(__name__)
 
 
@@ -81,9 +83,13 @@ class Renewal:
     def wanted(self, number: int) -> None:
         """The controller asks us to have the credentials of that number."""
         with self._lock:
-            if number <= self._keyring.number or self._stopping.is_set() or (self._thread and self._thread.is_alive()):
+            here = number <= self._keyring.number
+            if (here and self._keyring.uses_newest) or self._stopping.is_set():
                 return
-            self._thread = threading.Thread(target=self._renew, args=(number,), name="renewal", daemon=True)
+            if self._thread and self._thread.is_alive():
+                return
+            work = self._use_newest if here else partial(self._renew, number)
+            self._thread = threading.Thread(target=work, name="renewal", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
@@ -96,6 +102,12 @@ class Renewal:
         except (NoFile, OSError) as error:
             _log.warning("new credentials are not to be had now: %s", error)
             self._stopping.wait(_AGAIN_S)
+
+    def _use_newest(self) -> None:
+        """They are on disk, and not in use: when we came with them the broker had not heard of them yet."""
+        self._stopping.wait(_TRY_AGAIN_S)
+        if not self._stopping.is_set() and not self._keyring.uses_newest:
+            self._taken()
 
     def _take(self, renewed: Renewed) -> None:
         """Whom to trust comes first: with the new ones on disk and not the authorities, nobody would be believed."""
