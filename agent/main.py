@@ -175,7 +175,7 @@ class Agent:
     def _take_number(self, wanted: int) -> None:
         """Which credentials the controller wants this agent to have, 0 for those it has."""
         self._files.source = self._source()
-        if wanted > self._keyring.number:
+        if wanted > self._keyring.number or (wanted and not self._keyring.uses_newest):
             self._renewal.wanted(wanted)
         else:
             self._keyring.settle(self._leases.forget_former)
