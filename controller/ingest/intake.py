@@ -64,7 +64,6 @@ class _Sorted:
 class _Drafts:
     """What a transaction writes at its end, in few statements."""
 
-    rows: dict[int, list[Row]] = field(default_factory=dict)
     events: list[dict[str, object]] = field(default_factory=list)
     outcomes: list[dict[str, object]] = field(default_factory=list)
     gaps: list[dict[str, object]] = field(default_factory=list)
@@ -155,8 +154,7 @@ class Intake:
     def flush(self, connection: Connection) -> None:
         """Write everything that was taken."""
         drafts = self._drafts
-        for day, rows in drafts.rows.items():
-            self._rows.insert(connection, day, rows)
+        self._rows.flush(connection)
         self.latest.flush(connection, self._rows, drafts.received_ms)
         for table, values in ((_EVENT, drafts.events), (_OUTCOME, drafts.outcomes), (_GAP, drafts.gaps)):
             if values:
@@ -201,7 +199,7 @@ class Intake:
         if readings is not None:
             if report.outcomes:
                 readings.told.extend(self._match(connection, agent, report.outcomes, message.arrival.received_ms))
-            self._enter(agent, epoch, batch, readings, message)
+            self._enter(connection, agent, epoch, batch, readings, message)
             self._hear(agent, readings.span, message.arrival.received_ms)
 
     def _sort(self, connection: Connection, agent: AgentState, report: Report, message: Decoded) -> _Sorted | None:
@@ -224,7 +222,7 @@ class Intake:
         self._drafts.told += told
         return told
 
-    def _enter(self, agent: AgentState, epoch: Epoch, batch: Batch, readings: _Sorted, message: Decoded) -> None:
+    def _enter(self, connection: Connection, agent: AgentState, epoch: Epoch, batch: Batch, readings: _Sorted, message: Decoded) -> None:
         """Into the ledger, to the rows of its days, to the latest values, and among the acknowledged."""
         report, rows, span = batch.report, readings.rows, readings.span
         rows.sort()
@@ -243,7 +241,7 @@ class Intake:
             received_ms=message.arrival.received_ms,
             counts=counts,
             row_count=len(rows),
-            checksum=self._place(rows, span),
+            checksum=self._place(connection, rows, span),
             from_ms=span.from_ms if span else None,
             to_ms=span.to_ms if span else None,
         )
@@ -255,19 +253,19 @@ class Intake:
         if counts.accepted != counts.produced or report.events or report.outcomes:
             self._keep_rest(agent, report, readings, message)
 
-    def _place(self, rows: list[Row], span: Span | None) -> int:
+    def _place(self, connection: Connection, rows: list[Row], span: Span | None) -> int:
         """Put rows to those of their days; their checksum."""
         if span is None:
             return 0
         first, last = span.from_ms // DAY_MS, span.to_ms // DAY_MS
         if first == last:
-            self._drafts.rows.setdefault(first, []).extend(rows)
+            self._rows.add(connection, first, rows)
             return checksum.of_rows(rows)
         days: dict[int, list[Row]] = {}
         for row in rows:
             days.setdefault(row[1] // DAY_MS, []).append(row)
         for day, part in days.items():
-            self._drafts.rows.setdefault(day, []).extend(part)
+            self._rows.add(connection, day, part)
         return checksum.combined(checksum.of_rows(part) for part in days.values())
 
     def _defer(self, agent: AgentState, report: Report, found: Sifted, message: Decoded) -> bool:
