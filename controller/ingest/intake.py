@@ -51,11 +51,14 @@ _GAP: Table = DeclaredGap.__table__  # type: ignore[attr-defined]
 
 @dataclass(frozen=True, slots=True)
 class _Sorted:
-    """What one batch holds: rows to store, the times they span, readings not stored, outcomes of known commands."""
+    """What one batch holds: rows in the order of their key, the times they span, their checksum, readings not stored,
+    outcomes of known commands.
+    """
 
     batch_id: int
     rows: list[Row]
     span: Span | None
+    checksum: int
     aside: list[Aside]
     told: list[Told] = field(default_factory=list)
 
@@ -199,20 +202,20 @@ class Intake:
         if readings is not None:
             if report.outcomes:
                 readings.told.extend(self._match(connection, agent, report.outcomes, message.arrival.received_ms))
-            self._enter(connection, agent, epoch, batch, readings, message)
+            self._enter(agent, epoch, batch, readings, message)
             self._hear(agent, readings.span, message.arrival.received_ms)
 
     def _sort(self, connection: Connection, agent: AgentState, report: Report, message: Decoded) -> _Sorted | None:
-        """Where each reading goes; None if the batch is left for later."""
+        """Each reading where it goes; None if the batch is left for later."""
         batch_id = self._ledger.new_batch(connection)
         believed = plausible(message.arrival.received_ms)
         quick = straight(report, batch_id, agent.slots, believed)
         if quick is not None:
-            return _Sorted(batch_id, *quick, aside=[])
+            return _Sorted(batch_id, *quick, self._place(connection, *quick), aside=[])
         slow = sifted(report, batch_id, partial(self._registry.slot, connection, agent), believed)
         if self._defer(agent, report, slow, message):
             return None
-        return _Sorted(batch_id, slow.rows, slow.span, slow.aside)
+        return _Sorted(batch_id, slow.rows, slow.span, self._place(connection, slow.rows, slow.span), slow.aside)
 
     def _match(
         self, connection: Connection, agent: AgentState, outcomes: Sequence[Outcome], received_ms: int
@@ -222,10 +225,9 @@ class Intake:
         self._drafts.told += told
         return told
 
-    def _enter(self, connection: Connection, agent: AgentState, epoch: Epoch, batch: Batch, readings: _Sorted, message: Decoded) -> None:
-        """Into the ledger, to the rows of its days, to the latest values, and among the acknowledged."""
+    def _enter(self, agent: AgentState, epoch: Epoch, batch: Batch, readings: _Sorted, message: Decoded) -> None:
+        """Into the ledger, to the latest values, and among the acknowledged."""
         report, rows, span = batch.report, readings.rows, readings.span
-        rows.sort()
         counts = Counts(
             produced=report.count,
             accepted=len(rows) + len(report.events) + len(readings.told),
@@ -241,7 +243,7 @@ class Intake:
             received_ms=message.arrival.received_ms,
             counts=counts,
             row_count=len(rows),
-            checksum=self._place(connection, rows, span),
+            checksum=readings.checksum,
             from_ms=span.from_ms if span else None,
             to_ms=span.to_ms if span else None,
         )
@@ -254,7 +256,8 @@ class Intake:
             self._keep_rest(agent, report, readings, message)
 
     def _place(self, connection: Connection, rows: list[Row], span: Span | None) -> int:
-        """Put rows to those of their days; their checksum."""
+        """Put rows to those of their days, in order; their checksum."""
+        rows.sort()
         if span is None:
             return 0
         first, last = span.from_ms // DAY_MS, span.to_ms // DAY_MS

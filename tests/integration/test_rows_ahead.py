@@ -88,7 +88,7 @@ def test_a_fault_in_what_went_ahead_is_told_and_the_connection_goes_on(connectio
             rows.add(connection, TODAY, part)
         rows.flush(connection)
 
-    with pytest.raises(faults_in(connection.engine).of_the_work, match="(?i)unique"):
+    with pytest.raises(faults_in(connection.engine).of_the_work, match=r"(?i)unique"):
         twice()
     rows.forget()
     connection.rollback()
