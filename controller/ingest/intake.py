@@ -163,8 +163,7 @@ class Intake:
             if values:
                 connection.execute(insert(table), values)
         audit_attacks(connection, drafts.events)
-        for agent in drafts.heard.values():
-            self._registry.save_presence(connection, agent)
+        self._registry.save_presences(connection, drafts.heard.values())
         self._ledger.flush(connection, self._rows)
         self._quarantine.flush(connection)
 
