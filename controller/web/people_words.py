@@ -34,10 +34,15 @@ FAMILIES: Final[Mapping[str, _Say]] = {
     "computer": lambda words: words.t("Computers"),
     "kit": lambda words: words.t("Kits"),
     "laser": lambda words: words.t("Laser cutters"),
+    "network": lambda words: words.t("Networks"),
     "permit": lambda words: words.t("Relays that let machines run"),
+    "plug": lambda words: words.t("Smart plugs"),
+    "printer": lambda words: words.t("Paper printers"),
     "printer-3d": lambda words: words.t("3D printers"),
     "projector": lambda words: words.t("Projectors"),
     "robot": lambda words: words.t("Robots"),
+    "sensor": lambda words: words.t("Sensors"),
+    "switch": lambda words: words.t("Network switches"),
 }
 """A class that is not here goes by its own name."""
 _PEOPLE: Final[Mapping[people.Fault, _Say]] = {
