@@ -22,7 +22,10 @@ REALM = "Printer API"
 
 @dataclass(slots=True)
 class Model:
-    """The printer. A job takes `job_s` seconds; `fault` is how it answers: none, garbage, huge, silent, error, locked."""
+    """The printer. A job takes `job_s` seconds.
+
+    `fault` is how it answers: none, garbage, huge, silent, error, or locked (to every key).
+    """
 
     job_s: float = 3.0
     state: str = "IDLE"
