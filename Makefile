@@ -19,7 +19,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 export HOST PORT STATE
 
-.PHONY: help run prepare setup check test soak hil bench packages assets lock deb windows
+.PHONY: help run prepare setup check types style test soak hil bench packages assets lock deb windows
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -88,9 +88,14 @@ run: prepare
 
 check: $(VENV)/all.stamp
 	@echo "==> Checks"
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target types style
+
+types:
+	$(BIN)/mypy
+
+style:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.schemas --check
 	$(BIN)/python -m tools.translations --check

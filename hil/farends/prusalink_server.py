@@ -22,7 +22,10 @@ REALM = "Printer API"
 
 @dataclass(slots=True)
 class Model:
-    """The printer. A job takes `job_s` seconds; `fault` is how it answers: none, garbage, huge, silent, error."""
+    """The printer. A job takes `job_s` seconds.
+
+    `fault` is how it answers: none, garbage, huge, silent, error, or locked (to every key).
+    """
 
     job_s: float = 3.0
     state: str = "IDLE"
@@ -147,7 +150,8 @@ def _handler(server: PrusalinkServer) -> type[BaseHTTPRequestHandler]:
                 case "error":
                     self.tell(500, b"")
                     return
-            if not server.lets_in(self.command, self.path, key, proof):
+            locked = server.model.fault == "locked"
+            if locked or not server.lets_in(self.command, self.path, key, proof):
                 self.tell(401, b"", f'Digest realm="{REALM}", nonce="{server.nonce}", algorithm=MD5-sess, qop="auth"')
                 return
             status, told = server.answer(self.command, self.path, body)
