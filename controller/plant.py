@@ -16,6 +16,8 @@ from sqlmodel import Session
 from contract.topics import Address
 from controller.broker.access import Login
 from controller.broker.embedded import EmbeddedBroker
+from controller.broker.log_tail import LogTail
+from controller.broker.offences import Trespass, offences
 from controller.commands.dispatcher import Dispatcher
 from controller.config import ControllerConfig
 from controller.database import migrate, quick_check
@@ -23,6 +25,7 @@ from controller.fleet import renewals
 from controller.fleet.enrolment import broker_users
 from controller.fleet.live import LiveFleet
 from controller.fleet.renewals import Authorities, Renewals
+from controller.identity.refusals import Kind, Refusals
 from controller.identity.sealer import Sealer
 from controller.identity.store import audit
 from controller.ingest import link
@@ -45,7 +48,13 @@ _log = logging.getLogger(__name__)
 _ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - as above
 """How the controller itself reaches a broker that listens everywhere."""
-_log = logging.getLogger(__name__)
+_OFFENCES = {
+    Trespass.PUBLISH: Kind.TOPIC,
+    Trespass.SUBSCRIBE: Kind.TOPIC,
+    Trespass.SIGN_IN: Kind.BROKER,
+    Trespass.SIZE: Kind.MESSAGE,
+}
+"""What each is called in the audit log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,7 @@ class Plant:
         sender: Sender,
         keeper: Keeper,
         journal: Journal,
+        refusals: Refusals,
         now_ms: Callable[[], int],
     ) -> None:
         self._config = config
@@ -92,6 +102,7 @@ class Plant:
         self._sender = sender
         self._keeper = keeper
         self._journal = journal
+        self._refusals = refusals
         self._now_ms = now_ms
         self.certificates = keeper_of_certificates(config, now_ms)
         self._floods = Floods(engine, now_ms, self.admit, live.registry_changed)
@@ -104,6 +115,7 @@ class Plant:
         self._sealer = Sealer(engine, now_ms)
         self._lock = StateLock(config.folder)
         self._broker: EmbeddedBroker | None = None
+        self._broker_log: LogTail | None = None
         self._ingest: Ingest | None = None
         self._admitted: list[object] = []
         self._admitting = threading.Lock()
@@ -195,6 +207,12 @@ class Plant:
             renewals.ask(db, self._now_ms())
             db.commit()
 
+    def look_after_broker(self) -> None:
+        """Audit what our broker refused: topics of others, logins that are not good, far too much at once."""
+        for offence in offences(self._broker_log.lines()) if self._broker_log is not None else ():
+            detail = f"{ascii(offence.said)[1:-1]}; calls itself {ascii(offence.client_id)[1:-1]}"
+            self._refusals.tell(_OFFENCES[offence.trespass], offence.address, detail=detail)
+
     def look_after_certificates(self) -> None:
         """Renew what is due, take over what was given anew. A disk that takes nothing now is tried again later."""
         if not self._encrypts:
@@ -265,6 +283,7 @@ class Plant:
         certificate = self.certificates.file if config.broker_tls else None
         broker = EmbeddedBroker(config.folder / "broker", config.broker_port, config.broker_host, certificate)
         self._broker = broker
+        self._broker_log = LogTail(broker.log)
         self.admit()
         broker.start()
         if certificate is not None:
