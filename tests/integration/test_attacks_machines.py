@@ -8,6 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from agent.connection import client_id
 from agent.control import ask
 from agent.errors import NotRunning
 from contract.lease import sign
@@ -204,6 +205,27 @@ def test_agent_says_and_hears_nothing_on_a_topic_that_is_not_its_own(
     source, detail = asked(controller, audited)[0]
     assert source == "127.0.0.1"
     assert str(detail).endswith("calls itself intruder")
+
+
+def test_agent_cannot_be_thrown_off_by_whoever_takes_its_client_id(
+    controller: Running, cluster: tuple[Path, Cluster], mine: Credentials, agent: AgentProcess, folder: Path
+) -> None:
+    """A broker ends a connection when another one comes by its id; so what is known of an agent is not its id."""
+    assert agent
+    where, other = folder / "agent", cluster[1].agents["binh-minh"]
+
+    def connections() -> int:
+        return int(ask(where, "status", 30.0)["uplink"]["connections"])
+
+    eventually(lambda: ask(where, "status", 30.0)["uplink"]["online"], "it is online", 60)
+    before = connections()
+    for known in (mine.address.client_id, client_id(mine.address, other.password), client_id(mine.address, mine.user)):
+        with Client(controller.broker_port, other.user, other.password, known) as intruder:
+            intruder.say(other.address.topic(Channel.REPORT), b"here I am")
+    assert connections() == before
+    with Client(controller.broker_port, other.user, other.password, client_id(mine.address, mine.password)):
+        eventually(lambda: connections() > before, "who knew its password could", 60)
+    eventually(lambda: ask(where, "status", 30.0)["uplink"]["online"], "and it is back", 60)
 
 
 def test_script_as_the_name_of_a_device_is_audited_once_and_harms_nothing(
