@@ -135,7 +135,7 @@ class Connection:
 
 
 def client_id(address: Address, password: str) -> str:
-    """What this agent calls itself at the broker: the same on each connection with this password; nobody else guesses it.
+    """What an agent calls itself at the broker: the same on each connection with this password, and a secret.
 
     A broker ends a connection when another one comes by its id, whoever that is: an id that others know is an attack.
     """

@@ -14,10 +14,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
 from contract.topics import Address
-from controller.broker.access import Login
+from controller.broker.access import BrokerUser
 from controller.broker.embedded import EmbeddedBroker
+from controller.broker.external import BrokerFilesError, ExternalBroker
 from controller.broker.log_tail import LogTail
 from controller.broker.offences import Trespass, offences
+from controller.broker.write import external_login
 from controller.commands.dispatcher import Dispatcher
 from controller.config import ControllerConfig
 from controller.database import migrate, quick_check
@@ -115,9 +117,11 @@ class Plant:
         self._sealer = Sealer(engine, now_ms)
         self._lock = StateLock(config.folder)
         self._broker: EmbeddedBroker | None = None
+        self._admits: EmbeddedBroker | ExternalBroker | None = None
         self._broker_log: LogTail | None = None
         self._ingest: Ingest | None = None
-        self._admitted: list[object] = []
+        self._admitted: list[BrokerUser] | None = None
+        self._objection = ""
         self._admitting = threading.Lock()
 
     def start(self) -> None:
@@ -161,14 +165,24 @@ class Plant:
         self._lock.release()
 
     def admit(self) -> None:
-        """Have the broker let in exactly the agents of the table. Quiet if nothing changed."""
-        if self._broker is None:
+        """Have the broker let in exactly the agents of the table. Quiet if nothing changed.
+
+        A broker of somebody else's that cannot be told now is told at the next call.
+        """
+        if self._admits is None:
             return
         with self._admitting:
-            users = broker_users(self._engine)
-            if users != self._admitted:
-                self._broker.set_users(users)
-                self._admitted = list(users)
+            users = list(broker_users(self._engine))
+            if users == self._admitted:
+                return
+            try:
+                self._admits.set_users(users)
+            except BrokerFilesError as error:
+                if str(error) != self._objection:
+                    _log.error("the broker does not know yet who may come in; it is tried again: %s", error)
+                self._objection = str(error)
+                return
+            self._admitted, self._objection = users, ""
 
     def authorities(self) -> Authorities:
         """Whom agents are to trust now."""
@@ -278,11 +292,15 @@ class Plant:
     def _start_broker(self) -> link.BrokerAddress:
         config, asked = self._config, self._config.broker
         if not asked.embedded:
+            login = external_login(config)
+            if asked.files is not None:
+                self._admits = ExternalBroker(asked.kind, asked.files, login, asked.reload)
+                self.admit()
             tls = ssl.create_default_context(cafile=str(asked.ca)) if asked.ca else None
-            return link.BrokerAddress(config.broker_host, asked.port, Login(asked.user, asked.password), tls)
+            return link.BrokerAddress(config.broker_host, asked.port, login, tls)
         certificate = self.certificates.file if config.broker_tls else None
         broker = EmbeddedBroker(config.folder / "broker", config.broker_port, config.broker_host, certificate)
-        self._broker = broker
+        self._broker = self._admits = broker
         self._broker_log = LogTail(broker.log)
         self.admit()
         broker.start()

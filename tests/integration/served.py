@@ -33,7 +33,13 @@ class Served:
     engine: Engine
     cluster: Cluster
     broker_port: int
+    log: Path
     clients: contextlib.ExitStack
+
+    @property
+    def state(self) -> Path:
+        """The state folder."""
+        return Path(str(self.engine.url.database)).parents[1]
 
     @property
     def address(self) -> tuple[str, int]:
@@ -66,6 +72,7 @@ def serving(state: Path, cluster: Cluster, environment: Mapping[str, str] = {}) 
     """Serve until the block ends; `environment` is settings of its own."""
     log, broker_port = state.with_name(f"{state.name}.log"), free_port()
     command = (sys.executable, "-m", "controller.cli", "serve", "--port", "0", "--state", str(state))
+    broker_port = int(environment.get("FABFLEET_BROKER_PORT", broker_port))
     ours = {"FABFLEET_BROKER_PORT": str(broker_port)}
     with log.open("wb") as output:
         child = subprocess.Popen(command, stderr=output, env={**os.environ, **ours, **environment})
@@ -75,7 +82,7 @@ def serving(state: Path, cluster: Cluster, environment: Mapping[str, str] = {}) 
         assert found is not None
         engine = make_engine(settings(state).database)
         with contextlib.ExitStack() as clients:
-            yield Served(found[1], psutil.Process(child.pid), engine, cluster, broker_port, clients)
+            yield Served(found[1], psutil.Process(child.pid), engine, cluster, broker_port, log, clients)
         engine.dispose()
     finally:
         child.send_signal(signal.SIGTERM)
