@@ -16,8 +16,6 @@ from agent.places import config_file, state_folder
 if TYPE_CHECKING:
     from device_profiles.profile import Words
 
-_GROW_AGAIN_S = 30.0
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 for done, 1 for no, 2 for what the user has to correct."""
@@ -63,6 +61,10 @@ def _parser() -> argparse.ArgumentParser:
     enrol.add_argument(
         "--at-first-boot", action="store_true", help="for an image: each copy enrols by itself when it first runs"
     )
+    grow = commands.add_parser(
+        "grow", parents=[common], help="enrol by the seed that this copy of an image carries, and use it up"
+    )
+    grow.add_argument("file", type=Path, nargs="?", help="default: fabfleet-seed.toml on the boot partition")
     do = commands.add_parser(
         "do",
         parents=[common],
@@ -108,24 +110,36 @@ def _run(given: argparse.Namespace, config_file: Path, state: Path) -> int:
 
 
 def _grow(config_file: Path, state: Path) -> None:
-    """The first start of a copy of a seeded image: enrol, however long the network or a person takes."""
+    from agent.config import CREDENTIALS
+    from agent.seed import read_seed
+
+    seed = None if (state / CREDENTIALS).exists() else read_seed(state)
+    if seed is not None:
+        import time
+
+        from agent.grow import grow
+
+        grow(seed, config_file, state, tell=_tell_waiting, rest=time.sleep)
+
+
+def _grow_from_seed(given: argparse.Namespace, config_file: Path, state: Path) -> int:
+    """A copy that has its credentials enrols no more, whatever still lies on its card."""
     import time
 
     from agent.config import CREDENTIALS
-    from agent.enrol import Wish, default_name, enrol
-    from agent.errors import EnrolmentRefused, NotTrusted, Unreachable
-    from agent.seed import read_seed
-    from agent.settle import settle
+    from agent.grow import consume, grow
+    from agent.seed import card_at, read_card, read_seed
 
-    seed = None if (state / CREDENTIALS).exists() else read_seed(state)
-    while seed is not None:
-        try:
-            wish = Wish(seed.url, seed.token, default_name(seed.name_from), own_name=True)
-            settle(enrol(wish, state, _tell_waiting, time.sleep), config_file, state)
-            seed = None
-        except (EnrolmentRefused, NotTrusted, Unreachable) as error:
-            print(f"fabfleet-agent: {error}", file=sys.stderr, flush=True)
-            time.sleep(_GROW_AGAIN_S)
+    card = given.file or card_at()
+    if not (state / CREDENTIALS).exists():
+        seed = read_card(card) if card else read_seed(state)
+        if seed is None:
+            _say("there is no seed")
+            return 1
+        grow(seed, config_file, state, tell=_tell_waiting, rest=time.sleep)
+    consume(card, state)
+    _say(f"{config_file}: enrolled; the seed is used up")
+    return 0
 
 
 def _enrol(given: argparse.Namespace, config_file: Path, state: Path) -> int:
@@ -241,7 +255,15 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-_COMMANDS = {"run": _run, "enrol": _enrol, "do": _do, "doctor": _doctor, "status": _status, "service": _service}
+_COMMANDS = {
+    "run": _run,
+    "enrol": _enrol,
+    "grow": _grow_from_seed,
+    "do": _do,
+    "doctor": _doctor,
+    "status": _status,
+    "service": _service,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -70,7 +70,7 @@ class Agent:
         self._desired = DesiredKeeper(state, self.tell)
         self._workers: dict[str, Worker] = {}
         self._files = JobFiles(state / FOLDER, config.job_source, config.job_room)
-        self._renewal = Renewal(state, self._keyring, self._source, self._renewed)
+        self._renewal = Renewal(state, self._keyring, self._source, self._renewed, self._sign_in_anew)
         self._commands = Commands(
             self._workers,
             journal=Journal(state / "commands.journal"),
@@ -186,6 +186,9 @@ class Agent:
     def _renewed(self) -> None:
         self._leases.rekey(self._keyring.newest.lease_key)
         self.tell("credentials-renewed", str(self._keyring.number))
+        self._sign_in_anew()
+
+    def _sign_in_anew(self) -> None:
         self.uplink.reconnect()
 
     def _add(self, device: DeviceConfig) -> None:

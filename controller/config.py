@@ -31,6 +31,9 @@ class BrokerConfig:
 
     It listens on `port`, with TLS on `tls_port`; an empty `host` is where the pages are if those are by HTTPS, else
     this machine only. An enrolled agent is told the same, unless `public_host` says otherwise.
+
+    Of a broker of somebody else's `kind` is mosquitto or nats. Who may come in is written into the folder `files`
+    whenever it changes; then the command `reload` has the broker read it. Without `reload` something else has to.
     """
 
     embedded: bool = True
@@ -41,6 +44,9 @@ class BrokerConfig:
     user: str = ""
     password: str = field(default="", repr=False)
     ca: Path | None = None
+    kind: str = "mosquitto"
+    files: Path | None = None
+    reload: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +293,17 @@ def _check(config: ControllerConfig) -> None:
     if config.log_level not in ("debug", "info", "warning", "error"):
         raise ConfigError(f"log_level: {config.log_level!r} is none of debug, info, warning, error")
     _check_bounds(config)
+    _check_broker(config.broker)
     _check_notices(config.notices)
+
+
+def _check_broker(broker: BrokerConfig) -> None:
+    if broker.kind not in ("mosquitto", "nats"):
+        raise ConfigError(f"broker.kind: {broker.kind!r} is none of mosquitto, nats")
+    if broker.files is not None and (broker.embedded or not broker.password):
+        raise ConfigError("broker.files: only for a broker of yours: set broker.embedded = false, and broker.password")
+    if broker.reload and broker.files is None:
+        raise ConfigError("broker.reload: set broker.files as well")
 
 
 def _check_notices(notices: NoticesConfig) -> None:

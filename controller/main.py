@@ -115,6 +115,7 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         sender=sender,
         keeper=keeper,
         journal=journal,
+        refusals=refusals,
         now_ms=now_ms,
     )
     passwords = Passwords()
@@ -223,5 +224,6 @@ async def _follow(plant: Plant) -> None:
             await asyncio.to_thread(plant.look_after_credentials)
             await asyncio.to_thread(plant.look_after_certificates)
             await asyncio.to_thread(plant.admit)
+            await asyncio.to_thread(plant.look_after_broker)
         except SQLAlchemyError as error:
             _log.warning("the agents cannot be read now: %s", type(error).__name__)

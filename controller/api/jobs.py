@@ -14,6 +14,7 @@ from controller.api.models import JobDetail, JobList, JobOut, Problem, ReleaseIn
 from controller.api.uploads import BadForm, FormReader
 from controller.commands.errors import CommandError
 from controller.identity.policy import Permission, Principal
+from controller.identity.refusals import Kind
 from controller.jobs.errors import JobError, NoRoom, NoSuchJob, NotInThisState, WrongFile
 from controller.jobs.files import READ, Incoming
 from controller.jobs.service import JobView, Upload
@@ -24,6 +25,7 @@ from controller.web.signin import address
 Handler = Annotated[Principal, Depends(allowed(Permission.HANDLE_JOBS))]
 _STATUS: Final[Mapping[type[JobError], int]] = {NoSuchJob: 404, WrongFile: 422, NoRoom: 507, NotInThisState: 409}
 _TOO_LARGE: Final = "size"
+_AUDITED: Final[Mapping[str, Kind]] = {"name": Kind.FILE_NAME, _TOO_LARGE: Kind.TOO_LARGE}
 _NO_JOB: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "No such job in your scope"}}
 _ACTS: dict[int | str, dict[str, Any]] = {
     **_NO_JOB,
@@ -78,6 +80,9 @@ def _files(routes: APIRouter, services: Services) -> None:
         except (BadForm, JobError, CommandError) as error:
             async for _ in body:  # who is still talking does not hear the answer
                 pass
+            if isinstance(error, WrongFile) and error.code in _AUDITED:
+                tell = partial(_audit, services, _AUDITED[error.code], who, device_id, address(request))
+                await to_thread.run_sync(tell)
             if isinstance(error, BadForm):
                 raise HTTPException(400, str(error)) from None
             raise
@@ -141,6 +146,12 @@ async def _take(
         return await to_thread.run_sync(partial(jobs.take, who, upload))
     finally:
         incoming.discard()
+
+
+def _audit(services: Services, kind: Kind, who: Principal, device_id: int, source: str) -> None:
+    services.refusals.tell(
+        kind, source, actor=who.id, school_id=who.school_id, detail=f"print job for device {device_id}"
+    )
 
 
 async def _write(incoming: Incoming, form: FormReader, body: AsyncIterator[bytes]) -> None:

@@ -11,7 +11,6 @@ from controller.broker.access import (
     Permissions,
     agent_permissions,
     controller_permissions,
-    mosquitto_hash,
 )
 from controller.broker.nats import PAYLOAD_MARGIN
 
@@ -29,18 +28,18 @@ class MosquittoSettings:
     key: Path | None = None
 
 
-def render(settings: MosquittoSettings, controller: Login, users: Iterable[BrokerUser]) -> dict[str, str]:
-    """The three files by name. A user without a hash that mosquitto knows is left out: see `missing`."""
+def render_users(controller: Login, controller_hash: str, users: Iterable[BrokerUser]) -> dict[str, str]:
+    """Who may come in, as files by name. A user without a hash that mosquitto knows is left out: see `missing`."""
     known = [each for each in users if each.mosquitto_hash]
     rights = [
         _rights(controller.user, controller_permissions()),
         *(_rights(each.user, agent_permissions(each.address)) for each in known),
     ]
     passwords = [
-        f"{controller.user}:{mosquitto_hash(controller.password)}",
+        f"{controller.user}:{controller_hash}",
         *(f"{each.user}:{each.mosquitto_hash}" for each in known),
     ]
-    return {CONF: _conf(settings), ACL: "\n".join(rights), PASSWORDS: "\n".join((*passwords, ""))}
+    return {ACL: "\n".join(rights), PASSWORDS: "\n".join((*passwords, ""))}
 
 
 def missing(users: Iterable[BrokerUser]) -> tuple[str, ...]:
@@ -48,9 +47,10 @@ def missing(users: Iterable[BrokerUser]) -> tuple[str, ...]:
     return tuple(each.user for each in users if not each.mosquitto_hash)
 
 
-def _conf(settings: MosquittoSettings) -> str:
+def render_conf(settings: MosquittoSettings) -> str:
+    """What mosquitto is started with: all but who may come in."""
     lines = [
-        "# Made by `fabfleet broker-config mosquitto`; made anew, it takes back whoever is no longer of the fleet.",
+        "# Made by `fabfleet broker-config mosquitto`; who may come in stands in the two files below.",
         "per_listener_settings false",
         "allow_anonymous false",
         f"password_file {settings.folder / PASSWORDS}",

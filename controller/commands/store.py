@@ -183,6 +183,12 @@ def hear(connection: Connection, agent_id: int, outcomes: Sequence[Outcome], rec
     return told
 
 
+def sends(connection: Connection, command_ids: Collection[str]) -> Mapping[str, int]:
+    """How often each of these commands was sent."""
+    asked = select(_COMMAND.c.id, _COMMAND.c.sends).where(_COMMAND.c.id.in_(command_ids))
+    return {row.id: row.sends for row in connection.execute(asked)}
+
+
 class _Account:
     """What is known of one command while its agent's words are taken over."""
 

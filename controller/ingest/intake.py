@@ -17,7 +17,7 @@ from controller.commands import store as commands
 from controller.fleet import renewals
 from controller.ingest import presence
 from controller.ingest.acks import Acks, Complete
-from controller.ingest.attacks import audit_attacks
+from controller.ingest.attacks import Attacks
 from controller.ingest.codec import Reason, Undecodable, decode_head
 from controller.ingest.ledger import Counts, Entry, Epoch, LedgerBook, Seen
 from controller.ingest.messages import Batch, Decoded
@@ -101,6 +101,7 @@ class Intake:
         self._early: OrderedDict[tuple[int, str, int], Decoded] = OrderedDict()
         self._twins = Twins()
         self._held_back: set[tuple[int, str]] = set()
+        self._attacks = Attacks()
         self._drafts = _Drafts()
 
     def load(self, connection: Connection) -> None:
@@ -116,6 +117,7 @@ class Intake:
         self._quarantine.settle()
         self._rows.forget()
         self.acks.clear()
+        self._attacks.forget()
         self._drafts = _Drafts()
 
     def take(self, connection: Connection, message: Decoded) -> None:
@@ -134,6 +136,7 @@ class Intake:
         elif isinstance(content, Inventory):
             if self._registry.apply(connection, agent, content, arrival.received_ms):
                 self._drafts.changed.add(agent.id)
+                self._attacks.see_inventory(agent.id, agent.school_id, content, arrival.received_ms)
                 self._take_deferred(connection, agent)
         else:
             self._take_undecodable(connection, agent, content, message)
@@ -162,7 +165,7 @@ class Intake:
         for table, values in ((_EVENT, drafts.events), (_OUTCOME, drafts.outcomes), (_GAP, drafts.gaps)):
             if values:
                 connection.execute(insert(table), values)
-        audit_attacks(connection, drafts.events)
+        self._attacks.flush(connection, drafts.events, drafts.outcomes)
         self._registry.save_presences(connection, drafts.heard.values())
         self._ledger.flush(connection, self._rows)
         self._quarantine.flush(connection)

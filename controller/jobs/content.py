@@ -45,6 +45,12 @@ def clean_name(given: str) -> str:
     return f"{stem[: _LONGEST_NAME - len(suffix) - 1]}{dot}{suffix}"[-_LONGEST_NAME:]
 
 
+def check_whole_name(given: str) -> None:
+    """Raises WrongFile for a name that was made to be written elsewhere. A folder before it is no fault."""
+    if "\0" in given or given.startswith("/") or ".." in re.split(r"[/\\]", given):
+        raise WrongFile("name", "the file's name leads into other folders: give the file a plain name")
+
+
 def check_name(name: str) -> None:
     """Raises WrongFile unless the name is that of a text G-code file."""
     lower = name.lower()

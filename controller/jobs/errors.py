@@ -14,7 +14,10 @@ class NoSuchJob(JobError):
 
 
 class WrongFile(JobError):
-    """Not a file that this machine prints: choose another one (422). Codes: `type`, `size`, `empty`, `digest`."""
+    """Not a file that this machine prints: choose another one (422).
+
+    Codes: `type`, `size`, `empty`, `digest`, `name`.
+    """
 
 
 class NoRoom(JobError):

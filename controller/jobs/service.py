@@ -150,6 +150,7 @@ class Jobs:
     def take(self, who: Principal, upload: Upload) -> JobView:
         """Store a file and queue it for reading; durable on return. Raises JobError's and CommandError's leaves."""
         device, _ = self._printer(who, upload.device_id)
+        content.check_whole_name(upload.file_name)
         name = content.clean_name(upload.file_name)
         content.check_name(name)
         if isinstance(upload.file, Incoming):

@@ -114,6 +114,7 @@ _REFUSALS: Final[Mapping[str, Say]] = {
         "This is not a G-code text file. Slice a model for this machine first, and send the .gcode file."
     ),
     "size": lambda words: words.t("The file is too large."),
+    "name": lambda words: words.t("The file's name leads into other folders. Give the file a plain name."),
     "empty": lambda words: words.t("The file is empty."),
     "digest": lambda words: words.t("The file changed on its way. Send it again."),
     "quota": lambda words: words.t("The school's space for print files is used up. Older ones are removed in time."),

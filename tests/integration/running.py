@@ -4,6 +4,7 @@ import json
 import os
 import queue
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -45,6 +46,14 @@ from tests.passwords import quick
 PASSWORD = "rất dài và khó đoán"
 METRIC = "nozzle-temperature"
 PROFILE = ProfileEntry("demo/printer-3d", "Printer", {METRIC: MetricEntry("Cel", Kind.FLOAT)})
+
+
+def free_port() -> int:
+    """One that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def settings(state: Path) -> ControllerConfig:

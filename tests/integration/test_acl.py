@@ -77,7 +77,8 @@ def nats_command(folder: Path, port: int) -> list[str]:
 
 
 def mosquitto_command(folder: Path, port: int) -> list[str]:
-    made = mosquitto.render(mosquitto.MosquittoSettings(folder, port, "127.0.0.1"), HUB, users())
+    made = mosquitto.render_users(HUB, mosquitto_hash(HUB.password), users())
+    made[mosquitto.CONF] = mosquitto.render_conf(mosquitto.MosquittoSettings(folder, port, "127.0.0.1"))
     made[mosquitto.ACL] += f"\nuser {ADMIN}\ntopic readwrite #\n"
     made[mosquitto.PASSWORDS] += f"{ADMIN}:{mosquitto_hash(PASSWORD)}\n"
     if os.getuid() == 0:  # it would become a user who may not read its own files

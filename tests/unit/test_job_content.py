@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.jobs.content import check_head, check_name, clean_name
+from controller.jobs.content import check_head, check_name, check_whole_name, clean_name
 from controller.jobs.errors import WrongFile
 
 
@@ -71,6 +71,18 @@ def test_head_of_anything_else_is_refused_with_what_to_do(head: bytes, told: str
 )
 def test_clean_name_keeps_what_can_be_shown_of_the_last_part(given_name: str, kept: str) -> None:
     assert clean_name(given_name) == kept
+
+
+@pytest.mark.parametrize("given_name", ["../x.gcode", "a\\..\\x.gcode", "/etc/x.gcode", "a\0.gcode", "..", "a/.."])
+def test_name_that_leads_elsewhere_is_refused(given_name: str) -> None:
+    with pytest.raises(WrongFile) as refused:
+        check_whole_name(given_name)
+    assert refused.value.code == "name"
+
+
+@pytest.mark.parametrize("given_name", ["x.gcode", "C:\\Users\\Hoa\\x.gcode", "a..b.gcode", "", "...gcode"])
+def test_name_with_a_folder_before_it_is_no_fault(given_name: str) -> None:
+    check_whole_name(given_name)
 
 
 def test_clean_name_cuts_the_stem_and_keeps_the_suffix() -> None:
