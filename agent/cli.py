@@ -1,11 +1,11 @@
-"""`fabfleet-agent`: run, enrol, do, doctor, status."""
+"""`fabfleet-agent`: run, enrol, do, doctor, status, profile."""
 
 import argparse
 import json
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,10 +89,39 @@ def _parser() -> argparse.ArgumentParser:
     )
     doctor.add_argument("--json", action="store_true", help="for scripts: a line of JSON for each thing looked at")
     commands.add_parser("status", parents=[common], help="how the running agent is")
+    _add_profile(commands.add_parser("profile", parents=[common], help="check the file of a device profile"))
     if sys.platform == "win32":
         service = commands.add_parser("service", parents=[common], help="the Windows service; as administrator")
         service.add_argument("action", choices=("install", "remove", "run"), help="run: for Windows alone")
     return parser
+
+
+def _add_profile(parser: argparse.ArgumentParser) -> None:
+    check = parser.add_subparsers(dest="action", required=True).add_parser(
+        "check",
+        help="look at a profile as the agent would load it",
+        epilog="Exit code: 0 right (there may be warnings); 1 something is wrong; 2 the file cannot be read.",
+    )
+    check.add_argument("file", type=Path, help="VENDOR/MODEL.toml")
+    check.add_argument("--against", metavar="ENDPOINT", help="read all values of this device once; it gets no command")
+    check.add_argument(
+        "--commands",
+        action="store_true",
+        help="with --against: give every command that takes no argument. MACHINES MOVE AND HEAT: stand beside it",
+    )
+    check.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="what agent.toml would say in `options`, such as password=...",
+    )
+
+
+def _profile(given: argparse.Namespace, _config_file: Path, _state: Path) -> int:
+    from agent.profile_command import run
+
+    return run(given, _say, _spoken)
 
 
 def _run(given: argparse.Namespace, config_file: Path, state: Path) -> int:
@@ -255,13 +284,14 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-_COMMANDS = {
+_COMMANDS: Mapping[str, Callable[[argparse.Namespace, Path, Path], int]] = {
     "run": _run,
     "enrol": _enrol,
     "grow": _grow_from_seed,
     "do": _do,
     "doctor": _doctor,
     "status": _status,
+    "profile": _profile,
     "service": _service,
 }
 

@@ -1,4 +1,4 @@
-"""Print jobs: send a file, see what became of it, release it, hand it back, cancel it."""
+"""Jobs: send a file, see what became of it, release it, hand it back, cancel it."""
 
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
@@ -35,7 +35,7 @@ _SENDING: dict[int | str, dict[str, Any]] = {
     **NOT_FOUND,
     400: {"model": Problem, "description": "The form cannot be read"},
     413: {"model": Problem, "description": "The file is too large"},
-    422: {"model": Problem, "description": "Not a file that this machine prints"},
+    422: {"model": Problem, "description": "Not a file that this machine takes"},
     507: {"model": Problem, "description": "There is no room for it"},
 }
 _TEXT = {"type": "string"}
@@ -48,7 +48,11 @@ _FORM = {
                     "type": "object",
                     "required": ["file"],
                     "properties": {
-                        "file": {"type": "string", "format": "binary", "description": "text G-code"},
+                        "file": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "text G-code; for a kit, MicroPython",
+                        },
                         "title": _TEXT,
                         "group": _TEXT | {"description": "a group's name, never a pupil's"},
                         "digest": _TEXT | {"description": "SHA-256 of the file, hexadecimal: checked if given"},
@@ -73,7 +77,7 @@ def _files(routes: APIRouter, services: Services) -> None:
 
     @routes.post("/devices/{device_id}/jobs", status_code=201, responses=_SENDING, openapi_extra=_FORM)
     async def send(request: Request, who: Handler, device_id: RowId) -> JobDetail:
-        """Send a file for a machine. It is durable when this answers, and read soon after; nothing prints of itself."""
+        """Send a file for a machine. It is durable when this answers, and read soon after; nothing begins of itself."""
         body = request.stream()
         try:
             return JobDetail.of(await _take(services, request, who, device_id, body))
@@ -89,7 +93,7 @@ def _files(routes: APIRouter, services: Services) -> None:
 
     @routes.get("/devices/{device_id}/jobs", responses=NOT_FOUND)
     def of_device(who: Viewer, device_id: RowId, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> JobList:
-        """The print jobs of a device: those that have not ended first, then the newest."""
+        """The jobs of a device: those that have not ended first, then the newest."""
         try:
             services.live.device(who.scope, device_id)
         except KeyError:
@@ -98,10 +102,10 @@ def _files(routes: APIRouter, services: Services) -> None:
 
     @routes.get("/jobs/{job_id}", responses=_NO_JOB)
     def job(who: Viewer, job_id: RowId) -> JobDetail:
-        """One print job with everything."""
+        """One job with everything."""
         found = jobs.find(who.scope, job_id)
         if found is None:
-            raise NoSuchJob("no-such-job", "no such print job")
+            raise NoSuchJob("no-such-job", "no such job")
         return JobDetail.of(found)
 
 
@@ -111,7 +115,7 @@ def _decisions(routes: APIRouter, services: Services) -> None:
 
     @routes.post("/jobs/{job_id}/release", responses=_ACTS)
     def release(request: Request, who: Handler, job_id: RowId, wanted: ReleaseIn) -> JobDetail:
-        """Have it printed. Whether the machine began, the job says later."""
+        """Have it printed, cut or run. Whether the machine began, the job says later."""
         return JobDetail.of(jobs.release(who, job_id, bed_clear=wanted.bed_clear, address=address(request)))
 
     @routes.post("/jobs/{job_id}/return", responses=_ACTS)
@@ -121,7 +125,7 @@ def _decisions(routes: APIRouter, services: Services) -> None:
 
     @routes.post("/jobs/{job_id}/cancel", responses=_ACTS)
     def cancel(request: Request, who: Handler, job_id: RowId) -> JobDetail:
-        """One that waits ends at once; one that prints ends when its machine says so."""
+        """One that waits ends at once; one that runs ends when its machine says so."""
         return JobDetail.of(jobs.cancel(who, job_id, address=address(request)))
 
 

@@ -149,7 +149,7 @@ def _notices(
 
 
 def _open_jobs(services: Services, who: Principal, words: Language) -> Mapping[str, object]:
-    """The print jobs of the reader's school, those that wait for a release first, and how many do."""
+    """The jobs of the reader's school, those that wait for a release first, and how many do."""
     if not may(who, Permission.HANDLE_JOBS):
         return {"jobs": (), "waiting": 0}
     names = {device.id: device.name for device in services.live.devices(who.scope)}

@@ -16,7 +16,7 @@ PERMISSIONS: Final[Mapping[Permission, _Say]] = {
     Permission.VIEW_DEVICES: lambda words: words.t("See devices and their readings"),
     Permission.VIEW_FLEET: lambda words: words.t("See all devices at once"),
     Permission.COMMAND: lambda words: words.t("Send commands to machines"),
-    Permission.HANDLE_JOBS: lambda words: words.t("Send, release and stop print jobs"),
+    Permission.HANDLE_JOBS: lambda words: words.t("Send, release and stop jobs"),
     Permission.BOOK: lambda words: words.t("Book machines"),
     Permission.MANAGE_BOOKINGS: lambda words: words.t("Confirm, move and cancel bookings of others"),
     Permission.PLAN: lambda words: words.t("Change school time, rooms and what can be booked"),

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 from jsonschema import Draft202012Validator
 
+from agent.profile_check import SOMEWHERE, check
 from contract.model import Kind, pattern_for
 from device_profiles import gcode
 from device_profiles.gcode import cut
@@ -31,25 +32,6 @@ SLUGS = tuple(slugs())
 SIMULATED = tuple(slug for slug in SLUGS if load(slug).bridge == "simulated")
 SCHEMA = Draft202012Validator(json.loads((PROFILES / "schema.json").read_text("utf-8")))
 VERSION = re.compile(r"\b\d+(?:\.\d+)+\b")
-SOMEWHERE = {
-    "firmata": "/dev/ttyACM0",
-    "grbl": "/dev/ttyUSB0",
-    "host": "",
-    "line_protocol": "tcp://192.0.2.1:4660",
-    "marlin": "/dev/ttyUSB0",
-    "micropython": "/dev/ttyACM0",
-    "moonraker": "http://192.0.2.1",
-    "mqtt_device": "mqtt://192.0.2.1/air-206",
-    "network": "",
-    "octoprint": "http://192.0.2.1",
-    "pjlink": "tcp://192.0.2.1",
-    "prusalink": "http://192.0.2.1",
-    "samsung_mdc": "tcp://192.0.2.1",
-    "snmp": "udp://192.0.2.1",
-    "simulated": "sim:conformance",
-    "smart_plug": "http://192.0.2.1",
-}
-"""An endpoint of the kind that each bridge takes."""
 
 
 class Rule(NamedTuple):
@@ -174,8 +156,11 @@ def test_profile_keeps_the_schema(profile: DeviceProfile) -> None:
     assert [error.message for error in SCHEMA.iter_errors(table)] == []
 
 
-def test_profile_gives_its_bridge_options_that_it_takes(profile: DeviceProfile) -> None:
-    bridge_for(profile.bridge, SOMEWHERE[profile.bridge], profile.options)
+def test_profile_passes_the_check_that_technicians_run(profile: DeviceProfile) -> None:
+    """Its bridge takes its options, and nothing is doubted but what is not verified."""
+    checked = check(profile.slug, (PROFILES / f"{profile.slug}.toml").read_text("utf-8"))
+    assert checked.profile == profile
+    assert [remark.key for remark in checked.remarks] == ([] if profile.verified else ["verified"])
 
 
 def test_profile_speaks_both_languages(profile: DeviceProfile) -> None:
