@@ -14,7 +14,7 @@ from agent.control import ask
 from contract.desired import DesiredDevice
 from contract.messages import Config
 from contract.model import Value
-from controller.desired.desk import Stand
+from controller.desired.desk import AgentStand
 from controller.desired.drift import Drift
 from controller.desired.inheritance import Level, Place
 from controller.fleet.tables import Agent, Device, Series
@@ -49,11 +49,11 @@ class Thread:
     def want(self, settings: Mapping[str, Value]) -> None:
         self.controller.services.configs.write(CHIEF, self.room, settings)
 
-    def stand(self) -> Stand:
+    def stand(self) -> AgentStand:
         found = self.controller.services.configs.stands(CLUSTER)
         return next(each for each in found if each.agent.id == self.agent_id)
 
-    def comes_to(self, drift: Drift) -> Stand:
+    def comes_to(self, drift: Drift) -> AgentStand:
         eventually(lambda: self.stand().drift is drift, f"{drift}; it is {self.stand()}", WAIT_S)
         return self.stand()
 
