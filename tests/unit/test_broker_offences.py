@@ -34,7 +34,7 @@ def test_each_trespass_is_told_with_address_claimed_id_and_what_was_tried() -> N
 
 
 def test_client_cannot_make_the_log_name_somebody_else() -> None:
-    line = '[1] d t [ERR] 10.0.0.9:1 - mid:1 - "\\" - Publish Violation - Subject \\"a\\"" - {{}}'
+    line = '[1] d t [ERR] 10.0.0.9:1 - mid:1 - "\\" - Publish Violation - Subject \\"a\\"" - {}'
     assert found(line.format("invalid character in client ID")) == []
     [told] = found(line.format('Publish Violation - Subject "b.c"'))
     assert (told.address, told.said) == ("10.0.0.9", "b.c")
