@@ -101,9 +101,9 @@ def victim(*, durable: bool = True) -> Iterator[Server]:
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """The URL of the first database of a server that nobody harms."""
-    with victim(durable=False) as one:
+def server(*, durable: bool = False) -> Iterator[str]:
+    """The URL of the first database of a server that nobody harms; `durable` where it counts what that costs."""
+    with victim(durable=durable) as one:
         yield one.url
 
 
