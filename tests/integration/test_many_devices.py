@@ -22,6 +22,7 @@ from contract.messages import BridgeState
 from contract.topics import Address
 from controller.broker.access import BrokerUser, hash_password
 from controller.broker.embedded import EmbeddedBroker
+from controller.simulation import write_private
 from device_profiles.profile import load
 from firmware_bridges import BRIDGES
 from hil.lab import missing
@@ -44,7 +45,7 @@ AGENT = """
 import sys
 from agent.cli import main
 try:
-    main()
+    sys.exit(main())
 finally:
     print("loaded", *sorted({"asyncio", "pydantic", "yaml"} & sys.modules.keys()), flush=True)
 """
@@ -76,7 +77,7 @@ class RunningAgent:
         self._folder = state / "agent"
         self._folder.mkdir(parents=True)
         config = f'school = "{ADDRESS.school}"\nagent = "{ADDRESS.agent}"\n[broker]\nport = {broker.port}\n'
-        (self._folder / "agent.toml").write_text(config + "".join(map(str, devices)), "utf-8")
+        write_private(self._folder / "agent.toml", config + "".join(map(str, devices)))
         (self._folder / "credentials.json").write_text(json.dumps({"password": "pw", "lease_key": "00"}))
         command = [sys.executable, "-c", AGENT, "run", "--state", str(state), "--die-with-parent"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
