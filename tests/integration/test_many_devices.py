@@ -29,12 +29,12 @@ from hil.lab import missing
 from hil.room import MISSING, Device, Room
 from tests.fakes import FakeController
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("simavr")]
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("simavr"), pytest.mark.timeout(900)]
 TIMEOUT = pytest.mark.timeout(2_400)
 
 ADDRESS = Address("school", "fablab")
 ROOT = Path(__file__).parents[2]
-WARM_UP_S = 20.0
+WARM_UP_S = 10.0
 GROWTH_KB_MIN = 100.0
 """Resident memory that may come on top each minute, by the slope through the second half of the brief run."""
 GROWTH_KB_SOAK = 5.0
@@ -142,7 +142,7 @@ class Size:
     growth_kb_min: float
 
 
-BRIEF, LONG = Size(1.2, 1, GROWTH_KB_MIN), Size(30.0, 0, GROWTH_KB_SOAK)
+BRIEF, LONG = Size(1.0, 1, GROWTH_KB_MIN), Size(30.0, 0, GROWTH_KB_SOAK)
 
 
 @pytest.mark.parametrize(
