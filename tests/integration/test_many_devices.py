@@ -22,18 +22,19 @@ from contract.messages import BridgeState
 from contract.topics import Address
 from controller.broker.access import BrokerUser, hash_password
 from controller.broker.embedded import EmbeddedBroker
+from controller.simulation import write_private
 from device_profiles.profile import load
 from firmware_bridges import BRIDGES
 from hil.lab import missing
 from hil.room import MISSING, Device, Room
 from tests.fakes import FakeController
 
-pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("simavr")]
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("simavr"), pytest.mark.timeout(900)]
 TIMEOUT = pytest.mark.timeout(2_400)
 
 ADDRESS = Address("school", "fablab")
 ROOT = Path(__file__).parents[2]
-WARM_UP_S = 20.0
+WARM_UP_S = 10.0
 GROWTH_KB_MIN = 100.0
 """Resident memory that may come on top each minute, by the slope through the second half of the brief run."""
 GROWTH_KB_SOAK = 5.0
@@ -44,7 +45,7 @@ AGENT = """
 import sys
 from agent.cli import main
 try:
-    main()
+    sys.exit(main())
 finally:
     print("loaded", *sorted({"asyncio", "pydantic", "yaml"} & sys.modules.keys()), flush=True)
 """
@@ -76,7 +77,7 @@ class RunningAgent:
         self._folder = state / "agent"
         self._folder.mkdir(parents=True)
         config = f'school = "{ADDRESS.school}"\nagent = "{ADDRESS.agent}"\n[broker]\nport = {broker.port}\n'
-        (self._folder / "agent.toml").write_text(config + "".join(map(str, devices)), "utf-8")
+        write_private(self._folder / "agent.toml", config + "".join(map(str, devices)))
         (self._folder / "credentials.json").write_text(json.dumps({"password": "pw", "lease_key": "00"}))
         command = [sys.executable, "-c", AGENT, "run", "--state", str(state), "--die-with-parent"]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -141,7 +142,7 @@ class Size:
     growth_kb_min: float
 
 
-BRIEF, LONG = Size(1.2, 1, GROWTH_KB_MIN), Size(30.0, 0, GROWTH_KB_SOAK)
+BRIEF, LONG = Size(1.0, 1, GROWTH_KB_MIN), Size(30.0, 0, GROWTH_KB_SOAK)
 
 
 @pytest.mark.parametrize(
