@@ -262,6 +262,17 @@ def test_path_that_leads_out_is_refused_and_audited(served: Served) -> None:
     assert served.lines("path-refused")[0].detail == "GET /api/v1/files/../../fabfleet.db"
 
 
+def test_address_that_somebody_claims_for_himself_counts_only_from_a_proxy_of_ours(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with serving(state, seed(state), {"FABFLEET_PROXIES": "127.0.0.2"}) as behind:
+        for source in ("127.0.0.2", "127.0.0.3"):
+            transport = httpx.HTTPTransport(local_address=source)
+            with httpx.Client(base_url=behind.url, transport=transport, timeout=60) as browser:
+                form = {"login": "ha", "password": "wrong", "csrf": csrf_of(browser)}
+                browser.post("/signin", data=form, headers={"x-forwarded-for": "10.1.2.3"})
+        assert [line.address for line in behind.lines("sign-in-failed")] == ["10.1.2.3", "127.0.0.3"]
+
+
 @pytest.mark.parametrize("tries", BAD_SIGN_INS)
 def test_bad_sign_ins_are_stopped_and_leave_few_lines(served: Served, tries: int) -> None:
     """Last, as it closes the door for this address. Who is signed in already notices nothing."""
