@@ -90,6 +90,8 @@ def _bookings(words: Language) -> Mapping[str, Markup]:
         "booking-make": words.t("Booking made"),
         "booking-move": words.t("Booking moved"),
         "booking-confirmed": words.t("Request confirmed"),
+        "booking-offered": words.t("Offered from the waitlist"),
+        "booking-requested": words.t("Offer accepted, waits for approval"),
         "booking-checked-in": words.t("Checked in"),
         "booking-stand-by": words.t("Supervisor present"),
         "booking-end": words.t("Booking ended"),

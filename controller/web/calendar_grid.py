@@ -118,7 +118,7 @@ def closed_word(day: date, reader: Reader) -> Markup:
 def _look(booking: BookingView) -> Look:
     if booking.kind == MAINTENANCE:
         return Look.MAINTENANCE
-    if booking.state is BookingState.REQUESTED:
+    if booking.state in (BookingState.OFFERED, BookingState.REQUESTED):
         return Look.PENDING
     return Look.MINE if booking.mine else Look.BOOKED
 
@@ -128,7 +128,8 @@ def mark_of(booking: BookingView, slots: Sequence[Slot], reader: Reader) -> Mark
     words, look = reader.words, _look(booking)
     ours = booking.mine or booking.school_id == reader.school_id
     whole = not slots or (slots[0].start_ms, slots[-1].end_ms) == (booking.start_ms, booking.end_ms)
-    word, whose = str(_LOOKS[look](words)), (booking.holder if ours else "") or tidy(booking.school)
+    word = str(_LOOKS[look](words) if look is not Look.PENDING else say.state_word(booking.state, words))
+    whose = (booking.holder if ours else "") or tidy(booking.school)
     title = tidy(booking.title)
     named = look is not Look.MAINTENANCE and title
     return Mark(
