@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from controller.fleet.live import LiveFleet
 from controller.identity.policy import Permission, Principal, may
-from controller.scheduling import facts, views
+from controller.scheduling import facts, search, views
 from controller.scheduling.alternatives import Alternative
 from controller.scheduling.booking_errors import FreeNow, KeyUsed, NoSuchBooking, NothingOfThatKind, NotYours, Taken
 from controller.scheduling.booking_states import BookingState
@@ -24,9 +24,10 @@ from controller.scheduling.notices import Kind, News, post
 from controller.scheduling.offers import Offers
 from controller.scheduling.policy import OVERRULERS, Facts, Problem, standing
 from controller.scheduling.request import Request, Then, nothing
-from controller.scheduling.school_time import SchoolYear
+from controller.scheduling.school_time import SchoolYear, ticks
 from controller.scheduling.series import Occupant, Verdict
-from controller.scheduling.stock import Item, items_of
+from controller.scheduling.spare import Spare
+from controller.scheduling.stock import Item, items_of, read
 from controller.scheduling.views import BookingView, ThingView
 from controller.scheduling.wish import Wish
 from controller.scope import CLUSTER
@@ -182,6 +183,17 @@ class Office:
         """As `views.taken`."""
         with self._engine.connect() as connection:
             return views.taken(connection, resource_ids, span_ms)
+
+    def spare(self, resource_ids: Sequence[int], span_ms: range) -> Spare:
+        """What is left of these units and pools within a time. Raises NothingOfThatKind."""
+        with self._engine.connect() as connection:
+            stock = read(connection, [Item(each) for each in resource_ids], "")
+            window = stock.window(ticks(span_ms.start, span_ms.stop))
+            return Spare(
+                {each.id: each for each in stock.units},
+                {each.pool: each for each in stock.wanted.counted},
+                search.taken(connection, stock, window),
+            )
 
     def openings(
         self, who: Principal, asked: Asked, periods: int, span_ms: range, most: int

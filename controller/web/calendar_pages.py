@@ -72,10 +72,11 @@ def _add_week(routes: APIRouter, services: Services) -> None:
         reader = desk.reader(read_day(asked.get("week", "")), read_day(asked.get("day", "")), chosen)
         if reader is None:
             return desk.render("calendar_empty.html")
-        had = services.office.of_things(who, [each.id for each in reader.lanes], week_span(reader.monday, reader.year))
+        shown, span = [each.id for each in reader.lanes], week_span(reader.monday, reader.year)
+        had, spare = services.office.of_things(who, shown, span), services.office.spare(shown, span)
         return desk.render(
             "calendar.html",
-            view=week_page(reader, had),
+            view=week_page(reader, had, spare),
             picker=picker(reader, desk.things),
             made=desk.made(asked.get("booked", ""), reader),
             waiting=booking_notes.waiting(services.office.requests(who), reader.year, desk.words),
