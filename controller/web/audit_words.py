@@ -62,6 +62,7 @@ def _machines(words: Language) -> Mapping[str, Markup]:
         "job-release": words.t("Print job released"),
         "job-return": words.t("Print job handed back"),
         "job-cancel": words.t("Print job cancelled"),
+        "job-forget": words.t("Ended print job removed to make room"),
         "lease-begin": words.t("Lease given"),
         "lease-change": words.t("Lease changed"),
         "lease-stretch": words.t("Lease prolonged"),

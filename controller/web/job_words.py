@@ -116,7 +116,7 @@ _REFUSALS: Final[Mapping[str, Say]] = {
     "size": lambda words: words.t("The file is too large."),
     "empty": lambda words: words.t("The file is empty."),
     "digest": lambda words: words.t("The file changed on its way. Send it again."),
-    "quota": lambda words: words.t("The school's space for print files is used up. Older ones are removed in time."),
+    "quota": lambda words: words.t("The school's space for print files is used up by jobs that have not ended."),
     "disk": lambda words: words.t("The server has no room for more files now."),
     "bed": lambda words: words.t("Look at the bed first, and say that it is empty and clean."),
     "file-lost": lambda words: words.t("The file is no longer on the server. Send it again."),
