@@ -51,9 +51,11 @@ from controller.scheduling.attendance import Attendance
 from controller.scheduling.booking_errors import BookingError
 from controller.scheduling.bookings import Bookings
 from controller.scheduling.clockwork import Clockwork
+from controller.scheduling.health import of_fleet
 from controller.scheduling.journal import Journal
 from controller.scheduling.kits import Kits
 from controller.scheduling.leases import LeaseDesk
+from controller.scheduling.offers import Offers
 from controller.scheduling.office import Office
 from controller.scheduling.stocktaking import Stocktaking
 from controller.scheduling.usage import Usage
@@ -91,8 +93,17 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
     jobs = Jobs(engine, live, commands, config.folder / "files", now_ms, room=config.jobs)
     journal = Journal(config.folder)
     usage = Usage(engine, now_ms)
-    clockwork = Clockwork(engine, now_ms, leases=leases, usage=usage, leases_changed=dispatcher.wake, journal=journal)
-    office = Office(engine, live, ZoneInfo(config.zone), now_ms, clockwork.wake, journal=journal)
+    offers = Offers(ZoneInfo(config.zone), now_ms, of_fleet(live))
+    clockwork = Clockwork(
+        engine,
+        now_ms,
+        leases=leases,
+        usage=usage,
+        leases_changed=dispatcher.wake,
+        journal=journal,
+        offers=offers,
+    )
+    office = Office(engine, live, ZoneInfo(config.zone), now_ms, clockwork.wake, journal=journal, offers=offers)
     seal = Seal(config.folder)
     outlet = Outlet(engine, seal, config.notices, now_ms)
     news = NewsWords(office, live, config.notices.public_url, now_ms)
@@ -140,7 +151,7 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         commands=commands,
         jobs=jobs,
         office=office,
-        attendance=Attendance(engine, Bookings(engine, now_ms, journal), now_ms, clockwork.wake),
+        attendance=Attendance(engine, Bookings(engine, now_ms, journal, offers), now_ms, clockwork.wake),
         clockwork=clockwork,
         leases=leases,
         timetables=Timetables(engine, ZoneInfo(config.zone), now_ms),
@@ -150,7 +161,7 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         kits=Kits(engine, now_ms, clockwork.wake),
         notifications=Notifications(engine, outlet, seal, now_ms),
         news=news,
-        eraser=Eraser(engine, now_ms),
+        eraser=Eraser(engine, now_ms, offers),
         refusals=refusals,
         now_ms=now_ms,
     )

@@ -185,21 +185,34 @@ class Jobs:
             state=JobState.CHECKING.value,
             state_ms=now_ms,
         )
+        act = _Act(who, "job-send", upload.address)
         with self._files.placing, Session(self._engine) as db:
-            if store.room_used(db, job.school_id, but=job.digest) + incoming.size > self._quota:
-                most = self._quota // MB
-                raise NoRoom("quota", f"the school's {most} MB for job files are used up: old ones go by themselves")
+            made_room = self._make_room(db, job, incoming.size, act)
             incoming.place()
             job_id = store.add(db, job, incoming.size)
             store.log(db, job_id, now_ms, "sent", by_id=who.id)
-            self._audit(db, _Act(who, "job-send", upload.address), job, f"device {device.id}")
+            self._audit(db, act, job, f"device {device.id}")
             db.commit()
+        if made_room:
+            self._watcher.sweep()
         self._inspector.wake()
         return self._changed(device.id, job_id)
 
     def most_bytes(self, work: Work) -> int:
         """The largest file that is taken for such work."""
         return self._files.most_bytes(work)
+
+    def _make_room(self, db: Session, job: PrintJob, size: int, act: _Act) -> bool:
+        """Have jobs that ended make way, if there is no room else. Raises NoRoom if those that are open need it all."""
+        if store.room_used(db, job.school_id, but=job.digest) + size <= self._quota:
+            return False
+        gone = store.make_room(db, job.school_id, job.digest, self._quota - size)
+        if not gone:
+            most = self._quota // MB
+            raise NoRoom("quota", f"the school's {most} MB for job files are used up by jobs that have not ended")
+        for each in gone:
+            self._audit(db, _Act(act.who, "job-forget", act.address), each, "made room for a new one")
+        return True
 
     def _taking(self, who: Principal, device_id: int) -> "_Taking":
         """A machine that takes files, and what it does with them. Raises CommandError's leaves."""

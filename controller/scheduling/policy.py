@@ -41,6 +41,7 @@ class Code(StrEnum):
     QUOTA_PERSON = "quota-person"
     QUOTA_SCHOOL = "quota-school"
     TOO_MANY_PUPILS = "too-many-pupils"
+    TOO_MANY_WISHES = "too-many-wishes"
     FAULT = "fault"
     OFFLINE = "offline"
     UNDER_MAINTENANCE = "under-maintenance"
@@ -60,6 +61,7 @@ _FINAL: Final = frozenset(
         Code.NO_CERTIFICATE,
         Code.CERTIFICATE_RUNS_OUT,
         Code.NO_SUPERVISOR,
+        Code.TOO_MANY_WISHES,
     }
 )
 _ORDER: Final[Mapping[Code, int]] = {code: place for place, code in enumerate(Code)}

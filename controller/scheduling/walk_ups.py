@@ -13,8 +13,8 @@ from controller.identity.tables import User
 from controller.scheduling import claims
 from controller.scheduling.booked import WALK_UP_KIND
 from controller.scheduling.booking_states import BookingState
-from controller.scheduling.bookings import holds_of, shorten
 from controller.scheduling.claims import Hold
+from controller.scheduling.holdings import holds_of, shorten
 from controller.scheduling.school_time import TICK_MS, ticks
 from controller.scheduling.stock import Item
 from controller.scheduling.tables import Assignment, Booking, Claim, Load, Resource

@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 
 from controller.scheduling import search
 from controller.scheduling.alternatives import Alternative, Sight, nearest, runs
-from controller.scheduling.bookings import Request
 from controller.scheduling.choice import Choice, Demand
 from controller.scheduling.policy import (
     LASTING_RULES,
@@ -29,6 +28,7 @@ from controller.scheduling.policy import (
     standing,
 )
 from controller.scheduling.reach import Reach
+from controller.scheduling.request import Request
 from controller.scheduling.school_time import TICK_MS, instant, ticks
 from controller.scheduling.series import Occupant
 from controller.scheduling.stock import Item, Serving, widened

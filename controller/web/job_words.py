@@ -124,7 +124,7 @@ _REFUSALS: Final[Mapping[str, Say]] = {
     "name": lambda words: words.t("The file's name leads into other folders. Give the file a plain name."),
     "empty": lambda words: words.t("The file is empty."),
     "digest": lambda words: words.t("The file changed on its way. Send it again."),
-    "quota": lambda words: words.t("The school's space for job files is used up. Older ones are removed in time."),
+    "quota": lambda words: words.t("The school's space for job files is used up by jobs that have not ended."),
     "disk": lambda words: words.t("The server has no room for more files now."),
     "bed": lambda words: words.t("Look at the machine first, and tick what you have seen."),
     "file-lost": lambda words: words.t("The file is no longer on the server. Send it again."),

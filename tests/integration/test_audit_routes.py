@@ -21,6 +21,7 @@ from controller.identity.admin import Admin, NewUser
 from controller.identity.policy import Role
 from controller.identity.tables import AuditLine, EnrolToken, OidcLink
 from controller.main import wall_ms
+from controller.scheduling.booking_states import BookingState
 from controller.scheduling.bookings import Bookings, Request
 from controller.scheduling.kit_tables import KitHandout, KitLack
 from controller.scheduling.school_time import TICK_MS
@@ -215,7 +216,15 @@ def _bookings(walk: Walk) -> None:
     walk("ha", "/my/{booking_id}/again", "booking-make", f"/my/{mine}/again", **ticks)
     walk("ha", "/my/{booking_id}/cancel", "booking-end", f"/my/{mine}/cancel")
 
+    at = walk.at(3, 5)
+    theirs = walk.book("duc", "3D-02", at)
+    wait = {"item1": f"thing:{walk.lab.things['3D-02']}", "first": "morning-5", "last": "morning-5", "choice": "wait"}
+    walk("ha", "/calendar", "booking-make", **{**form, **wait})
     office, ha = walk.controller.services.office, walk.lab.person("ha")
+    (waits,) = [each.id for each in office.mine(ha, at) if each.state is BookingState.WAITING]
+    office.cancel(walk.lab.person("duc"), theirs)
+    walk("ha", "/my/{booking_id}/accept", "booking-confirmed", f"/my/{waits}/accept")
+
     for word, period in (("confirm", 1), ("refuse", 2)):
         at = walk.at(4, period)
         given = {"items": [{"resource": walk.lab.things["Laser"]}], "start_ms": at.start, "end_ms": at.stop,

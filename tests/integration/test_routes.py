@@ -102,6 +102,7 @@ WHO: Mapping[Permission | Only, str] = {
         POST /my/{booking_id}/move
         GET /my/{booking_id}/cancel
         POST /my/{booking_id}/cancel
+        POST /my/{booking_id}/accept
         GET /my/{booking_id}/again
         POST /my/{booking_id}/again
         GET /calendar
