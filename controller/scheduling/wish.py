@@ -136,7 +136,7 @@ class Wish:
         """What speaks against one thing by itself. If nothing does, then nothing against those that are like it."""
         hours, health = self._facts.hours.get(thing.id), self._facts.health.get(thing.id)
         kind = (thing.school_id, thing.shared, thing.hazard, thing.certificate)
-        alike = (span_ms, rules, kind, id(hours), health)
+        alike = (span_ms, rules, kind, id(hours), health, self._facts.resting.get(thing.id))
         if self._known.get(alike) != ():
             proposal, facts = self._case(span_ms)
             self._known[alike] = problems(proposal, replace(facts, things=(thing,)), rules)

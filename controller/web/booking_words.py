@@ -251,6 +251,12 @@ _PROBLEMS: Final[Mapping[Code, _Tell]] = {
     Code.UNDER_MAINTENANCE: lambda words, case: words.t(
         "{thing} is under maintenance now, and the time is near.", thing=case.thing
     ),
+    Code.RESTING: lambda words, case: words.t(
+        "{thing}: some came back late and are being charged and cleaned. {limit} are ready then, {found} are wanted.",
+        thing=case.thing,
+        limit=case.limit,
+        found=case.found,
+    ),
 }
 
 
