@@ -29,6 +29,8 @@ from controller.database import make_engine
 from controller.fleet.door import Enrolment
 from controller.fleet.gatekeeping import Gatekeeper
 from controller.fleet.live import LiveFleet
+from controller.home_assistant.publisher import Publisher
+from controller.home_assistant.settings import HomeAssistants
 from controller.identity.account import Accounts
 from controller.identity.limit import FailureLimit
 from controller.identity.oidc_door import OidcDoor
@@ -36,6 +38,7 @@ from controller.identity.password import Passwords
 from controller.identity.people import People
 from controller.identity.refusals import Refusals
 from controller.identity.signin import SignIn
+from controller.identity.store import new_id
 from controller.identity.tokens import Tokens
 from controller.jobs.errors import JobError
 from controller.jobs.service import Jobs
@@ -64,6 +67,9 @@ from controller.web.access import SESSION_COOKIE, Access
 from controller.web.live import Hub
 from controller.web.news_words import NewsWords
 from controller.web.security import Gate, SecurityHeaders, own_hosts
+from controller.webhooks.sender import WebhookSender
+from controller.webhooks.settings import Webhooks
+from controller.webhooks.watcher import Watcher
 
 FOLLOW_S = 3.0
 """How soon the broker follows agents that another process added or revoked."""
@@ -104,6 +110,11 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         now_ms=now_ms,
         chance=random.random,
     )
+    publisher = Publisher(engine, live, now_ms)
+    hooks_outlet = Outlet(engine, seal, config.notices, now_ms)
+    hooks = WebhookSender(
+        engine, hooks_outlet, seal, keep_days=config.notices.keep_days, now_ms=now_ms, chance=random.random
+    )
     keeper = Keeper(engine, config.history, config.archive, now_ms)
     plant = Plant(
         config,
@@ -115,6 +126,9 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         sender=sender,
         keeper=keeper,
         journal=journal,
+        publisher=publisher,
+        watcher=Watcher(engine, live, now_ms, new_id),
+        webhooks=hooks,
         now_ms=now_ms,
     )
     passwords = Passwords()
@@ -144,6 +158,8 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         history=History(engine, keeper.archive),
         stocktaking=Stocktaking(engine, now_ms, clockwork.wake),
         kits=Kits(engine, now_ms, clockwork.wake),
+        home_assistants=HomeAssistants(engine, now_ms, switched=publisher.wake, admit=plant.admit),
+        webhooks=Webhooks(engine, hooks, seal, outlet.given, now_ms),
         notifications=Notifications(engine, outlet, seal, now_ms),
         news=news,
         eraser=Eraser(engine, now_ms),

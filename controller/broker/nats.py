@@ -7,7 +7,7 @@ from pathlib import Path
 
 from contract.messages import MAX_PAYLOAD
 from contract.topics import CONTROLLER
-from controller.broker.access import BrokerUser, Permissions, agent_permissions, controller_permissions
+from controller.broker.access import Member, Permissions, controller_permissions
 
 PAYLOAD_MARGIN = 16 * 1024
 """What the broker takes beyond the contract's bound, so that a payload slightly too large is counted, not cut off."""
@@ -39,11 +39,11 @@ class NatsSettings:
         return self.folder / "nats.conf"
 
 
-def render(settings: NatsSettings, controller_hash: str, users: Iterable[BrokerUser]) -> str:
+def render(settings: NatsSettings, controller_hash: str, users: Iterable[Member]) -> str:
     """The server's configuration file. NATS reads JSON; only hashes of passwords are in it."""
     accounts = [
         _user(CONTROLLER, controller_hash, controller_permissions()),
-        *(_user(each.user, each.password_hash, agent_permissions(each.address)) for each in users),
+        *(_user(each.user, each.password_hash, each.permissions) for each in users),
     ]
     return json.dumps(
         {
@@ -70,7 +70,8 @@ def render(settings: NatsSettings, controller_hash: str, users: Iterable[BrokerU
             },
             "max_payload": MAX_PAYLOAD + PAYLOAD_MARGIN,
             "max_connections": settings.max_connections,
-            "max_subscriptions": 64,
+            # Of one connection. Home Assistant has two a device; an agent may have no more than its rights name.
+            "max_subscriptions": 20_000,
             "write_deadline": "10s",
             "log_file": str(settings.log),
             "logfile_size_limit": settings.max_log,
@@ -102,12 +103,22 @@ def _user(name: str, password_hash: str, permissions: Permissions) -> dict[str, 
         "password": password_hash,
         "allowed_connection_types": ["MQTT"],
         "permissions": {
-            "publish": {"allow": [_subject(each) for each in permissions.publish]},
-            "subscribe": {"allow": [_subject(each) for each in permissions.subscribe]},
+            "publish": _only(permissions.publish),
+            "subscribe": _only(permissions.subscribe),
         },
     }
 
 
-def _subject(topic: str) -> str:
-    """An MQTT topic filter as a NATS subject. Names have no letter that either side reads as anything else."""
-    return topic.replace("/", ".").replace("+", "*")
+def _only(filters: Iterable[str]) -> dict[str, list[str]]:
+    """An empty list of what is allowed would allow everything."""
+    subjects = [subject for each in filters for subject in _subjects(each)]
+    return {"allow": subjects} if subjects else {"deny": [">"]}
+
+
+def _subjects(topic: str) -> list[str]:
+    """An MQTT topic filter as NATS subjects. Names have no letter that either side reads as anything else.
+
+    `a/#` is also `a` itself.
+    """
+    subject = topic.replace("/", ".").replace("+", "*")
+    return [subject.removesuffix(".#"), subject[:-1] + ">"] if subject.endswith(".#") else [subject]

@@ -16,11 +16,13 @@ from controller.scheduling.booking_states import NEXT, BookingState
 from controller.scheduling.choice import Choice
 from controller.scheduling.claims import Hold, Occupied
 from controller.scheduling.journal import Journal, forget, note
+from controller.scheduling.outward import kind_of, tell
 from controller.scheduling.policy import Thing
 from controller.scheduling.school_time import TICK_MS, ticks
 from controller.scheduling.stock import BREADTHS, Item, Serving, Stock, TooNarrow, lock_as_known, read
 from controller.scheduling.tables import Assignment, Booking, Resource, Supervisor
 from controller.scheduling.telling import tell_request
+from controller.webhooks.kinds import EventKind
 
 __all__ = [
     "Booked",
@@ -262,6 +264,7 @@ class Bookings:
         )
         if request.hold_until_ms is not None:
             tell_request(connection, booked.id, request.by_id, self._now_ms())
+        tell(connection, booked.id, EventKind.BOOKING_MADE, self._now_ms())
         self._note(connection, booked.id)
         return booked
 
@@ -303,6 +306,7 @@ class Bookings:
         audit(connection, self._now_ms(), "booking-move", actor=move.by, subject=booking_id, school_id=row.school_id)
         moved = _booked(connection, self._change(connection, booking_id, changed))
         move.then(connection)
+        tell(connection, booking_id, EventKind.BOOKING_CHANGED, self._now_ms())
         return moved
 
     def _end(self, connection: Connection, booking_id: str, state: BookingState, say: _Say) -> Booked:
@@ -316,6 +320,7 @@ class Bookings:
         row = self._change(connection, booking_id, over)
         ended = _booked(connection, row)
         say.then(connection)  # it still has what it had
+        tell(connection, booking_id, kind_of(state), self._now_ms())
         shorten(connection, booking_id, ticks(0, self._now_ms()).stop)
         now_ms, school = self._now_ms(), row.school_id
         audit(connection, now_ms, "booking-end", actor=say.by, subject=booking_id, school_id=school, detail=state)
@@ -336,6 +341,7 @@ class Bookings:
         action, school = f"booking-{state}", row.school_id
         audit(connection, self._now_ms(), action, actor=say.by, subject=booking_id, school_id=school, detail=say.why)
         say.then(connection)
+        tell(connection, booking_id, kind_of(state), self._now_ms())
         return _booked(connection, changed)
 
     def _change(self, connection: Connection, booking_id: str, values: dict[str, object]) -> Row[Any]:
