@@ -16,7 +16,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from controller.api import bookings as bookings_api
 from controller.api import commands as commands_api
-from controller.api import devices, enrol, files, health, quarantine, renewal, rollups, series, stream
+from controller.api import connections, devices, enrol, files, health, quarantine, renewal, rollups, series, stream
 from controller.api import jobs as jobs_api
 from controller.api.malformed import malformed
 from controller.api.models import Problem
@@ -221,7 +221,7 @@ def api(services: Services) -> APIRouter:
             422: {"model": Problem, "description": "The request is malformed"},
         },
     )
-    for part in (devices, commands_api, jobs_api, bookings_api, series, rollups, stream, quarantine):
+    for part in (devices, commands_api, jobs_api, bookings_api, series, rollups, stream, quarantine, connections):
         guarded.include_router(part.router(services))
     routes = APIRouter()
     routes.include_router(guarded)
