@@ -1,5 +1,6 @@
 """The parts of the controller that run beside the web server: database, broker, ingest, dispatcher, jobs, clockwork,
-the sender of notifications, the sealer of the audit log, and what looks after history.
+the sender of notifications, what tells Home Assistant and webhooks, the sealer of the audit log, and what looks after
+history.
 """
 
 import logging
@@ -14,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
 from contract.topics import Address
-from controller.broker.access import BrokerUser
+from controller.broker.access import Member
 from controller.broker.embedded import EmbeddedBroker
 from controller.broker.external import BrokerFilesError, ExternalBroker
 from controller.broker.log_tail import LogTail
@@ -27,6 +28,8 @@ from controller.fleet import renewals
 from controller.fleet.enrolment import broker_users
 from controller.fleet.live import LiveFleet
 from controller.fleet.renewals import Authorities, Renewals
+from controller.home_assistant import store as home_assistant
+from controller.home_assistant.publisher import ECHOES, Publisher
 from controller.identity.refusals import Kind, Refusals
 from controller.identity.sealer import Sealer
 from controller.identity.store import audit
@@ -45,6 +48,8 @@ from controller.scope import Scope
 from controller.telemetry.keeper import HistoryStats, Keeper
 from controller.tls.authority import BadCertificate
 from controller.tls.keeper import keeper as keeper_of_certificates
+from controller.webhooks.sender import WebhookSender
+from controller.webhooks.watcher import Watcher
 
 _log = logging.getLogger(__name__)
 _ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
@@ -93,6 +98,9 @@ class Plant:
         keeper: Keeper,
         journal: Journal,
         refusals: Refusals,
+        publisher: Publisher,
+        watcher: Watcher,
+        webhooks: WebhookSender,
         now_ms: Callable[[], int],
     ) -> None:
         self._config = config
@@ -105,6 +113,9 @@ class Plant:
         self._keeper = keeper
         self._journal = journal
         self._refusals = refusals
+        self._publisher = publisher
+        self._watcher = watcher
+        self._webhooks = webhooks
         self._now_ms = now_ms
         self.certificates = keeper_of_certificates(config, now_ms)
         self._floods = Floods(engine, now_ms, self.admit, live.registry_changed)
@@ -120,7 +131,7 @@ class Plant:
         self._admits: EmbeddedBroker | ExternalBroker | None = None
         self._broker_log: LogTail | None = None
         self._ingest: Ingest | None = None
-        self._admitted: list[BrokerUser] | None = None
+        self._admitted: list[Member] | None = None
         self._objection = ""
         self._admitting = threading.Lock()
 
@@ -135,13 +146,24 @@ class Plant:
             self._tell_lost()
             self._live.load()
             endpoint = self._start_broker()
-            observers = Observers((self._live, self._dispatcher, self._jobs, self._clockwork))
-            self._ingest = Ingest(self._engine, endpoint, observers, self._now_ms, flooded=self._cut_off)
+            observers = Observers((self._live, self._dispatcher, self._jobs, self._clockwork, self._publisher))
+            self._ingest = Ingest(
+                self._engine,
+                endpoint,
+                observers,
+                self._now_ms,
+                flooded=self._cut_off,
+                echoes=ECHOES,
+                echo=self._publisher.echo,
+            )
             self._live.ask_storing(lambda: self.storing)
             self._dispatcher.start(self._ingest.say)
             self._jobs.start()
             self._clockwork.start()
             self._sender.start()
+            self._publisher.start(self._ingest.tell)
+            self._watcher.start()
+            self._webhooks.start()
             self._sealer.start()
             self._ingest.start()
             self._keeper.start()
@@ -151,6 +173,9 @@ class Plant:
 
     def stop(self) -> None:
         """Stop what was started, the last first."""
+        self._webhooks.stop()
+        self._watcher.stop()
+        self._publisher.stop()
         self._sender.stop()
         self._keeper.stop()
         self._clockwork.stop()
@@ -165,14 +190,14 @@ class Plant:
         self._lock.release()
 
     def admit(self) -> None:
-        """Have the broker let in exactly the agents of the table. Quiet if nothing changed.
+        """Have the broker let in exactly the agents and readers of the tables. Quiet if nothing changed.
 
         A broker of somebody else's that cannot be told now is told at the next call.
         """
         if self._admits is None:
             return
         with self._admitting:
-            users = list(broker_users(self._engine))
+            users: list[Member] = [*broker_users(self._engine), *home_assistant.readers(self._engine)]
             if users == self._admitted:
                 return
             try:

@@ -95,7 +95,7 @@ class Order:
 class DeviceCore:
     """One device of a broker, by its identifier, its node id or its name. `names` maps `component/object` to a metric.
 
-    It is fed every message of `topics`, which grow as the device tells of itself.
+    It is fed every message of `topics`, which grow as the device tells of itself. `prefix` may have several levels.
     """
 
     def __init__(self, device: str, prefix: str = "homeassistant", names: Mapping[str, str] | None = None) -> None:
@@ -145,11 +145,12 @@ class DeviceCore:
         if len(payload) > MAX_PAYLOAD:
             return
         text = payload.decode("utf-8", "replace")
-        levels = topic.split("/")
-        if levels[0] == self._prefix and levels[-1] == "config" and len(levels) in (4, 5):
+        levels = [self._prefix, *topic.removeprefix(f"{self._prefix}/").split("/")]
+        ours = topic.startswith(f"{self._prefix}/")
+        if ours and levels[-1] == "config" and len(levels) in (4, 5):
             self._discovered(levels, text)
         elif topic.startswith("tasmota/discovery/"):
-            self._tasmota_told(levels, text)
+            self._tasmota_told(topic.split("/"), text)
         elif topic in self.topics:
             self._said[topic] = text
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from contract.topics import CONTROLLER
-from controller.broker.access import BrokerUser, Login, hash_password, new_password
+from controller.broker.access import Login, Member, hash_password, new_password
 from controller.broker.log_tail import LogTail
 from controller.broker.nats import NatsSettings, render
 
@@ -51,7 +51,7 @@ class EmbeddedBroker:
         self._settings = NatsSettings(folder, host, port or _free_port(host), certificate)
         self.login = Login(CONTROLLER, new_password())
         self._controller_hash = hash_password(self.login.password)
-        self._users: tuple[BrokerUser, ...] = ()
+        self._users: tuple[Member, ...] = ()
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._keeper: threading.Thread | None = None
@@ -112,8 +112,8 @@ class EmbeddedBroker:
             self._keeper.join(timeout=START_TIMEOUT_S)
             self._keeper = None
 
-    def set_users(self, users: Iterable[BrokerUser]) -> None:
-        """Let exactly these agents in. Nobody who stays is disconnected; who is gone from the list is, at once."""
+    def set_users(self, users: Iterable[Member]) -> None:
+        """Let exactly these in. Nobody who stays is disconnected; who is gone from the list is, at once."""
         with self._lock:
             self._users = tuple(users)
             if not self._settings.folder.exists():

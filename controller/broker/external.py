@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from controller.broker import mosquitto, nats
-from controller.broker.access import BrokerUser, Login, hash_password, mosquitto_hash
+from controller.broker.access import Login, Member, hash_password, mosquitto_hash
 
 RELOAD_S: Final = 15.0
 """How long the command may take that has the broker read its files."""
@@ -35,7 +35,7 @@ class ExternalBroker:
         self._reload = shlex.split(reload)
         self._left_out: tuple[str, ...] = ()
 
-    def set_users(self, users: Iterable[BrokerUser]) -> None:
+    def set_users(self, users: Iterable[Member]) -> None:
         """Let exactly these agents in. Nobody who stays is disconnected; who is gone is, at once.
 
         Raises BrokerFilesError, and may be called again then.
@@ -51,7 +51,7 @@ class ExternalBroker:
         if self._reload:
             self._run()
 
-    def _render(self, users: tuple[BrokerUser, ...]) -> Mapping[str, str]:
+    def _render(self, users: tuple[Member, ...]) -> Mapping[str, str]:
         if self._kind == "nats":
             return {nats.USERS: nats.render_users(self._login, self._hash, users)}
         left_out = mosquitto.missing(users)

@@ -5,13 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contract.messages import MAX_PAYLOAD
-from controller.broker.access import (
-    BrokerUser,
-    Login,
-    Permissions,
-    agent_permissions,
-    controller_permissions,
-)
+from controller.broker.access import Login, Member, Permissions, controller_permissions
 from controller.broker.nats import PAYLOAD_MARGIN
 
 CONF, ACL, PASSWORDS = "fabfleet.conf", "fabfleet.acl", "fabfleet.passwords"
@@ -28,12 +22,12 @@ class MosquittoSettings:
     key: Path | None = None
 
 
-def render_users(controller: Login, controller_hash: str, users: Iterable[BrokerUser]) -> dict[str, str]:
+def render_users(controller: Login, controller_hash: str, users: Iterable[Member]) -> dict[str, str]:
     """Who may come in, as files by name. A user without a hash that mosquitto knows is left out: see `missing`."""
     known = [each for each in users if each.mosquitto_hash]
     rights = [
         _rights(controller.user, controller_permissions()),
-        *(_rights(each.user, agent_permissions(each.address)) for each in known),
+        *(_rights(each.user, each.permissions) for each in known),
     ]
     passwords = [
         f"{controller.user}:{controller_hash}",
@@ -42,7 +36,7 @@ def render_users(controller: Login, controller_hash: str, users: Iterable[Broker
     return {ACL: "\n".join(rights), PASSWORDS: "\n".join((*passwords, ""))}
 
 
-def missing(users: Iterable[BrokerUser]) -> tuple[str, ...]:
+def missing(users: Iterable[Member]) -> tuple[str, ...]:
     """Those who cannot come in: they have had no new password since before mosquitto's form was kept."""
     return tuple(each.user for each in users if not each.mosquitto_hash)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from contract.messages import MAX_PAYLOAD
 from contract.topics import CONTROLLER
-from controller.broker.access import BrokerUser, Login, Permissions, agent_permissions, controller_permissions
+from controller.broker.access import Login, Member, Permissions, controller_permissions
 
 PAYLOAD_MARGIN = 16 * 1024
 """What the broker takes beyond the contract's bound, so that a payload slightly too large is counted, not cut off."""
@@ -42,7 +42,7 @@ class NatsSettings:
         return self.folder / "nats.conf"
 
 
-def render(settings: NatsSettings, controller_hash: str, users: Iterable[BrokerUser]) -> str:
+def render(settings: NatsSettings, controller_hash: str, users: Iterable[Member]) -> str:
     """The embedded server's configuration file. NATS reads JSON; only hashes of passwords are in it."""
     return json.dumps(
         {
@@ -63,7 +63,7 @@ def render_conf(settings: NatsSettings) -> str:
     return "\n".join((*lines, f'include "{USERS}"', ""))
 
 
-def render_users(controller: Login, controller_hash: str, users: Iterable[BrokerUser]) -> str:
+def render_users(controller: Login, controller_hash: str, users: Iterable[Member]) -> str:
     """Who may come in there."""
     return f"authorization: {json.dumps(_authorization(controller.user, controller_hash, users), indent=1)}\n"
 
@@ -93,15 +93,16 @@ def _server(settings: NatsSettings) -> dict[str, object]:
         },
         "max_payload": MAX_PAYLOAD + PAYLOAD_MARGIN,
         "max_connections": settings.max_connections,
-        "max_subscriptions": 64,
+        # Of one connection. Home Assistant has two a device; an agent may have no more than its rights name.
+        "max_subscriptions": 20_000,
         "write_deadline": "10s",
     }
 
 
-def _authorization(controller: str, controller_hash: str, users: Iterable[BrokerUser]) -> dict[str, object]:
+def _authorization(controller: str, controller_hash: str, users: Iterable[Member]) -> dict[str, object]:
     accounts = [
         _user(controller, controller_hash, controller_permissions()),
-        *(_user(each.user, each.password_hash, agent_permissions(each.address)) for each in users),
+        *(_user(each.user, each.password_hash, each.permissions) for each in users),
     ]
     return {"timeout": 10, "users": accounts}
 
@@ -127,12 +128,22 @@ def _user(name: str, password_hash: str, permissions: Permissions) -> dict[str, 
         "password": password_hash,
         "allowed_connection_types": ["MQTT"],
         "permissions": {
-            "publish": {"allow": [_subject(each) for each in permissions.publish]},
-            "subscribe": {"allow": [_subject(each) for each in permissions.subscribe]},
+            "publish": _only(permissions.publish),
+            "subscribe": _only(permissions.subscribe),
         },
     }
 
 
-def _subject(topic: str) -> str:
-    """An MQTT topic filter as a NATS subject. Names have no letter that either side reads as anything else."""
-    return topic.replace("/", ".").replace("+", "*")
+def _only(filters: Iterable[str]) -> dict[str, list[str]]:
+    """An empty list of what is allowed would allow everything."""
+    subjects = [subject for each in filters for subject in _subjects(each)]
+    return {"allow": subjects} if subjects else {"deny": [">"]}
+
+
+def _subjects(topic: str) -> list[str]:
+    """An MQTT topic filter as NATS subjects. Names have no letter that either side reads as anything else.
+
+    `a/#` is also `a` itself.
+    """
+    subject = topic.replace("/", ".").replace("+", "*")
+    return [subject.removesuffix(".#"), subject[:-1] + ">"] if subject.endswith(".#") else [subject]

@@ -7,10 +7,11 @@ from sqlalchemy import Engine
 
 from contract.topics import CONTROLLER
 from controller.broker import mosquitto, nats
-from controller.broker.access import Login
+from controller.broker.access import Login, Member
 from controller.broker.external import BrokerFilesError, ExternalBroker, write_file
 from controller.config import ControllerConfig
 from controller.fleet.enrolment import broker_users
+from controller.home_assistant.store import readers
 from controller.tls.store import SERVER, TlsStore
 
 
@@ -27,7 +28,8 @@ def write_files(
         certificate = key = own if own.exists() else None
     port = config.broker.tls_port if certificate is not None else config.broker.port
     folder.mkdir(parents=True, exist_ok=True)
-    folder, users = folder.resolve(), broker_users(engine)
+    folder = folder.resolve()
+    users: list[Member] = [*broker_users(engine), *readers(engine)]
     ExternalBroker(kind, folder, external_login(config)).set_users(users)
     if kind == "nats":
         yield from _written(folder / nats.CONF, nats.render_conf(_nats(folder, port, certificate, key)))

@@ -23,11 +23,13 @@ from controller.scheduling.claims import Hold, Occupied
 from controller.scheduling.holdings import Booked, ahead, assign, booked, holds_of, shorten
 from controller.scheduling.journal import Journal, forget, note
 from controller.scheduling.offers import Offers, answered
+from controller.scheduling.outward import kind_of, tell
 from controller.scheduling.request import Allowed, Request, Then, anything, nothing
 from controller.scheduling.school_time import ticks
 from controller.scheduling.stock import BREADTHS, Item, Serving, TooNarrow, items_of, lock_as_known
 from controller.scheduling.tables import Assignment, Booking, Supervisor
 from controller.scheduling.telling import tell_request
+from controller.webhooks.kinds import EventKind
 
 __all__ = [
     "Booked",
@@ -46,6 +48,8 @@ _ASSIGNMENT: Table = Assignment.__table__  # type: ignore[attr-defined]
 _SUPERVISOR: Table = Supervisor.__table__  # type: ignore[attr-defined]
 
 _TRIES: Final = 4
+_NOT_YET: Final = frozenset({BookingState.WAITING, BookingState.OFFERED})
+"""What other programs never heard of as a booking."""
 _Made = TypeVar("_Made")
 
 
@@ -234,6 +238,7 @@ class Bookings:
         self._made(connection, made.id, request)
         if request.hold_until_ms is not None:
             tell_request(connection, made.id, request.by_id, self._now_ms())
+        tell(connection, made.id, EventKind.BOOKING_MADE, self._now_ms())
         return made
 
     def _made(self, connection: Connection, booking_id: str, request: Request, detail: str = "") -> None:
@@ -278,6 +283,7 @@ class Bookings:
         audit(connection, self._now_ms(), action, actor=by, subject=booking_id, school_id=row.school_id, detail="offer")
         if request_until_ms is not None:
             tell_request(connection, booking_id, by, self._now_ms())
+        tell(connection, booking_id, EventKind.BOOKING_MADE, self._now_ms())
         return booked(connection, changed)
 
     def _offer_one(self, freed: Sequence[Hold]) -> int:
@@ -332,6 +338,7 @@ class Bookings:
         audit(connection, self._now_ms(), "booking-move", actor=move.by, subject=booking_id, school_id=row.school_id)
         moved = booked(connection, self._change(connection, booking_id, changed))
         move.then(connection)
+        tell(connection, booking_id, EventKind.BOOKING_CHANGED, self._now_ms())
         self._offer(connection, freed, locked)
         return moved
 
@@ -349,10 +356,13 @@ class Bookings:
             raise Occupied("it was moved at this moment")
         if state not in NEXT[BookingState(row.state)] or state.holds:
             raise TooLate(f"a booking that is {row.state} cannot become {state}")
+        was_made = row.state not in _NOT_YET
         over = {"state": state, "sequence": row.sequence + 1, "ended_ms": self._now_ms()}
         row = self._change(connection, booking_id, over)
         ended = booked(connection, row)
         say.then(connection)  # it still has what it had
+        if was_made:
+            tell(connection, booking_id, kind_of(state), self._now_ms())
         shorten(connection, booking_id, tick)
         now_ms, school = self._now_ms(), row.school_id
         answered(connection, booking_id, now_ms)
@@ -374,6 +384,7 @@ class Bookings:
         action, school = f"booking-{state}", row.school_id
         audit(connection, self._now_ms(), action, actor=say.by, subject=booking_id, school_id=school, detail=say.why)
         say.then(connection)
+        tell(connection, booking_id, kind_of(state), self._now_ms())
         return booked(connection, changed)
 
     def _change(self, connection: Connection, booking_id: str, values: dict[str, object]) -> Row[Any]:

@@ -147,6 +147,15 @@ def _controller(words: Language) -> Mapping[str, Markup]:
     return {
         "authority-made": words.t("Certificate authority made"),
         "authority-succeeded": words.t("Certificate authority succeeded"),
+        "home-assistant-on": words.t("Home Assistant switched on"),
+        "home-assistant-off": words.t("Home Assistant switched off"),
+        "home-assistant-account-make": words.t("Account for Home Assistant made"),
+        "home-assistant-account-revoke": words.t("Account for Home Assistant revoked"),
+        "webhook-add": words.t("Webhook added"),
+        "webhook-renew": words.t("Secret of a webhook renewed"),
+        "webhook-remove": words.t("Webhook removed"),
+        "webhook-test": words.t("Webhook tried"),
+        "webhook-retry": words.t("Delivery to a webhook sent again"),
         "restore": words.t("Backup restored"),
         "demo-seeded": words.t("Demo data made"),
     }

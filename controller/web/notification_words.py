@@ -167,6 +167,9 @@ _RESULTS: Final[Mapping[str, Say]] = {
     Result.PRIVATE: lambda words: words.t(
         "The address leads inside of the network, where nothing is sent. The administrator can allow it."
     ),
+    Result.PLAIN: lambda words: words.t(
+        "Without https:// nothing is sent out of the network. Remove it and add it with https://."
+    ),
     Result.REFUSED: lambda words: words.t("The service did not take it."),
     Result.ZALO: lambda words: words.t("Zalo did not take it. Send the Official Account a message, and try again."),
     Result.ZALO_TOKEN: lambda words: words.t("Zalo does not take the tokens any more. New ones are needed."),

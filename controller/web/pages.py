@@ -21,6 +21,7 @@ from controller.web import (
     board_pages,
     calendar_pages,
     checkin_pages,
+    connection_pages,
     device_pages,
     feed_pages,
     import_pages,
@@ -69,6 +70,7 @@ def router(services: Services) -> APIRouter:
     routes.include_router(admin_pages.router(services))
     routes.include_router(settings_pages.router(services))
     routes.include_router(agent_pages.router(services))
+    routes.include_router(connection_pages.router(services))
     routes.include_router(privacy_pages.router(services))
     routes.include_router(audit_pages.router(services))
     routes.include_router(week_pages.router(services))

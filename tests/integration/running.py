@@ -200,10 +200,12 @@ class Speaker:
     def __exit__(self, *_: object) -> None:
         self.client.__exit__(None, None, None)
 
-    def lists(self, *devices: str, state: BridgeState = BridgeState.OPEN, detail: str = "") -> None:
-        """Say the inventory: these devices, all of one profile and in one state."""
+    def lists(
+        self, *devices: str, state: BridgeState = BridgeState.OPEN, detail: str = "", name: str = "Máy in"
+    ) -> None:
+        """Say the inventory: these devices, all of one profile and in one state; each called `name` and its slug."""
         self._inventories += 1
-        entries = tuple(DeviceEntry(slug, f"Máy in {slug}", "p1", state, wall_ms(), detail=detail) for slug in devices)
+        entries = tuple(DeviceEntry(slug, f"{name} {slug}", "p1", state, wall_ms(), detail=detail) for slug in devices)
         inventory = Inventory(self._epoch, self._inventories, {"p1": PROFILE}, entries)
         self.client.say(self.address.topic(Channel.INVENTORY), encode(inventory), retain=True)
 
