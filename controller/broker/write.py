@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from contract.topics import CONTROLLER
 from controller.broker import mosquitto
-from controller.broker.access import Login
+from controller.broker.access import Login, Member
 from controller.config import ControllerConfig
 from controller.fleet.enrolment import broker_users
 from controller.home_assistant.store import readers
@@ -32,7 +32,7 @@ def write_mosquitto(
         certificate = key = own if own.exists() else None
     port = config.broker.tls_port if certificate is not None else config.broker.port
     settings = mosquitto.MosquittoSettings(folder.resolve(), port, "", certificate, key)
-    users = (*broker_users(engine), *readers(engine))
+    users: list[Member] = [*broker_users(engine), *readers(engine)]
     login = Login(config.broker.user or CONTROLLER, config.broker.password)
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in mosquitto.render(settings, login, users).items():
