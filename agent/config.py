@@ -126,6 +126,10 @@ class Given:
         own = {each.id for each in self.devices}
         return tuple(each.id for each in desired.devices if each.id in own)
 
+    def overridden(self, desired: Config) -> tuple[str, ...]:
+        """Keys of its settings that the environment says otherwise: that counts."""
+        return tuple(sorted(self.pinned & desired.settings.keys()))
+
     def _merged(self, settings: Mapping[str, Value], wanted: Iterable[DeviceConfig]) -> AgentConfig:
         allowed = {key: value for key, value in settings.items() if key not in self.pinned}
         values = {**self.values, **allowed}
