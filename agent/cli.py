@@ -1,4 +1,4 @@
-"""`fabfleet-agent`: run, enrol, do, doctor, status."""
+"""`fabfleet-agent`: run, enrol, do, doctor, discover, status."""
 
 import argparse
 import json
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from device_profiles.profile import Words
 
 _GROW_AGAIN_S = 30.0
+_LOOK_S = 330.0
+"""A little longer than the agent itself allows."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -86,6 +88,11 @@ def _parser() -> argparse.ArgumentParser:
         " while none runs, each device is opened and asked once.",
     )
     doctor.add_argument("--json", action="store_true", help="for scripts: a line of JSON for each thing looked at")
+    commands.add_parser(
+        "discover",
+        parents=[common],
+        help="look now for devices that nobody has adopted; a whole subnet takes some minutes",
+    )
     commands.add_parser("status", parents=[common], help="how the running agent is")
     if sys.platform == "win32":
         service = commands.add_parser("service", parents=[common], help="the Windows service; as administrator")
@@ -190,6 +197,17 @@ def _doctor(given: argparse.Namespace, config_file: Path, state: Path) -> int:
     return 1 if worst is Verdict.BAD else 0
 
 
+def _discover(_given: argparse.Namespace, _config_file: Path, state: Path) -> int:
+    """Exit code 1: it goes on looking."""
+    from agent.control import ask
+
+    told = ask(state, "discover", timeout_s=_LOOK_S)
+    for each in told["found"]:
+        best = each["candidates"][0] if each["candidates"] else {"profile": "?", "confidence": 0, "endpoint": ""}
+        _say(f"{each['key']}  {each['name'] or '?'}  {best['profile']} {best['confidence']} %  {best['endpoint']}")
+    return 0 if told["ended"] else 1
+
+
 def _status(_given: argparse.Namespace, _config_file: Path, state: Path) -> int:
     from agent.control import ask
 
@@ -241,7 +259,15 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-_COMMANDS = {"run": _run, "enrol": _enrol, "do": _do, "doctor": _doctor, "status": _status, "service": _service}
+_COMMANDS = {
+    "run": _run,
+    "enrol": _enrol,
+    "do": _do,
+    "doctor": _doctor,
+    "discover": _discover,
+    "status": _status,
+    "service": _service,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -9,6 +9,7 @@ from typing import Any
 
 from agent.connection import Broker
 from agent.desired import read_desired, settings
+from agent.discovery_subnet import Settings, Sweep, parse_subnet
 from agent.download import Source
 from agent.errors import WrongConfig
 from agent.files import replace_file
@@ -71,6 +72,7 @@ class AgentConfig:
     limits: Limits
     job_source: Source
     job_room: Room
+    discovery: Settings
     state: Path
     source: Path
 
@@ -93,6 +95,11 @@ _KEYS: Mapping[str, tuple[type, Any]] = {
     "outbox.kept_mb": (int, 32),
     "outbox.kept_h": (int, 48),
     "flush_s": (float, 1.0),
+    "discovery.subnet": (str, ""),
+    "discovery.community": (str, "public"),
+    "discovery.packets_s": (float, 20.0),
+    "discovery.sweep_every_h": (float, 24.0),
+    "discovery.hear_every_h": (float, 0.5),
 }
 """Every single-valued key: its type and default; None: it must be given."""
 _DEVICE_KEYS = frozenset({"id", "name", "profile", "endpoint", "room", "options"})
@@ -140,8 +147,24 @@ def load_config(
             kept_bytes=_megabytes(path, values, "outbox.kept_mb", 0),
             kept_ms=_within(path, "outbox.kept_h", values["outbox.kept_h"], 0, 10_000) * 3_600_000,
         ),
+        discovery=_discovery(path, values),
         state=state,
         source=path,
+    )
+
+
+def _discovery(path: Path, values: Mapping[str, Any]) -> Settings:
+    try:
+        if values["discovery.subnet"]:
+            parse_subnet(values["discovery.subnet"])
+    except ValueError as error:
+        raise WrongConfig(f"{path}: discovery.subnet: {error}") from None
+    packets_s = _within(path, "discovery.packets_s", values["discovery.packets_s"], 1, 200)
+    sweep = Sweep(values["discovery.subnet"], values["discovery.community"], packets_s)
+    return Settings(
+        sweep=sweep if sweep.subnet else None,
+        sweep_every_h=_within(path, "discovery.sweep_every_h", values["discovery.sweep_every_h"], 0, 10_000),
+        hear_every_h=_within(path, "discovery.hear_every_h", values["discovery.hear_every_h"], 0, 10_000),
     )
 
 

@@ -18,6 +18,7 @@ from agent.commands import Commands
 from agent.config import AgentConfig, DeviceConfig
 from agent.control import ControlServer
 from agent.desired import DesiredKeeper
+from agent.discovery import Discovery, at_serial_port
 from agent.download import Source
 from agent.identity import Identity
 from agent.job_files import FOLDER, JobFiles
@@ -44,6 +45,8 @@ from firmware_bridges.fed import PLUG, FedBridge
 BEAT_S = 5.0
 COLLECT_S = 60.0
 """An agent makes so little garbage that Python by itself would leave it lying for hours, and memory would rise."""
+LOOK_S = 300.0
+"""How long a look for new devices may take before whoever asked for it is answered."""
 _JOIN_S = 1.0
 _log = logging.getLogger(__name__)
 
@@ -103,7 +106,18 @@ class Agent:
             copy=_copy(config.identity),
         )
         self._reclaim = Reclaim(config, self.outbox.epoch)
-        self._control = ControlServer(state, {"status": self._answer_status, "do": self._answer_do})
+        self.discovery = Discovery(
+            config.discovery,
+            state,
+            held=lambda: (device.endpoint for device in config.devices),
+            publish=self.roster.find,
+            plugged=self._plugged,
+            tell=self.tell,
+            clock=clock,
+        )
+        self._control = ControlServer(
+            state, {"status": self._answer_status, "do": self._answer_do, "discover": self._answer_discover}
+        )
         self._manager = manager or Notifier()
         for device in config.devices:
             self._add(device)
@@ -116,6 +130,7 @@ class Agent:
         self.uplink.start()
         for worker in self._workers.values():
             worker.start()
+        self.discovery.start()
         self._control.start()
         self._manager.ready()
 
@@ -150,6 +165,7 @@ class Agent:
         if not self.reclaimed:  # else it goes on at once, under another name
             self._manager.ending()
         self._renewal.stop()
+        self.discovery.stop()
         self._control.stop()
         self._commands.close()
         for worker in self._workers.values():
@@ -164,6 +180,12 @@ class Agent:
     def tell(self, kind: str, detail: str) -> None:
         """An event of the agent itself."""
         self.recorder.tell(Event(kind, max(0, self._clock.now_ms()), detail=printable(detail)))
+
+    def _plugged(self) -> None:
+        """A port has come or gone: whoever hangs at one shall notice now."""
+        for device in self._config.devices:
+            if at_serial_port(device.endpoint):
+                self._workers[device.id].wake()
 
     def _wake(self) -> None:
         self.uplink.wake()
@@ -224,6 +246,10 @@ class Agent:
                 for device in self.roster.inventory(self.outbox.epoch).devices
             ],
         }
+
+    def _answer_discover(self, _given: Mapping[str, Any]) -> Mapping[str, Any]:
+        ended = self.discovery.look(LOOK_S)
+        return {"ended": ended, "found": [asdict(each) for each in self.discovery.found]}
 
     def _answer_do(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
         profiles = {device.id: device.profile for device in self._config.devices}
