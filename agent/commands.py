@@ -120,6 +120,12 @@ class Commands:
             if command.expires_ms and now_ms >= command.expires_ms:
                 self._call_off(command, CommandStatus.EXPIRED, "expired")
 
+    def call_off_dismissed(self) -> None:
+        """There are other devices now: what waits for one that is gone never begins."""
+        for command in tuple(self._accepted.values()):
+            if command.device not in self._workers:
+                self._call_off(command, CommandStatus.REFUSED, "no-such-device")
+
     def close(self) -> None:
         """The agent ends: what has not begun never will, and no more is taken; the controller asks again."""
         self._closing = True
@@ -128,7 +134,8 @@ class Commands:
 
     def _with_file(self, command: Command) -> Mapping[str, Value] | None:
         """The arguments with the path of the job file, if there is one to have; None if the command ended here."""
-        if not self._workers[command.device].profile.actions[command.action].file:
+        worker = self._workers.get(command.device)
+        if worker is None or not worker.profile.actions[command.action].file:
             return command.args
         try:
             path = self._files.fetch(str(command.args[DIGEST]), command.device, partial(self._over, command))
@@ -184,8 +191,9 @@ class Commands:
                 self._recorder.tell(accepted)
         if command.action == STOP:
             self._call_off_before(command)
-        if not self._workers[command.device].submit(command):
-            self._call_off(command, CommandStatus.REFUSED, "busy")
+        worker = self._workers.get(command.device)  # it may have been dismissed at this moment
+        if worker is None or not worker.submit(command):
+            self._call_off(command, CommandStatus.REFUSED, "busy" if worker else "no-such-device")
 
     def _call_off_before(self, stop: Command) -> None:
         """Who stops a machine does not want it to begin what it was told before."""

@@ -1,14 +1,16 @@
 """The agent's configuration: agent.toml, with any single-valued key overridden by FABFLEET_*, as frozen dataclasses."""
 
+import logging
 import os
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from agent.connection import Broker
-from agent.desired import read_desired, settings
+from agent.desired import read_kept
+from agent.devices import DeviceConfig, desired_device, read_device
 from agent.discovery_subnet import Settings, Sweep, parse_subnet
 from agent.download import Source
 from agent.errors import WrongConfig
@@ -16,26 +18,16 @@ from agent.files import replace_file
 from agent.identity import Identity, read_identity
 from agent.job_files import Room
 from agent.outbox import Limits
-from contract.model import ContractError, Value, check_name, check_text
+from contract.messages import Config
+from contract.model import ContractError, Kind, Value, check_text
+from contract.settings import SETTINGS, check_settings
 from contract.topics import Address
-from device_profiles.profile import PROFILES, DeviceProfile, ProfileError, load
-from firmware_bridges.fed import PLUG, fed
+from device_profiles.profile import PROFILES
 
 PREFIX = "FABFLEET_"
 CREDENTIALS = "credentials.json"
 _MEGABYTE = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceConfig:
-    """One device to look after. `options` go on top of the profile's; an empty `room` is the agent's."""
-
-    id: str
-    name: str
-    profile: DeviceProfile
-    endpoint: str = ""
-    room: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,46 +65,97 @@ class AgentConfig:
     job_source: Source
     job_room: Room
     discovery: Settings
+    rollback_ms: int
     state: Path
     source: Path
+    given: "Given"
 
 
+_KINDS: Mapping[Kind, type] = {Kind.BOOL: bool, Kind.INT: int, Kind.FLOAT: float, Kind.TEXT: str}
 _KEYS: Mapping[str, tuple[type, Any]] = {
     "school": (str, None),
     "agent": (str, None),
     "room": (str, ""),
-    "broker.host": (str, "127.0.0.1"),
-    "broker.port": (int, 1883),
     "broker.tls_ca": (str, ""),
-    "broker.keepalive_s": (int, 10),
-    "broker.spread_s": (float, 0.0),
     "broker.place": (float, 0.0),
-    "controller.url": (str, ""),
     "controller.tls_ca": (str, ""),
-    "files.budget_mb": (int, 500),
-    "files.largest_mb": (int, 100),
-    "outbox.budget_mb": (int, 64),
-    "outbox.kept_mb": (int, 32),
-    "outbox.kept_h": (int, 48),
-    "flush_s": (float, 1.0),
+    "rollback_s": (int, 120),
+    **{key: (_KINDS[each.kind], each.default) for key, each in SETTINGS.items()},
     "discovery.subnet": (str, ""),
     "discovery.community": (str, "public"),
     "discovery.packets_s": (float, 20.0),
     "discovery.sweep_every_h": (float, 24.0),
     "discovery.hear_every_h": (float, 0.5),
 }
-"""Every single-valued key: its type and default; None: it must be given."""
-_DEVICE_KEYS = frozenset({"id", "name", "profile", "endpoint", "room", "options"})
+"""Every single-valued key: its type and default; None: it must be given. Some a controller may set as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the agent is told on the spot: by agent.toml, above it by the environment, whose keys are `pinned`."""
+
+    source: Path
+    state: Path
+    values: Mapping[str, Any]
+    pinned: frozenset[str]
+    devices: tuple[DeviceConfig, ...]
+    credentials: Credentials
+    profiles: Path
+
+    def under(self, desired: Config) -> AgentConfig:
+        """All that counts once `desired` goes on top. Raises WrongConfig if any of it cannot be."""
+        try:
+            check_settings(desired.settings)
+        except ContractError as error:
+            raise WrongConfig(str(error)) from None
+        wanted = tuple(desired_device(each, self.state, self.profiles) for each in desired.devices)
+        return self._merged(desired.settings, wanted)
+
+    def under_what_can_be(self, desired: Config) -> AgentConfig:
+        """As `under`, without what cannot be: it was taken by another release, or a secret is gone."""
+        wanted = []
+        for each in desired.devices:
+            try:
+                wanted.append(desired_device(each, self.state, self.profiles))
+            except WrongConfig as error:
+                _log.warning("passed over: %s", error)
+        settings: dict[str, Value] = {}
+        for key, value in desired.settings.items():
+            try:
+                check_settings({key: value})
+                settings[key] = value
+            except ContractError as error:
+                _log.warning("passed over: %s", error)
+        return self._merged(settings, wanted)
+
+    def shadowed(self, desired: Config) -> tuple[str, ...]:
+        """Ids of its devices that are in agent.toml as well: that one counts."""
+        own = {each.id for each in self.devices}
+        return tuple(each.id for each in desired.devices if each.id in own)
+
+    def _merged(self, settings: Mapping[str, Value], wanted: Iterable[DeviceConfig]) -> AgentConfig:
+        allowed = {key: value for key, value in settings.items() if key not in self.pinned}
+        values = {**self.values, **allowed}
+        own = {each.id for each in self.devices}
+        adopted = (_with_community(each, values["discovery.community"]) for each in wanted if each.id not in own)
+        devices = (*self.devices, *adopted)
+        return _agent_config(self, values, devices)
 
 
 def load_config(
-    path: Path, state: Path, environment: Mapping[str, str] = os.environ, profiles: Path = PROFILES
+    path: Path,
+    state: Path,
+    environment: Mapping[str, str] = os.environ,
+    profiles: Path = PROFILES,
+    *,
+    desired: Config | None = None,
 ) -> AgentConfig:
     """Read the file; what the controller wants goes on top, the environment above all.
 
-    Raises WrongConfig with a message for the user that names the file and the key.
+    `desired` is what the state folder holds unless given. Raises WrongConfig with a message for the user that names the
+    file and the key.
     """
-    reader = _Reader(path, _read_toml(path), environment, settings(read_desired(state)))
+    reader = _Reader(path, _read_toml(path), environment)
     values = {key: reader.value(key, kind, default) for key, (kind, default) in _KEYS.items()}
     devices = reader.devices(profiles)
     reader.check_unknown()
@@ -122,16 +165,23 @@ def load_config(
     except ContractError as error:
         raise WrongConfig(f"{path}: {error}") from None
     credentials = read_credentials(state, address)
-    address = credentials.address or address
+    pinned = frozenset(key for key in _KEYS if _variable(key) in environment)
+    given = Given(path, state, values, pinned, devices, credentials, profiles)
+    return given.under_what_can_be(read_kept(state).in_force if desired is None else desired)
+
+
+def _agent_config(given: Given, values: Mapping[str, Any], devices: tuple[DeviceConfig, ...]) -> AgentConfig:
+    path, credentials = given.source, given.credentials
+    address = credentials.address or Address(values["school"], values["agent"])
     return AgentConfig(
         address=address,
         room=values["room"],
         broker=_broker(path, values, credentials),
         lease_key=credentials.lease_key,
         credentials=credentials,
-        identity=read_identity(state),
+        identity=read_identity(given.state),
         devices=devices,
-        flush_s=_within(path, "flush_s", values["flush_s"], 0.05, 3600),
+        flush_s=_within_bounds(path, values, "flush_s"),
         job_source=Source(
             url=values["controller.url"],
             address=address,
@@ -139,18 +189,27 @@ def load_config(
             tls_ca=values["controller.tls_ca"] or values["broker.tls_ca"],
         ),
         job_room=Room(
-            budget=_megabytes(path, values, "files.budget_mb", 1),
-            largest=_megabytes(path, values, "files.largest_mb", 1),
+            budget=_within_bounds(path, values, "files.budget_mb") * _MEGABYTE,
+            largest=_within_bounds(path, values, "files.largest_mb") * _MEGABYTE,
         ),
         limits=Limits(
-            budget_bytes=_megabytes(path, values, "outbox.budget_mb", 1),
-            kept_bytes=_megabytes(path, values, "outbox.kept_mb", 0),
-            kept_ms=_within(path, "outbox.kept_h", values["outbox.kept_h"], 0, 10_000) * 3_600_000,
+            budget_bytes=_within_bounds(path, values, "outbox.budget_mb") * _MEGABYTE,
+            kept_bytes=_within_bounds(path, values, "outbox.kept_mb") * _MEGABYTE,
+            kept_ms=_within_bounds(path, values, "outbox.kept_h") * 3_600_000,
         ),
         discovery=_discovery(path, values),
-        state=state,
+        rollback_ms=_within(path, "rollback_s", values["rollback_s"], 2, 3_600) * 1000,
+        state=given.state,
         source=path,
+        given=given,
     )
+
+
+def _with_community(device: DeviceConfig, community: str) -> DeviceConfig:
+    """A device that the sweep found answers to the community that it asked with, which stays here."""
+    if device.profile.bridge != "snmp" or {"community", "version"} & device.options.keys():
+        return device
+    return replace(device, options={**device.options, "community": community})
 
 
 def _discovery(path: Path, values: Mapping[str, Any]) -> Settings:
@@ -171,12 +230,12 @@ def _discovery(path: Path, values: Mapping[str, Any]) -> Settings:
 def _broker(path: Path, values: Mapping[str, Any], credentials: Credentials) -> Broker:
     return Broker(
         host=values["broker.host"],
-        port=_within(path, "broker.port", values["broker.port"], 1, 65_535),
+        port=_within_bounds(path, values, "broker.port"),
         username=credentials.user,
         password=credentials.password,
         tls_ca=values["broker.tls_ca"],
-        keepalive_s=_within(path, "broker.keepalive_s", values["broker.keepalive_s"], 2, 600),
-        spread_s=_within(path, "broker.spread_s", values["broker.spread_s"], 0, 600),
+        keepalive_s=_within_bounds(path, values, "broker.keepalive_s"),
+        spread_s=_within_bounds(path, values, "broker.spread_s"),
         place=_within(path, "broker.place", values["broker.place"], 0, 1),
     )
 
@@ -244,21 +303,22 @@ def _within(path: Path, key: str, value: Any, least: float, most: float) -> Any:
     return value
 
 
-def _megabytes(path: Path, values: Mapping[str, Any], key: str, least: int) -> int:
-    """In bytes."""
-    return int(_within(path, key, values[key], least, 100_000)) * _MEGABYTE
+def _within_bounds(path: Path, values: Mapping[str, Any], key: str) -> Any:
+    """The value of a number that a controller may set too, so that both keep to one table of bounds."""
+    return _within(path, key, values[key], SETTINGS[key].least, SETTINGS[key].most)
+
+
+def _variable(key: str) -> str:
+    return PREFIX + key.upper().replace(".", "_")
 
 
 class _Reader:
     """Takes keys out of the TOML table, so that what is left over is what nobody knows."""
 
-    def __init__(
-        self, path: Path, table: dict[str, Any], environment: Mapping[str, str], desired: Mapping[str, Value]
-    ) -> None:
+    def __init__(self, path: Path, table: dict[str, Any], environment: Mapping[str, str]) -> None:
         self._path = path
         self._table = table
         self._environment = environment
-        self._desired = desired
 
     def value(self, key: str, kind: type, default: Any) -> Any:
         section, _, name = key.rpartition(".")
@@ -266,8 +326,7 @@ class _Reader:
         if not isinstance(table, dict):
             raise WrongConfig(f"{self._path}: {section} must be a table: [{section}]")
         given = table.pop(name, None)
-        given = self._desired.get(key, given)
-        override = self._environment.get(PREFIX + key.upper().replace(".", "_"))
+        override = self._environment.get(_variable(key))
         if override is not None:
             given = self._from_text(key, kind, override)
         if given is None:
@@ -282,8 +341,7 @@ class _Reader:
         try:
             return kind(text)
         except ValueError:
-            name = PREFIX + key.upper().replace(".", "_")
-            raise WrongConfig(f"environment: {name}={text}: must be {_WORDS[kind]}") from None
+            raise WrongConfig(f"environment: {_variable(key)}={text}: must be {_WORDS[kind]}") from None
 
     def devices(self, profiles: Path) -> tuple[DeviceConfig, ...]:
         entries = self._table.pop("devices", [])
@@ -298,38 +356,9 @@ class _Reader:
 
     def _device(self, number: int, entry: dict[str, Any], profiles: Path) -> DeviceConfig:
         where = f"{self._path}: device {entry.get('id', number)}"
-        unknown = entry.keys() - _DEVICE_KEYS
-        if unknown:
-            raise WrongConfig(f"{where}: nobody knows the key {min(unknown)!r}")
-        for key in ("id", "profile"):
-            if key not in entry:
-                raise WrongConfig(f"{where}: {key} is missing")
-        for key in _DEVICE_KEYS - {"options"}:
-            if not isinstance(entry.get(key, ""), str):
-                raise WrongConfig(f"{where}: {key} = {entry[key]!r}: must be a text")
-        if not isinstance(entry.get("options", {}), dict):
-            raise WrongConfig(f"{where}: options must be a table")
-        self._check_secret(where, entry.get("options", {}))
-        try:
-            check_name(entry["id"], "id")
-            profile = load(entry["profile"], profiles)
-            name = entry.get("name", profile.name)
-            check_text(name, "name", 128)
-            check_text(entry.get("room", ""), "room", 64)
-        except (ContractError, ProfileError) as error:
-            raise WrongConfig(f"{where}: {error}") from None
-        options = entry.get("options", {})
-        plug = {**profile.options, **options}.get(PLUG)
-        if plug is not None and not isinstance(plug, dict):
-            raise WrongConfig(f"{where}: options.{PLUG} must be a table with the plug's endpoint")
-        return DeviceConfig(
-            id=entry["id"],
-            name=name,
-            profile=fed(profile) if plug else profile,
-            endpoint=entry.get("endpoint", ""),
-            room=entry.get("room", ""),
-            options=options,
-        )
+        device = read_device(where, entry, profiles)
+        self._check_secret(where, device.options)
+        return device
 
     def _check_secret(self, where: str, options: Mapping[str, Any]) -> None:
         """A device's key stands in no file that everybody may read. Windows keeps such files to administrators."""

@@ -42,6 +42,10 @@ class Broker:
     spread_s: float = 0.0
     place: float = 0.0
 
+    def same_way(self, other: "Broker") -> bool:
+        """Whether a connection by one proves the other; whoever signs in is no matter."""
+        return (self.host, self.port, self.keepalive_s) == (other.host, other.port, other.keepalive_s)
+
 
 class LinkState(StrEnum):
     """Connecting, subscribed and usable, or over."""
@@ -55,7 +59,7 @@ class Connection:
     """Subscribed to all that is for this agent. `notify` is called, from the network's thread, when there is news."""
 
     def __init__(self, broker: Broker, address: Address, will: Status, notify: Callable[[], None]) -> None:
-        self._broker = broker
+        self.broker = broker
         self._address = address
         self._notify = notify
         self._sent = 0
@@ -83,7 +87,7 @@ class Connection:
 
     def open(self) -> None:
         """Connect and start the network's thread. Raises OSError when nobody answers."""
-        self._client.connect(self._broker.host, self._broker.port, keepalive=self._broker.keepalive_s)
+        self._client.connect(self.broker.host, self.broker.port, keepalive=self.broker.keepalive_s)
         self._client.loop_start()
 
     def publish(self, channel: Channel, payload: bytes, *, retain: bool = False) -> None:

@@ -10,12 +10,13 @@ from agent import doctor_network as network
 from agent import doctor_ports as ports
 from agent import doctor_state as kept
 from agent.clock import Clock
-from agent.config import AgentConfig, DeviceConfig, load_config
+from agent.config import AgentConfig, load_config
 from agent.control import ask
+from agent.crew import make_bridge
+from agent.devices import DeviceConfig
 from agent.doctor_frozen import frozen
 from agent.errors import NoAnswer, NotRunning, WrongConfig
 from agent.findings import Finding, Trouble, Verdict, good, same
-from agent.main import make_bridge
 from device_profiles.profile import Words
 from firmware_bridges.base import BridgeError
 from firmware_bridges.links import Endpoint, Scheme, parse_endpoint

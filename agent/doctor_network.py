@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from agent.certificates import Fault, fault_of
 from agent.config import AgentConfig
 from agent.connection import Broker, refusal_of
-from agent.download import Source, authorization, connection_to
+from agent.download import NO_FILE, Source, authorization, connection_to
 from agent.errors import NoFile
 from agent.findings import Finding, Trouble, Verdict, good, same
 from device_profiles.profile import Words
@@ -23,7 +23,6 @@ _SERVER = Words("server", "máy chủ")
 _ENROL = Words(
     "Enrol this agent again: fabfleet-agent enrol URL TOKEN", "Đăng ký lại agent: fabfleet-agent enrol URL TOKEN"
 )
-_NO_FILE = f"/api/v1/files/{'0' * 64}"
 
 
 def broker(config: AgentConfig) -> Finding:
@@ -245,9 +244,9 @@ def _server_refusal(source: Source) -> Trouble | None:
     from http.client import HTTPException
 
     connection = connection_to(source, PATIENCE_S)
-    proof = authorization(source.address, source.key, _NO_FILE)
+    proof = authorization(source.address, source.key, NO_FILE)
     try:
-        connection.request("GET", urlsplit(source.url).path.rstrip("/") + _NO_FILE, headers={"Authorization": proof})
+        connection.request("GET", urlsplit(source.url).path.rstrip("/") + NO_FILE, headers={"Authorization": proof})
         status = connection.getresponse().status
     except OSError as error:
         return unreachable(error, source.url)

@@ -19,6 +19,8 @@ from contract.topics import Address
 if TYPE_CHECKING:
     from http.client import HTTPConnection, HTTPResponse
 
+NO_FILE = f"/api/v1/files/{'0' * 64}"
+"""A file that no server has."""
 SILENCE_S = 10.0
 """How long the controller may say nothing."""
 _CHUNK = 65_536
@@ -114,6 +116,24 @@ def authorization(address: Address, key: bytes, path: str, method: str = "GET") 
     """The header for a request of `path`."""
     signature = hmac.new(key, f"{method} {path}".encode(), hashlib.sha256).hexdigest()
     return f"Fabfleet {address.user} {signature}"
+
+
+def ask_who(source: Source) -> None:
+    """Make sure that the server there knows this agent: it says that it has no file for it. Raises NoFile."""
+    from http.client import HTTPException
+
+    connection = connection_to(source)
+    proof = authorization(source.address, source.key, NO_FILE)
+    try:
+        connection.request("GET", urlsplit(source.url).path.rstrip("/") + NO_FILE, headers={"Authorization": proof})
+        response = connection.getresponse()
+        status, kind = response.status, response.headers.get_content_type()
+    except (OSError, HTTPException) as error:
+        raise NoFileYet(f"{source.url} does not answer: {error}") from None
+    finally:
+        connection.close()
+    if status != 404 or kind != "application/json":
+        raise NoFile(f"{source.url} does not know this agent (answers {status})")
 
 
 def _response(connection: "HTTPConnection", source: Source, path: str) -> "HTTPResponse":

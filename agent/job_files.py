@@ -54,7 +54,8 @@ class JobFiles:
         self._folder = folder
         self.source = source
         """Where files come from; may be replaced at any time."""
-        self._room = room
+        self.room = room
+        """May be changed at any time."""
         self._longest_s = longest_s
         self._away_s = away_s
         self._changed = threading.Condition()
@@ -120,7 +121,7 @@ class JobFiles:
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
     def _download_once(self, path: Path, over: Callable[[], str]) -> None:
-        with opened(self.source, path.name, self._room.largest, over) as download:
+        with opened(self.source, path.name, self.room.largest, over) as download:
             self._make_room(download.size)
             store(self._folder, download.pieces(), path.name)
 
@@ -128,14 +129,14 @@ class JobFiles:
         """Evict until `size` bytes more fit. Raises NoFile if they cannot."""
         with self._changed:
             found = sorted(_found(self._folder), key=lambda each: each[1].st_mtime_ns)
-            over = sum(stat.st_size for _, stat in found) + size - self._room.budget
+            over = sum(stat.st_size for _, stat in found) + size - self.room.budget
             for path, stat in found:
                 if over > 0 and path.suffix != _PART and path.name not in self._in_use.values():
                     with contextlib.suppress(OSError):  # Windows keeps what is open
                         path.unlink()
                         over -= stat.st_size
         if size and over > 0:
-            raise NoFile(f"no room beside the files in use (files.budget_mb = {self._room.budget >> 20})")
+            raise NoFile(f"no room beside the files in use (files.budget_mb = {self.room.budget >> 20})")
 
 
 def _wait(pause_s: float, over: Callable[[], str]) -> None:

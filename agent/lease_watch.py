@@ -92,7 +92,7 @@ class LeaseWatch:
         tell: Callable[[Event], None],
     ) -> None:
         self._path = state / FILE
-        self._profiles = {device: profile for device, profile in profiles.items() if profile.in_use}
+        self._profiles = _watched(profiles)
         self._leases = leases
         self._roster = roster
         self._clock = clock
@@ -105,13 +105,22 @@ class LeaseWatch:
 
     def answered(self, device: str, values: Mapping[str, Value | None]) -> None:
         """The device's values were read just now."""
-        profile = self._profiles.get(device)
-        in_use = values.get(profile.in_use) if profile else None
-        if in_use is True or in_use is False:
-            with self._lock:
+        with self._lock:
+            profile = self._profiles.get(device)
+            in_use = values.get(profile.in_use) if profile else None
+            if in_use is True or in_use is False:
                 self._answered[device] = in_use
                 self._look(device)
                 self._note()
+
+    def follow(self, profiles: Mapping[str, DeviceProfile]) -> None:
+        """The agent looks after these devices from now on."""
+        with self._lock:
+            watched = _watched(profiles)
+            for device in self._profiles.keys() - watched.keys():
+                self._answered.pop(device, None)
+                self._uses.pop(device, None)
+            self._profiles = watched
 
     def look(self) -> None:
         """Call every few seconds, at `next_end_ms`, and when there is another lease book."""
@@ -173,6 +182,10 @@ def _go_on(before: Iterable[Lease], now: Iterable[Lease]) -> bool:
         for each in before
         for other in now
     )
+
+
+def _watched(profiles: Mapping[str, DeviceProfile]) -> Mapping[str, DeviceProfile]:
+    return {device: profile for device, profile in profiles.items() if profile.in_use}
 
 
 def _read(path: Path) -> _Noted:

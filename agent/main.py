@@ -12,12 +12,15 @@ from functools import partial
 from typing import Any
 
 from agent import VERSION
+from agent.change import Change, Parts
 from agent.clock import Clock
 from agent.clock_keeper import ClockKeeper
 from agent.commands import Commands
-from agent.config import AgentConfig, DeviceConfig
+from agent.config import AgentConfig
+from agent.connection import Broker
 from agent.control import ControlServer
-from agent.desired import DesiredKeeper
+from agent.crew import Crew, make_bridge
+from agent.devices import DeviceConfig
 from agent.discovery import Discovery, at_serial_port
 from agent.download import Source
 from agent.identity import Identity
@@ -31,16 +34,13 @@ from agent.outbox import Outbox
 from agent.reclaim import Reclaim
 from agent.recorder import Recorder
 from agent.renewal import Renewal
-from agent.roster import Roster, printable, profile_entry
+from agent.roster import Roster, printable
 from agent.service import Manager, Notifier
 from agent.session import Copy, Listeners, Login
 from agent.uplink import Uplink
 from agent.worker import Worker
-from contract.messages import BridgeState, DeviceEntry, LeaseBook
+from contract.messages import BridgeState, Config, DeviceEntry, LeaseBook
 from contract.model import Event
-from firmware_bridges import bridge_for
-from firmware_bridges.base import Bridge, LinkLost
-from firmware_bridges.fed import PLUG, FedBridge
 
 BEAT_S = 5.0
 COLLECT_S = 60.0
@@ -70,12 +70,11 @@ class Agent:
         self._leases = LeaseKeeper(
             state / "leases.json", config.address, config.lease_key, self.tell, former.lease_key if former else b""
         )
-        self._desired = DesiredKeeper(state, self.tell)
-        self._workers: dict[str, Worker] = {}
+        self._crew = Crew(self.roster, hire=self._hire, entry=self._entry)
         self._files = JobFiles(state / FOLDER, config.job_source, config.job_room)
         self._renewal = Renewal(state, self._keyring, self._source, self._renewed)
         self._commands = Commands(
-            self._workers,
+            self._crew,
             journal=Journal(state / "commands.journal"),
             leases=self._leases,
             files=self._files,
@@ -92,6 +91,8 @@ class Agent:
             begin=self._commands.begin_own,
             tell=self.recorder.tell,
         )
+        parts = Parts(self.recorder, self.outbox, self._files, self._crew, self._move, self._why_away)
+        self._change = Change(config, parts, clock, self.tell)
         self.uplink = Uplink(
             config.broker,
             config.address,
@@ -99,17 +100,23 @@ class Agent:
             roster=self.roster,
             clock=clock,
             listeners=Listeners(
-                self._commands.take, self._take_leases, self._desired.take, self.recorder.tell, self._take_number
+                order=self._commands.take,
+                leases=self._take_leases,
+                config=self._take_config,
+                event=self.recorder.tell,
+                credentials=self._take_number,
+                answered=self._change.answered,
             ),
             book=self._leases.held,
             login=Login(self._keyring.login, lambda: self._keyring.in_use.number, self._keyring.refused),
             copy=_copy(config.identity),
+            config=self._change.keeper.stand,
         )
-        self._reclaim = Reclaim(config, self.outbox.epoch)
+        self._reclaim = Reclaim(lambda: self._change.now, self.outbox.epoch)
         self.discovery = Discovery(
             config.discovery,
             state,
-            held=lambda: (device.endpoint for device in config.devices),
+            held=lambda: (device.endpoint for device in self._change.now.devices),
             publish=self.roster.find,
             plugged=self._plugged,
             tell=self.tell,
@@ -119,17 +126,16 @@ class Agent:
             state, {"status": self._answer_status, "do": self._answer_do, "discover": self._answer_discover}
         )
         self._manager = manager or Notifier()
-        for device in config.devices:
-            self._add(device)
+        self._crew.follow(config.devices)
 
     def start(self) -> None:
         self.roster.changed = self._wake
         self.tell("agent-started", VERSION)
         self._commands.recover()
         self.recorder.start()
+        self._change.begin()
         self.uplink.start()
-        for worker in self._workers.values():
-            worker.start()
+        self._crew.start()
         self.discovery.start()
         self._control.start()
         self._manager.ready()
@@ -142,9 +148,12 @@ class Agent:
         self._clock_keeper.keep(self._clock.anchor)
         if self.uplink.refused and self._keyring.spent:
             self._reclaim.ask(self._clock.mono_ms())
+        if self._change.look():
+            self._watch.follow(self._crew.profiles)
+            self._commands.call_off_dismissed()
+            self.discovery.refresh()
         self._watch.look()
-        for worker in self._workers.values():
-            worker.check_hung()
+        self._crew.check_hung()
         self._commands.expire()
         if self._leases.write():
             self._wake()
@@ -168,11 +177,7 @@ class Agent:
         self.discovery.stop()
         self._control.stop()
         self._commands.close()
-        for worker in self._workers.values():
-            worker.stop()
-        until_s = time.monotonic() + _JOIN_S
-        for worker in self._workers.values():
-            worker.join(max(0.0, until_s - time.monotonic()))
+        self._crew.stop(_JOIN_S)
         self.recorder.stop()
         self.uplink.stop()
         self.outbox.close()
@@ -183,9 +188,10 @@ class Agent:
 
     def _plugged(self) -> None:
         """A port has come or gone: whoever hangs at one shall notice now."""
-        for device in self._config.devices:
-            if at_serial_port(device.endpoint):
-                self._workers[device.id].wake()
+        for device in self._change.now.devices:
+            worker = self._crew.get(device.id)
+            if worker is not None and at_serial_port(device.endpoint):
+                worker.wake()
 
     def _wake(self) -> None:
         self.uplink.wake()
@@ -193,6 +199,15 @@ class Agent:
     def _take_leases(self, book: LeaseBook) -> None:
         if self._leases.take(book):
             self._watch.look()
+
+    def _take_config(self, config: Config) -> None:
+        self._change.keeper.take(config)
+
+    def _move(self, broker: Broker) -> None:
+        self.uplink.move(broker)
+
+    def _why_away(self) -> str:
+        return self.uplink.figures().why
 
     def _take_number(self, wanted: int) -> None:
         """Which credentials the controller wants this agent to have, 0 for those it has."""
@@ -203,28 +218,28 @@ class Agent:
             self._keyring.settle(self._leases.forget_former)
 
     def _source(self) -> Source:
-        return replace(self._config.job_source, key=self._keyring.in_use.lease_key)
+        return replace(self._change.now.job_source, key=self._keyring.in_use.lease_key)
 
     def _renewed(self) -> None:
         self._leases.rekey(self._keyring.newest.lease_key)
         self.tell("credentials-renewed", str(self._keyring.number))
         self.uplink.reconnect()
 
-    def _add(self, device: DeviceConfig) -> None:
-        profile = device.profile
-        entry = DeviceEntry(
+    def _entry(self, device: DeviceConfig) -> DeviceEntry:
+        return DeviceEntry(
             id=device.id,
             name=device.name,
-            profile=profile.digest,
+            profile=device.profile.digest,
             state=BridgeState.STARTING,
             since_ms=max(0, self._clock.now_ms()),
             identity=device.endpoint,
             room=device.room or self._config.room,
         )
-        self.roster.declare(entry, profile_entry(profile))
-        self._workers[device.id] = Worker(
+
+    def _hire(self, device: DeviceConfig) -> Worker:
+        return Worker(
             device.id,
-            profile,
+            device.profile,
             partial(make_bridge, device),
             recorder=self.recorder,
             roster=self.roster,
@@ -241,9 +256,11 @@ class Agent:
             "uplink": asdict(self.uplink.figures()),
             "outbox": asdict(self.outbox.figures()),
             "clock": {"certain": self._clock.certain, "offset_ms": self._clock.offset_ms},
+            "config": asdict(self._change.keeper.stand()),
             "devices": [
-                {**asdict(device), "polls": asdict(self._workers[device.id].polls)}
+                {**asdict(device), "polls": asdict(worker.polls)}
                 for device in self.roster.inventory(self.outbox.epoch).devices
+                if (worker := self._crew.get(device.id)) is not None
             ],
         }
 
@@ -252,28 +269,11 @@ class Agent:
         return {"ended": ended, "found": [asdict(each) for each in self.discovery.found]}
 
     def _answer_do(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        profiles = {device.id: device.profile for device in self._config.devices}
-        return answer(given, profiles, self._commands, self._clock.true_ms)
+        return answer(given, self._crew.profiles, self._commands, self._clock.true_ms)
 
 
 def _copy(identity: Identity | None) -> Copy:
     return Copy() if identity is None else Copy(identity.instance, identity.facts())
-
-
-def make_bridge(device: DeviceConfig) -> Bridge:
-    """The device's bridge, not opened. Raises LinkLost for what cannot be set up like this."""
-    options = {**device.profile.options, **device.options}
-    plug = options.pop(PLUG, None)
-    try:
-        machine = bridge_for(device.profile.bridge, device.endpoint, options)
-        if not plug:
-            return machine
-        told = dict(plug)
-        return FedBridge(machine, bridge_for("smart_plug", str(told.pop("endpoint", "")), told))
-    except KeyError as error:
-        raise LinkLost(f"this agent has no bridge {error}") from None
-    except ValueError as error:
-        raise LinkLost(f"cannot be set up: {error}") from None
 
 
 def run(config: AgentConfig, *, die_with_parent: bool, ready: Callable[[], None] = lambda: None) -> bool:

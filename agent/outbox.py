@@ -80,7 +80,8 @@ class Outbox:
     ) -> None:
         self._path = path
         self._now_ms = now_ms
-        self._limits = limits
+        self.limits = limits
+        """May be changed at any time."""
         self._new_epoch = new_epoch
         self._lock = threading.RLock()
         self._db: sqlite3.Connection | None = None
@@ -309,7 +310,7 @@ class Outbox:
         """Bounded, so that no append takes long: over several appends it catches up with any excess."""
         useful = 0
         for _ in range(_STEPS_AN_APPEND):
-            if self._tally.unacked_bytes <= self._limits.budget_bytes or useful >= _USEFUL_STEPS_AN_APPEND:
+            if self._tally.unacked_bytes <= self.limits.budget_bytes or useful >= _USEFUL_STEPS_AN_APPEND:
                 return
             freed = thin_oldest(db)
             if freed is None:
@@ -352,11 +353,11 @@ class Outbox:
 
     def _prune(self, db: sqlite3.Connection) -> None:
         """Let go of acked batches by age, else by size, oldest first; of refused ones by number."""
-        aged = (self._now_ms() - self._limits.kept_ms,)
+        aged = (self._now_ms() - self.limits.kept_ms,)
         doomed = db.execute(
             "SELECT id, size FROM batch WHERE state = 2 AND done_ms < ? ORDER BY done_ms LIMIT 500", aged
         ).fetchall()
-        if not doomed and self._tally.kept_bytes > self._limits.kept_bytes:
+        if not doomed and self._tally.kept_bytes > self.limits.kept_bytes:
             doomed = db.execute("SELECT id, size FROM batch WHERE state = 2 ORDER BY done_ms LIMIT 100").fetchall()
         doomed += db.execute(
             "SELECT id, size FROM batch WHERE state = 3 ORDER BY done_ms DESC LIMIT 100 OFFSET ?", (_REFUSED_KEPT,)

@@ -7,6 +7,7 @@ import logging
 import random
 import sqlite3
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ _log = logging.getLogger(__name__)
 class Reclaim:
     """Asks in a thread of its own, at growing intervals: whoever was revoked for good does no harm."""
 
-    def __init__(self, config: "AgentConfig", epoch: str) -> None:
+    def __init__(self, config: Callable[[], "AgentConfig"], epoch: str) -> None:
         self._config = config
         self._epoch = epoch
         self._tries = 0
@@ -41,7 +42,7 @@ class Reclaim:
     def ask(self, now_ms: int) -> None:
         """Returns at once; `done` tells when it was granted and is on disk. `now_ms` is monotonic."""
         busy = self._asking is not None and self._asking.is_alive()
-        if busy or self.done or now_ms < self._next_ms or self._config.identity is None:
+        if busy or self.done or now_ms < self._next_ms or self._config().identity is None:
             return
         self._tries += 1
         wait_ms = min(_LONGEST_MS, _FIRST_MS * 2 ** min(self._tries, 10))
@@ -51,7 +52,7 @@ class Reclaim:
 
     def _ask(self) -> None:
         try:
-            self.done = reclaim(self._config, self._epoch)
+            self.done = reclaim(self._config(), self._epoch)
         except (AgentError, OSError, sqlite3.Error) as error:
             _log.warning("no new credentials: %s", error)
 

@@ -70,7 +70,8 @@ class Recorder:
     ) -> None:
         self._outbox = outbox
         self._clock = clock
-        self._flush_s = flush_s
+        self.flush_s = flush_s
+        """May be changed at any time."""
         self._appended = appended
         self._waiting = threading.Condition()
         self._flushing = threading.Lock()
@@ -163,7 +164,7 @@ class Recorder:
             with self._waiting:
                 # while the disk takes nothing, it is asked again although nothing new came
                 self._waiting.wait_for(self._due, _AGAIN_S if self._outbox.stalled else None)
-                self._waiting.wait_for(lambda: self._urgent or self._stopping, self._flush_s)
+                self._waiting.wait_for(lambda: self._urgent or self._stopping, self.flush_s)
             if self._urgent:
                 time.sleep(_SOON_S)  # what belongs together comes within moments
             try:

@@ -41,10 +41,23 @@ class Roster:
             self._number += 1
         self.changed()
 
-    def report(self, device_id: str, state: BridgeState, at_ms: int, detail: str = "", identity: str = "") -> bool:
-        """Say how a known device is. Whether that was news; its `since_ms` moves only with its state."""
+    def remove(self, device_id: str) -> None:
+        """The agent looks after it no more."""
         with self._lock:
-            before = self._devices[device_id]
+            if self._devices.pop(device_id, None) is None:
+                return
+            self._number += 1
+        self.changed()
+
+    def report(self, device_id: str, state: BridgeState, at_ms: int, detail: str = "", identity: str = "") -> bool:
+        """Say how a device is. Whether that was news: not of one that was removed.
+
+        Its `since_ms` moves only with its state.
+        """
+        with self._lock:
+            before = self._devices.get(device_id)
+            if before is None:
+                return False
             after = replace(
                 before,
                 state=state,

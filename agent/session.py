@@ -13,6 +13,7 @@ from agent.leases import NO_BOOK, Edition
 from agent.outbox import Outbox
 from agent.pace import Budget, Flight, Pace
 from agent.roster import Roster
+from contract.desired import ConfigStand
 from contract.messages import Ack, Config, LeaseBook, Order, Presence, Status, encode
 from contract.model import ContractError, Event
 from contract.topics import Address, Channel
@@ -32,6 +33,8 @@ class Listeners:
     config: Callable[[Config], None] = lambda _: None
     event: Callable[[Event], None] = lambda _: None
     credentials: Callable[[int], None] = lambda _: None
+    answered: Callable[[Broker], None] = lambda _: None
+    """The controller acknowledged something over this broker: it is there, and hears us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,9 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """What a session speaks for. `book` tells which lease book is on disk now, `login` who signs in with what."""
+    """What a session speaks for. `book` tells which lease book is on disk now, `login` who signs in with what,
+    `config` what became of what the controller wants.
+    """
 
     address: Address
     outbox: Outbox
@@ -65,6 +70,7 @@ class Station:
     chance: Callable[[], float]
     login: Login
     copy: Copy
+    config: Callable[[], ConfigStand]
 
 
 def status(station: Station, presence: Presence, connection: int, since_ms: int) -> Status:
@@ -86,6 +92,7 @@ def status(station: Station, presence: Presence, connection: int, since_ms: int)
         credentials=station.login.number(),
         instance=station.copy.instance,
         machine=station.copy.machine if online else (),
+        config=station.config() if online else ConfigStand(),
     )
 
 
@@ -116,6 +123,7 @@ class Session:
         self._inventory = 0
         self._status_due_ms = now_ms
         self._book = NO_BOOK
+        self._config = ConfigStand()
 
     @property
     def in_touch(self) -> bool:
@@ -161,11 +169,13 @@ class Session:
         return min(window - len(self.flight), self._pace.unconfirmed - self._connection.unconfirmed)
 
     def _say_status(self, now_ms: int) -> None:
-        """At its beat, and at once when another lease book is on disk than was last said."""
-        if now_ms >= self._status_due_ms or self._station.book() != self._book:
+        """At its beat, and at once when another lease book or configuration counts than was last said."""
+        said = (self._book, self._config)
+        if now_ms >= self._status_due_ms or (self._station.book(), self._station.config()) != said:
             online = status(self._station, Presence.ONLINE, self._number, self._since_ms)
             self._connection.publish(Channel.STATUS, encode(online), retain=True)
             self._book = Edition(online.lease_generation, online.lease_number)
+            self._config = online.config
             self._status_due_ms = now_ms + self._pace.status_beat_ms
             self._replaying = True
 
@@ -237,6 +247,7 @@ class Session:
         self._station.clock.heard(ack.at_ms)
         self.last_ack_ms = self._station.clock.now_ms()
         self._answered_ms = self._station.clock.mono_ms()
+        self._station.listeners.answered(self._connection.broker)
         result = self._outbox.take_ack(ack)
         self.flight.landed(ack.epoch, (*ack.committed, *((each.number, each.number) for each in ack.refused)))
         for refusal in result.refused:

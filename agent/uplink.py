@@ -15,6 +15,7 @@ from agent.outbox import Outbox
 from agent.pace import NORMAL, Pace, full_jitter_ms
 from agent.roster import Roster
 from agent.session import Copy, Listeners, Login, Session, Station, status
+from contract.desired import ConfigStand
 from contract.messages import Presence
 from contract.model import Event
 from contract.topics import Address
@@ -40,7 +41,7 @@ class UplinkFigures:
 class Uplink:
     """Two threads: this one and the network's.
 
-    Call `wake` after each append to the outbox, and after a change of the roster or of what `book` tells.
+    Call `wake` after each append to the outbox, and after a change of the roster or of what `book` or `config` tells.
     """
 
     def __init__(
@@ -57,12 +58,14 @@ class Uplink:
         pace: Pace = NORMAL,
         chance: Callable[[], float] = random.random,
         login: Login = Login(),  # noqa: B008 - frozen
+        config: Callable[[], ConfigStand] = ConfigStand,
     ) -> None:
         self._broker = broker
-        self._station = Station(address, outbox, roster, clock, listeners, book, pace, chance, login, copy)
+        self._station = Station(address, outbox, roster, clock, listeners, book, pace, chance, login, copy, config)
         self._news = threading.Event()
         self._stopping = False
         self._anew = False
+        self._hurry = False
         self._online = False
         self._was_up = False
         self._refused = False
@@ -116,6 +119,14 @@ class Uplink:
         self._anew = True
         self._news.set()
 
+    def move(self, broker: Broker) -> None:
+        """Be connected to another broker from now on, or to the same one in another way."""
+        moved = not broker.same_way(self._broker)
+        self._broker = broker
+        if moved:
+            self._hurry = True
+            self.reconnect()
+
     def stop(self) -> None:
         """Say goodbye and end, within two seconds when the network answers."""
         self._stopping = True
@@ -156,9 +167,10 @@ class Uplink:
         self._fault = fault or self._fault
 
     def _pause(self, wait_ms: int) -> None:
-        """Wait, whatever is appended meanwhile."""
+        """Wait, whatever is appended meanwhile; not for a broker that is no longer the one to wait for."""
+        self._hurry = False
         until_ms = self._station.clock.mono_ms() + wait_ms
-        while not self._stopping and (left_ms := until_ms - self._station.clock.mono_ms()) > 0:
+        while not self._stopping and not self._hurry and (left_ms := until_ms - self._station.clock.mono_ms()) > 0:
             self._news.wait(left_ms / 1000)
             self._news.clear()
 

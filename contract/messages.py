@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+from contract.desired import ConfigStand, DesiredDevice
 from contract.found import Found, check_found
 from contract.machine import check_facts
 from contract.model import (
@@ -96,7 +97,8 @@ class Status:
     acknowledgement that gets lost is made good by the next one. Offline, neither is told nor means anything.
     `credentials` is the number of the credentials that this connection was made with.
     `instance` names the key of this copy of the agent, `machine` are hashed facts of its computer (contract.machine):
-    by them two live agents with one identity are told apart.
+    by them two live agents with one identity are told apart. `config` tells which desired configuration is in force, of
+    which offline nothing is told.
     """
 
     epoch: str
@@ -112,6 +114,7 @@ class Status:
     credentials: int = 0
     instance: str = ""
     machine: tuple[str, ...] = ()
+    config: ConfigStand = field(default_factory=ConfigStand)
     v: int = VERSION
 
     def __post_init__(self) -> None:
@@ -379,11 +382,16 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Retained. Desired settings of one agent, by dotted key; the highest (generation, number) counts."""
+    """Retained. What one agent is to be: settings by dotted key (contract.settings), and devices beside its own.
+
+    The highest (generation, number) counts. Taken whole or not at all; what is bad in it is for the agent to say, so
+    here only what no side can hold is refused.
+    """
 
     generation: int
     number: int
     settings: Mapping[str, Value] = field(default_factory=dict)
+    devices: tuple[DesiredDevice, ...] = ()
     v: int = VERSION
 
     def __post_init__(self) -> None:
@@ -391,9 +399,19 @@ class Config:
         check_integer(self.generation, "generation", 0)
         check_integer(self.number, "number", 0)
         _check_count(self.settings, "settings", 500)
+        _check_count(self.devices, "devices", MAX_DEVICES)
         for key, value in self.settings.items():
             check_text(key, "settings: key", 128)
             check_value(value, f"settings.{key}")
+        if len({device.id for device in self.devices}) != len(self.devices):
+            raise ContractError("devices: two with one id")
+
+    @property
+    def digest(self) -> str:
+        """Names the content, whatever its number: 32 hexadecimal digits, the same for 5 and 5.0."""
+        settings = {key: float(value) if type(value) is int else value for key, value in self.settings.items()}
+        content = [settings, [asdict(each) for each in sorted(self.devices, key=lambda each: each.id)]]
+        return _digest(json.dumps(content, sort_keys=True, ensure_ascii=False).encode())
 
 
 Message: TypeAlias = Status | Inventory | Report | Ack | LeaseBook | Order | Config

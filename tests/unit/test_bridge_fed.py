@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import load_config
-from agent.main import make_bridge
+from agent.crew import make_bridge
 from device_profiles.profile import load
 from firmware_bridges.base import BadReply, LinkLost
 from firmware_bridges.fed import FedBridge, fed
