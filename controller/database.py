@@ -33,6 +33,7 @@ _MIGRATING: Final = 0x66616266
 _TABLES = (
     "controller.fleet.tables",
     "controller.fleet.door_tables",
+    "controller.desired.tables",
     "controller.ingest.tables",
     "controller.telemetry.tables",
     "controller.identity.tables",

@@ -26,6 +26,7 @@ from controller.commands.rights import Rights
 from controller.commands.service import Commands
 from controller.config import ControllerConfig
 from controller.database import make_engine
+from controller.desired.desk import ConfigDesk
 from controller.fleet.door import Enrolment
 from controller.fleet.gatekeeping import Gatekeeper
 from controller.fleet.live import LiveFleet
@@ -143,6 +144,7 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         timetables=Timetables(engine, ZoneInfo(config.zone), now_ms),
         history=History(engine, keeper.archive),
         stocktaking=Stocktaking(engine, now_ms, clockwork.wake),
+        configs=ConfigDesk(engine, now_ms, dispatcher.wake),
         kits=Kits(engine, now_ms, clockwork.wake),
         notifications=Notifications(engine, outlet, seal, now_ms),
         news=news,

@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from controller.commands.rights import Rights
 from controller.commands.service import Commands
 from controller.config import ControllerConfig
+from controller.desired.desk import ConfigDesk
 from controller.fleet.door import Enrolment
 from controller.fleet.gatekeeping import Gatekeeper
 from controller.fleet.live import LiveFleet
@@ -65,6 +66,7 @@ class Services:
     leases: LeaseDesk
     timetables: Timetables
     stocktaking: Stocktaking
+    configs: ConfigDesk
     kits: Kits
     notifications: Notifications
     news: NewsWords

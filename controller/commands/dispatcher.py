@@ -1,4 +1,4 @@
-"""Takes what is queued to the agents, asks again where nothing is heard, and ends what has waited too long."""
+"""Takes what is queued, lease books and configurations to the agents; ends what has waited too long."""
 
 import logging
 import threading
@@ -15,6 +15,7 @@ from contract.model import Command, CommandStatus
 from contract.topics import Address, Channel
 from controller.commands import store
 from controller.commands.moves import Move, Waiting, due
+from controller.desired.post import ConfigPost
 from controller.fleet import reach
 from controller.fleet.reach import Station
 from controller.ingest.observer import Fresh, Told
@@ -58,6 +59,7 @@ class Dispatcher:
     ) -> None:
         self._engine = engine
         self._leases = leases
+        self._configs = ConfigPost(engine, now_ms)
         self._now_ms = now_ms
         self._touched = touched
         self._say: Callable[[Address, Channel, bytes], bool] = lambda _address, _channel, _payload: False
@@ -96,6 +98,7 @@ class Dispatcher:
 
     def broker_connected(self, connected: bool) -> None:
         self._reached = connected
+        self._configs.connected()
         self.wake()
 
     def _run(self) -> None:
@@ -118,7 +121,7 @@ class Dispatcher:
 
     def _turn(self) -> int:
         """Do what is due; for how many milliseconds there is nothing to do if nobody wakes it."""
-        connected = self._reached and self._say_books()
+        connected = self._reached and self._say_books() and self._say_configs()
         turn = self._look()
         for move, commands in turn.to_end.items():
             self._end(turn, move, commands[:MOST_AT_ONCE])
@@ -132,6 +135,9 @@ class Dispatcher:
         """Lease books go first, so that a command finds its lease. False if the broker is not there."""
         books = self._leases.books_to_send()
         return all(self._say(address, Channel.LEASES, encode(book)) for address, book in books)
+
+    def _say_configs(self) -> bool:
+        return all(self._say(address, Channel.CONFIG, encode(config)) for address, config in self._configs.due())
 
     def _look(self) -> _Turn:
         turn = _Turn(now_ms := self._now_ms(), next_ms=now_ms + CALM_MS)

@@ -21,7 +21,7 @@ class Permission(StrEnum):
     `COMMAND` opens the door; which action at which class of machine, controller.commands.policy says. `BOOK` likewise:
     controller.scheduling.policy says what. `MANAGE_BOOKINGS` is to confirm, move and cancel those of others and to see
     whose they are; `PLAN` to say when a school teaches and what can be booked there; `SET_RIGHTS` to say which role
-    may ask which class of machine for what.
+    may ask which class of machine for what; `CONFIGURE` to say what agents are to be: their settings and devices.
     """
 
     VIEW_DEVICES = "view-devices"
@@ -36,6 +36,7 @@ class Permission(StrEnum):
     VIEW_QUARANTINE = "view-quarantine"
     VIEW_METRICS = "view-metrics"
     ENROL_AGENTS = "enrol-agents"
+    CONFIGURE = "configure"
     MANAGE_USERS = "manage-users"
     SET_RIGHTS = "set-rights"
 
@@ -78,6 +79,7 @@ _TECHNICIAN = frozenset(
         Permission.VIEW_QUARANTINE,
         Permission.VIEW_METRICS,
         Permission.ENROL_AGENTS,
+        Permission.CONFIGURE,
     }
 )
 GRANTS: Mapping[Role, frozenset[Permission]] = {

@@ -395,6 +395,7 @@ class Intake:
         self._drafts.changed.add(agent.id)
         if status.presence is not Presence.ONLINE:
             return
+        self._registry.hear_config(connection, agent, status.config)
         if status.credentials != agent.login_number and renewals.used(connection, agent.id, status.credentials):
             agent.login_number = status.credentials
         for held in status.held:

@@ -6,9 +6,11 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Table, delete, insert, select, text, update
 
+from contract.desired import ConfigStand
 from contract.messages import DeviceEntry, Inventory, ProfileEntry
 from contract.model import MAX_NAME, Kind, pattern_for
 from contract.topics import Address
+from controller.desired import store as desired
 from controller.fleet.door_tables import Twin
 from controller.fleet.tables import Agent, DeclaredProfile, Device, Room, Series
 from controller.folding import fold
@@ -58,6 +60,8 @@ class AgentState:
     declared: dict[str, Declared] = field(default_factory=dict)
     slots: dict[str, dict[str, Slot]] = field(default_factory=dict)
     doubled: bool = False
+    config: ConfigStand | None = None
+    """What it last said of its configuration; None until it is heard."""
 
 
 class Registry:
@@ -177,6 +181,12 @@ class Registry:
         }
         connection.execute(update(_AGENT).where(_AGENT.c.id == agent.id).values(values))
         agent.written_heard_ms = agent.heard_ms
+
+    def hear_config(self, connection: Connection, agent: AgentState, said: ConfigStand) -> None:
+        """Written when it is another one than before."""
+        if said != agent.config:
+            desired.hear(connection, agent.id, agent.school_id, said)
+        agent.config = said
 
     def _load(self, connection: Connection, address: Address) -> AgentState | None:
         row = connection.execute(

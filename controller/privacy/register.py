@@ -342,6 +342,30 @@ _BOOKINGS: Final = (
         kept="as long as the kits",
         seen_by="who books at the school; who: " + _OWN_AND_SCHOOL,
     ),
+    _plain("desired_setting", "place key school_id value"),
+    _about(
+        "desired_change",
+        owner="by_id",
+        person="by_id",
+        plain="id place school_id at_ms settings back_to",
+        purpose="to know who changed the settings of agents, and to set them back",
+        kept="as long as the installation",
+        seen_by="who changes the settings of agents; who: " + _OWN_AND_SCHOOL,
+    ),
+    _about(
+        "desired_device",
+        owner="by_id",
+        person="by_id",
+        plain="agent_id slug school_id profile_slug endpoint name room options at_ms",
+        purpose="to know who took on a device",
+        kept="as long as the device is looked after",
+        seen_by="who changes the settings of agents; who: " + _OWN_AND_SCHOOL,
+    ),
+    _plain("agent_config", "agent_id school_id number digest wanted_ms"),
+    _plain(
+        "said_config",
+        "agent_id school_id generation number digest on_trial rejected_generation rejected_number how reason",
+    ),
     _plain("use_span", "id school_id device_id from_ms until_ms booking_id"),
 )
 _MACHINES: Final = (

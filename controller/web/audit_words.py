@@ -82,6 +82,10 @@ def _machines(words: Language) -> Mapping[str, Markup]:
         "credentials-asked": words.t("New credentials asked for"),
         "credentials-handed": words.t("New credentials handed over"),
         "enrol-refused": words.t("Enrolment refused"),
+        "settings-change": words.t("Settings of agents changed"),
+        "settings-back": words.t("Settings of agents set back"),
+        "device-wanted": words.t("Device given to an agent"),
+        "device-unwanted": words.t("Device taken from an agent"),
     }
 
 

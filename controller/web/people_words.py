@@ -25,6 +25,7 @@ PERMISSIONS: Final[Mapping[Permission, _Say]] = {
     Permission.VIEW_QUARANTINE: lambda words: words.t("See messages that were set aside"),
     Permission.VIEW_METRICS: lambda words: words.t("Read the server's own figures"),
     Permission.ENROL_AGENTS: lambda words: words.t("Add agents"),
+    Permission.CONFIGURE: lambda words: words.t("Change the settings of agents"),
     Permission.MANAGE_USERS: lambda words: words.t("Look after people"),
     Permission.SET_RIGHTS: lambda words: words.t("Say who may command which machines"),
 }

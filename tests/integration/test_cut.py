@@ -219,12 +219,12 @@ class Site:
                 self.agent.recorder.flush()
 
     def poll(self) -> None:
-        for worker in self.agent._workers.values():
+        for worker in self.agent._crew.values():
             worker._attempt()
         self._serve()
 
     def _serve(self) -> None:
-        for worker in self.agent._workers.values():
+        for worker in self.agent._crew.values():
             if not worker._inbox.empty():
                 worker._serve(self.agent._clock.mono_ms() + 1)
 
@@ -244,7 +244,7 @@ class Site:
 
     def press_print(self) -> None:
         """At the printer's own display."""
-        bridge = self.agent._workers["printer"]._bridge
+        bridge = self.agent._crew["printer"]._bridge
         assert bridge
         bridge.execute("print", {})
         self.poll()

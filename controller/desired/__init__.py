@@ -1,0 +1,1 @@
+"""What agents are to be: settings by scope, adopted devices, and what became of them."""
