@@ -16,7 +16,7 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from controller.api import bookings as bookings_api
 from controller.api import commands as commands_api
-from controller.api import devices, enrol, files, health, quarantine, renewal, rollups, series, stream
+from controller.api import devices, enrol, files, found, health, quarantine, renewal, rollups, series, stream, trials
 from controller.api import jobs as jobs_api
 from controller.api.malformed import malformed
 from controller.api.models import Problem
@@ -24,12 +24,14 @@ from controller.commands.dispatcher import Dispatcher
 from controller.commands.errors import CommandError
 from controller.commands.rights import Rights
 from controller.commands.service import Commands
+from controller.commands.trials import Trials
 from controller.config import ControllerConfig
 from controller.database import make_engine
 from controller.desired.desk import ConfigDesk
 from controller.fleet.door import Enrolment
 from controller.fleet.gatekeeping import Gatekeeper
-from controller.fleet.live import LiveFleet
+from controller.fleet.live import LiveFleet, profile_here
+from controller.found.desk import FoundDesk
 from controller.identity.account import Accounts
 from controller.identity.limit import FailureLimit
 from controller.identity.oidc_door import OidcDoor
@@ -106,6 +108,7 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         chance=random.random,
     )
     keeper = Keeper(engine, config.history, config.archive, now_ms)
+    configs = ConfigDesk(engine, now_ms, dispatcher.wake)
     plant = Plant(
         config,
         engine,
@@ -144,7 +147,9 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         timetables=Timetables(engine, ZoneInfo(config.zone), now_ms),
         history=History(engine, keeper.archive),
         stocktaking=Stocktaking(engine, now_ms, clockwork.wake),
-        configs=ConfigDesk(engine, now_ms, dispatcher.wake),
+        configs=configs,
+        found=FoundDesk(engine, configs, now_ms, profile_here),
+        trials=Trials(engine, now_ms, lambda who, device_id: live.profile(who.scope, device_id), live.touch),
         kits=Kits(engine, now_ms, clockwork.wake),
         notifications=Notifications(engine, outlet, seal, now_ms),
         news=news,
@@ -207,7 +212,7 @@ def api(services: Services) -> APIRouter:
             422: {"model": Problem, "description": "The request is malformed"},
         },
     )
-    for part in (devices, commands_api, jobs_api, bookings_api, series, rollups, stream, quarantine):
+    for part in (devices, commands_api, jobs_api, bookings_api, series, rollups, stream, quarantine, found, trials):
         guarded.include_router(part.router(services))
     routes = APIRouter()
     routes.include_router(guarded)

@@ -52,7 +52,9 @@ class Desk:
             self.services.now_ms(),
             language_of(self.request),
         )
-        return render(self.services, self.request, "agents.html", {"view": view})
+        return render(
+            self.services, self.request, "agents.html", {"view": view, "waiting": self.services.found.waiting(self.who)}
+        )
 
     def form(self, made: MadeToken | None = None, *, uses: int = 1, problem: str = "") -> HTMLResponse:
         keeper, scope, now_ms = self.services.gatekeeper, self.who.scope, self.services.now_ms()

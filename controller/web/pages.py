@@ -23,6 +23,7 @@ from controller.web import (
     checkin_pages,
     device_pages,
     feed_pages,
+    found_pages,
     import_pages,
     jobs_pages,
     kit_pages,
@@ -66,6 +67,7 @@ def router(services: Services) -> APIRouter:
     routes.include_router(checkin_pages.router(services))
     routes.include_router(board_pages.router(services))
     routes.include_router(admin_pages.router(services))
+    routes.include_router(found_pages.router(services))
     routes.include_router(agent_pages.router(services))
     routes.include_router(privacy_pages.router(services))
     routes.include_router(audit_pages.router(services))
