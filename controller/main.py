@@ -18,6 +18,7 @@ from controller.api import bookings as bookings_api
 from controller.api import commands as commands_api
 from controller.api import devices, enrol, files, found, health, quarantine, renewal, rollups, series, stream, trials
 from controller.api import jobs as jobs_api
+from controller.api import settings as settings_api
 from controller.api.malformed import malformed
 from controller.api.models import Problem
 from controller.commands.dispatcher import Dispatcher
@@ -27,7 +28,7 @@ from controller.commands.service import Commands
 from controller.commands.trials import Trials
 from controller.config import ControllerConfig
 from controller.database import make_engine
-from controller.desired.desk import ConfigDesk
+from controller.desired.desk import ConfigDesk, DesiredError
 from controller.fleet.door import Enrolment
 from controller.fleet.gatekeeping import Gatekeeper
 from controller.fleet.live import LiveFleet, profile_here
@@ -188,6 +189,7 @@ def assemble(services: Services) -> FastAPI:
     app.add_exception_handler(CommandError, commands_api.problem)
     app.add_exception_handler(JobError, jobs_api.problem)
     app.add_exception_handler(BookingError, bookings_api.problem)
+    app.add_exception_handler(DesiredError, settings_api.problem)
     tls = services.config.tls
     hosts = own_hosts((services.config.host, *services.config.hosts))
     app.add_middleware(Access, signin=services.signin, refusals=services.refusals, tls=tls)
@@ -212,7 +214,20 @@ def api(services: Services) -> APIRouter:
             422: {"model": Problem, "description": "The request is malformed"},
         },
     )
-    for part in (devices, commands_api, jobs_api, bookings_api, series, rollups, stream, quarantine, found, trials):
+    parts = (
+        devices,
+        commands_api,
+        trials,
+        jobs_api,
+        bookings_api,
+        series,
+        rollups,
+        stream,
+        quarantine,
+        settings_api,
+        found,
+    )
+    for part in parts:
         guarded.include_router(part.router(services))
     routes = APIRouter()
     routes.include_router(guarded)

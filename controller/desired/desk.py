@@ -47,7 +47,7 @@ class NotYours(DesiredError):
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
+class AgentStand:
     """How it stands with one agent. `since_ms`: when its newest configuration was wanted, or it was heard last."""
 
     agent: Agent
@@ -91,7 +91,7 @@ class ConfigDesk:
             history = db.exec(asked.order_by(col(DesiredChange.id).desc()).limit(MOST_HISTORY)).all()
             return View(place, found.school_id, found.name, store.own(db, place), effective(chain), history)
 
-    def stands(self, scope: Scope) -> Sequence[Stand]:
+    def stands(self, scope: Scope) -> Sequence[AgentStand]:
         """Every agent that is not revoked, by school and name."""
         with Session(self._engine, expire_on_commit=False) as db:
             asked = (
@@ -256,11 +256,11 @@ def _beneath(db: Session, place: Place) -> Sequence[Agent]:
     return db.exec(asked.order_by(col(Agent.id))).all()
 
 
-def _stand(agent: Agent, config: AgentConfig | None, said: SaidConfig | None, life: int) -> Stand:
+def _stand(agent: Agent, config: AgentConfig | None, said: SaidConfig | None, life: int) -> AgentStand:
     stand, number = store.said_by(said), config.number if config else 0
     state = drift(Wanted(life, number, agent.online), stand)
     since_ms = agent.since_ms if state is Drift.OFFLINE else config.wanted_ms if config else 0
-    return Stand(agent, state, stand, number, since_ms)
+    return AgentStand(agent, state, stand, number, since_ms)
 
 
 def _check(settings: Mapping[str, Value]) -> None:

@@ -1,6 +1,6 @@
 """The agents: who is in, who waits at the door, which are two under one name; and adding more of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -9,10 +9,11 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from contract.model import MAX_NAME, ContractError
 from controller.api.ids import RowId
+from controller.desired.desk import AgentStand
 from controller.fleet.enrolment import Place
 from controller.fleet.gatekeeping import Gatekeeper, MadeToken, NoSuchThing
 from controller.fleet.token_text import token_text
-from controller.identity.policy import Permission, Principal
+from controller.identity.policy import Permission, Principal, may
 from controller.services import Services
 from controller.web import agent_view
 from controller.web.access import PHONES, allowed
@@ -47,14 +48,18 @@ class Desk:
     def list(self) -> HTMLResponse:
         keeper, scope = self.services.gatekeeper, self.who.scope
         view = agent_view.agents_page(
-            agent_view.Found(keeper.agents(scope), keeper.arrivals(scope), keeper.twins(scope)),
+            agent_view.Found(keeper.agents(scope), keeper.arrivals(scope), keeper.twins(scope), self._stands()),
             agent_view.Places.of(self.services.live, scope),
             self.services.now_ms(),
             language_of(self.request),
         )
-        return render(
-            self.services, self.request, "agents.html", {"view": view, "waiting": self.services.found.waiting(self.who)}
-        )
+        configures = may(self.who, Permission.CONFIGURE)
+        values = {"view": view, "configures": configures, "waiting": self.services.found.waiting(self.who)}
+        return render(self.services, self.request, "agents.html", values)
+
+    def _stands(self) -> Sequence[AgentStand]:
+        """For who may change settings; others are not told of them."""
+        return self.services.configs.stands(self.who.scope) if may(self.who, Permission.CONFIGURE) else ()
 
     def form(self, made: MadeToken | None = None, *, uses: int = 1, problem: str = "") -> HTMLResponse:
         keeper, scope, now_ms = self.services.gatekeeper, self.who.scope, self.services.now_ms()

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from contract.machine import same_machine
 from contract.messages import Presence
+from controller.desired.desk import AgentStand
 from controller.fleet.arrivals import Verdict
 from controller.fleet.door_tables import Arrival, Stand, Twin
 from controller.fleet.gatekeeping import MadeToken
@@ -19,6 +20,7 @@ from controller.scope import Scope
 from controller.web.formats import age, clock, date_time, duration
 from controller.web.i18n import Language
 from controller.web.qr import qr_svg
+from controller.web.settings_view import StandRow, drift_counts, stand_row
 
 _WHY: Final[Mapping[str, Callable[[Language, str], Markup]]] = {
     Verdict.RETURNED: lambda words, name: words.t(
@@ -56,6 +58,7 @@ class AgentRow:
     icon: str
     heard: str
     revoked: bool
+    settings: StandRow | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,8 @@ class AgentsPage:
     agents: tuple[AgentRow, ...]
     waiting: tuple[ArrivalRow, ...]
     doubled: tuple[Doubled, ...]
+    drift: tuple[tuple[str, str, str], ...]
+    """How many agents stand how with their settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,27 +134,30 @@ class Fresh:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What there is in a scope: agents, who waits, and the copies of those that are doubled."""
+    """What there is in a scope: agents, who waits, the copies of those that are doubled, and who has which settings."""
 
     agents: Sequence[Agent]
     arrivals: Sequence[Arrival]
     twins: Sequence[Twin]
+    stands: Sequence[AgentStand] = ()
 
 
 def agents_page(found: Found, places: Places, now_ms: int, words: Language) -> AgentsPage:
     by_id = {each.id: each for each in found.agents}
+    settings = {each.agent.id: stand_row(each, now_ms, words) for each in found.stands}
     return AgentsPage(
-        tuple(_agent_row(each, places, now_ms, words) for each in found.agents),
+        tuple(_agent_row(each, places, settings.get(each.id), now_ms, words) for each in found.agents),
         tuple(arrival_row(each, by_id, places, words) for each in found.arrivals),
         tuple(
             Doubled(each.name, places.words(each.school_id, each.room_id), _copies(each, found.twins, now_ms, words))
             for each in found.agents
             if each.doubled
         ),
+        drift_counts(found.stands, words),
     )
 
 
-def _agent_row(row: Agent, places: Places, now_ms: int, words: Language) -> AgentRow:
+def _agent_row(row: Agent, places: Places, settings: StandRow | None, now_ms: int, words: Language) -> AgentRow:
     if row.revoked:
         state, mood, icon = words.t("Revoked"), "offline", "ban"
     elif row.doubled:
@@ -162,7 +170,7 @@ def _agent_row(row: Agent, places: Places, now_ms: int, words: Language) -> Agen
         state, mood, icon = words.t("Never heard"), "offline", "hourglass"
     heard = age(row.heard_ms or None, now_ms, words)
     place = places.words(row.school_id, row.room_id)
-    return AgentRow(row.id or 0, row.name, place, str(state), mood, icon, heard, row.revoked)
+    return AgentRow(row.id or 0, row.name, place, str(state), mood, icon, heard, row.revoked, settings)
 
 
 def arrival_row(row: Arrival, agents: Mapping[int | None, Agent], places: Places, words: Language) -> ArrivalRow:

@@ -111,6 +111,7 @@ def _page(visit: Visit, why: Refused | None = None, span: Span = DAY) -> Respons
         jobs=_jobs(visit) if visit.prints else (),
         thing=_thing(visit),
         readmits=may(visit.who, Permission.ENROL_AGENTS),
+        configures=may(visit.who, Permission.CONFIGURE),
         manages=may(visit.who, Permission.MANAGE_BOOKINGS),
         today=today(visit),
         script="device.js",

@@ -35,6 +35,7 @@ from controller.web import (
     privacy_pages,
     report_pages,
     rights_pages,
+    settings_pages,
     token_pages,
     views,
     week_pages,
@@ -68,6 +69,7 @@ def router(services: Services) -> APIRouter:
     routes.include_router(board_pages.router(services))
     routes.include_router(admin_pages.router(services))
     routes.include_router(found_pages.router(services))
+    routes.include_router(settings_pages.router(services))
     routes.include_router(agent_pages.router(services))
     routes.include_router(privacy_pages.router(services))
     routes.include_router(audit_pages.router(services))

@@ -60,6 +60,7 @@ def known(controller: Running, place: Furnished) -> Mapping[str, list[Any]]:
         "class_name": ["printer-3d", "laser"],
         "school": ["an-phu", "binh-minh"],
         "device_id": [1, 2],
+        "scope": ["cluster", "school-an-phu", "room-1", "agent-1"],
     }
 
 

@@ -11,7 +11,7 @@ from contract.desired import ConfigStand, DesiredDevice
 from contract.messages import Config, Presence
 from contract.model import Value
 from controller.desired import store
-from controller.desired.desk import ConfigDesk, NoSuchPlace, NotYours, Stand, WrongWish
+from controller.desired.desk import AgentStand, ConfigDesk, NoSuchPlace, NotYours, WrongWish
 from controller.desired.drift import Drift
 from controller.desired.inheritance import WHOLE_CLUSTER, Level, Origin, Place
 from controller.desired.post import RESEND_MS, ConfigPost
@@ -55,7 +55,7 @@ class Office:
     def numbers(self) -> dict[str, int]:
         return {each.agent.name: each.number for each in self.desk.stands(CLUSTER)}
 
-    def stand(self, name: str) -> Stand:
+    def stand(self, name: str) -> AgentStand:
         return next(each for each in self.desk.stands(CLUSTER) if each.agent.name == name)
 
 

@@ -165,6 +165,18 @@ WHO: Mapping[Permission | Only, str] = {
         POST /agents/enrol
         GET /agents/tokens/{token_id}/arrived
     """,
+    P.CONFIGURE: """
+        GET /api/v1/settings
+        GET /api/v1/settings/{scope}
+        PUT /api/v1/settings/{scope}
+        GET /api/v1/settings/{scope}/changes
+        POST /api/v1/settings/changes/{change_id}/restore
+        GET /api/v1/drift
+        GET /agents/settings
+        GET /agents/settings/{scope}
+        POST /agents/settings/{scope}
+        POST /agents/settings/changes/{change_id}/restore
+    """,
     P.VIEW_AUDIT: """
         GET /audit
         GET /audit.{kind}
@@ -360,6 +372,8 @@ NOWHERE = {
         ("booking_id", "command_id", "user_id", "person_id", "token_id", "token", "secret", "key", "name"), "nothing"
     ),
     "code": "ZZZZ22",
+    "scope": "room-999999",
+    "change_id": "999999",
     "digest": "0" * 64,
     "metric": "none",
     "kind": "lessons",
@@ -408,7 +422,7 @@ def _samples(services: Services, things: Mapping[str, int], admin: Admin, school
         found = {"device_id": str(device.id), "room_id": str(room.id), "year_id": str(year.id)}
     thing = things["3D-01" if school == HERE else "3D-09"]
     person = admin.add_user(NewUser(f"subject-{school}", "Subject", Role.TEACHER, school), PASSWORD)
-    return found | {"thing_id": str(thing), "user_id": person, "person_id": person}
+    return found | {"thing_id": str(thing), "user_id": person, "person_id": person, "scope": f"room-{room.id}"}
 
 
 def _person(inside: Inside, admin: Admin, role: Role, school: str | None) -> Asker:
@@ -494,7 +508,7 @@ def test_form_without_its_token_changes_nothing_whoever_sends_it(house: House) -
                     assert bare.ask(route, NOWHERE).status_code == 403, f"{asker.name}: {route}"
 
 
-OF_A_SCHOOL = frozenset({"device_id", "room_id", "year_id", "user_id", "thing_id", "person_id"})
+OF_A_SCHOOL = frozenset({"device_id", "room_id", "year_id", "user_id", "thing_id", "person_id", "scope"})
 SHOWN = tuple(
     route
     for route in TABLE
