@@ -1,6 +1,7 @@
 """The sweep of a subnet against Debian's snmpd, snmpsim's devices and a projector, on loopback."""
 
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,6 +59,12 @@ def test_sweep_hears_nobody_who_does_not_know_the_community_nor_itself(simulator
     assert sweep(there, own=()) == ()
     own = Sweep(SUBNET, "unifi", snmp_port=simulator.port, pjlink_port=9, packets_s=100)
     assert sweep(own, own=("127.0.0.1", "127.0.0.2")) == ()
+
+
+def test_sweep_sends_no_faster_than_it_says() -> None:
+    began = time.monotonic()
+    sweep(Sweep("127.77.9.0/29", packets_s=8, snmp_port=free_port(), pjlink_port=9), own=("127.77.9.1",))
+    assert time.monotonic() - began >= 2 * 5 / 8, "five addresses, a question and a knock each"
 
 
 def test_sweep_of_an_empty_subnet_ends() -> None:

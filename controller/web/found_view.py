@@ -107,7 +107,7 @@ def _row(find: Find, rooms: Sequence[Option], filled: Filled, now_ms: int, words
         id=thing,
         name=filled.of("name", thing, _name(find, words)),
         how=how(find.clues, words),
-        seen=str(words.t("Seen by {agents}, {age} ago", agents=agents, age=age(row.first_ms, now_ms, words))),
+        seen=str(words.t("Seen by {agents}, {age}", agents=agents, age=age(row.first_ms, now_ms, words))),
         school=find.school,
         verified=None if best is None else best.profile.verified is not None,
         profile=best.profile.slug if best else "",

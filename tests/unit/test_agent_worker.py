@@ -50,7 +50,7 @@ class Shop:
         self.workers: list[Worker] = []
         self.bridges_made = 0
 
-    def worker(self, bridge: Bridge, device_id: str = "d") -> Worker:
+    def worker(self, bridge: Bridge, device_id: str = "d", patience: Patience = QUICK) -> Worker:
         profile = quick_profile()
         entry = DeviceEntry(device_id, device_id, profile.digest, BridgeState.STARTING)
         self.roster.declare(entry, profile_entry(profile))
@@ -62,7 +62,7 @@ class Shop:
             roster=self.roster,
             clock=self.clock,
             carry_out=self.carry_out,
-            patience=QUICK,
+            patience=patience,
             chance=lambda: 0.5,
         )
         self.workers.append(worker)

@@ -1,6 +1,7 @@
 """The agent looks for what nobody has adopted: plugged, pulled out, announced; held things are left alone."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,8 @@ HINTS = tuple(hint_of(load(slug)) for slug in slugs())
 ENDER = UsbPort("/dev/ttyUSB0", "1a86:7523", "", "1-1.3")
 PRUSA = UsbPort("/dev/ttyACM0", "2c99:0002", "CZPX2619", "1-1.2")
 WITHIN_S = 20.0
-"""Generous: that it takes no more than 3 s is for a real port to show."""
+TOLD_S = 3.0
+"""Within this what is plugged or pulled out is told."""
 
 
 class Silent(Port):
@@ -110,11 +112,15 @@ def keys(found: Sequence[Found]) -> set[str]:
 
 @pytest.mark.usefixtures("running")
 def test_what_is_plugged_in_is_told_and_forgotten_when_it_is_pulled_out(world: World) -> None:
+    began = time.monotonic()
     world.ports = [PRUSA]
     (told,) = world.until(lambda found: len(found) == 1)
+    assert time.monotonic() - began < TOLD_S
     assert (told.identity, told.candidates[0].profile) == ("CZPX2619", "prusa/mk3s")
+    began = time.monotonic()
     world.ports = []
     world.until(lambda found: not found)
+    assert time.monotonic() - began < TOLD_S
     assert world.plugged == 2, "whoever hangs at a port hears of it"
 
 
