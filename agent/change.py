@@ -13,6 +13,7 @@ from agent.config import AgentConfig
 from agent.connection import Broker
 from agent.crew import Crew
 from agent.desired import DesiredKeeper
+from agent.devices import keep_secret
 from agent.download import Source, ask_who
 from agent.errors import NoFile, WrongConfig
 from agent.job_files import JobFiles
@@ -74,6 +75,11 @@ class Change:
         self.keeper.look(self._parts.why_away() or self._silent or "it says nothing")
         return self._parts.crew.follow(self.now.devices)
 
+    def keep_secret(self, device: str, option: str, text: str) -> None:
+        """Keep it, and use it from the next beat on. Raises as `agent.devices.keep_secret`."""
+        keep_secret(self.now.state, device, option, text)
+        self.now = self.now.given.under_what_can_be(self.keeper.kept.in_force)
+
     def _objection(self, config: Config) -> str:
         try:
             self.now.given.under(config)
@@ -87,6 +93,8 @@ class Change:
         now, parts = self.now, self._parts
         for device in now.given.shadowed(config):
             self._tell("device-shadowed", f"{device} is in agent.toml too, which counts")
+        for key in now.given.overridden(config):
+            self._tell("setting-shadowed", f"{key} is set in the environment, which counts")
         parts.recorder.flush_s = now.flush_s
         parts.outbox.limits = now.limits
         parts.files.room = now.job_room

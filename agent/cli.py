@@ -80,6 +80,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="what the action takes; a job file is path=FILE, or digest=SHA256 for one that the server released",
     )
+    secret = commands.add_parser(
+        "secret",
+        parents=[common],
+        help="give a device that was adopted on the server its key or password, which never leaves this computer",
+        epilog="It is asked for, or read from standard input; an empty one is forgotten.",
+    )
+    secret.add_argument("device", help="its id, as `status` tells")
+    secret.add_argument("option", help="such as key, password or community")
     doctor = commands.add_parser(
         "doctor",
         parents=[common],
@@ -178,6 +186,18 @@ def _do(given: argparse.Namespace, _config_file: Path, state: Path) -> int:
     return said.code
 
 
+def _secret(given: argparse.Namespace, _config_file: Path, state: Path) -> int:
+    from getpass import getpass
+
+    from agent.control import ask
+
+    text = getpass(f"{given.device} {given.option}: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    refused = ask(state, "secret", device=given.device, option=given.option, text=text)["refused"]
+    if refused:
+        print(f"fabfleet-agent: {refused}", file=sys.stderr)
+    return 1 if refused else 0
+
+
 def _doctor(given: argparse.Namespace, config_file: Path, state: Path) -> int:
     from agent.clock import Clock
     from agent.doctor import examine
@@ -238,10 +258,23 @@ def _status_lines(status: Mapping[str, Any]) -> list[str]:
         f"server   {'online' if uplink['online'] else 'offline: ' + uplink['why']}",
         f"outbox   {outbox['fresh'] + outbox['attempted']} to send, {outbox['acked']} kept",
         f"clock    {'certain' if clock['certain'] else 'uncertain'}",
+        *_config_lines(status["config"]),
     ]
     if outbox["waiting"]:
         lines.append(f"disk     takes nothing: {outbox['stalled_why']}")
     return lines + [_device_line(device) for device in status["devices"]]
+
+
+def _config_lines(config: Mapping[str, Any]) -> list[str]:
+    """What the server wants of this agent, if it ever wanted anything."""
+    lines = []
+    if config["number"]:
+        trial = ", on trial" if config["on_trial"] else ""
+        lines.append(f"settings {config['generation']}.{config['number']}{trial}")
+    if config["how"]:
+        number = f"{config['rejected_generation']}.{config['rejected_number']}"
+        lines.append(f"settings {number} {config['how']}: {config['reason']}")
+    return lines
 
 
 def _device_line(device: Mapping[str, Any]) -> str:
@@ -263,6 +296,7 @@ _COMMANDS = {
     "run": _run,
     "enrol": _enrol,
     "do": _do,
+    "secret": _secret,
     "doctor": _doctor,
     "discover": _discover,
     "status": _status,

@@ -81,11 +81,7 @@ _KEYS: Mapping[str, tuple[type, Any]] = {
     "controller.tls_ca": (str, ""),
     "rollback_s": (int, 120),
     **{key: (_KINDS[each.kind], each.default) for key, each in SETTINGS.items()},
-    "discovery.subnet": (str, ""),
     "discovery.community": (str, "public"),
-    "discovery.packets_s": (float, 20.0),
-    "discovery.sweep_every_h": (float, 24.0),
-    "discovery.hear_every_h": (float, 0.5),
 }
 """Every single-valued key: its type and default; None: it must be given. Some a controller may set as well."""
 
@@ -132,6 +128,10 @@ class Given:
         """Ids of its devices that are in agent.toml as well: that one counts."""
         own = {each.id for each in self.devices}
         return tuple(each.id for each in desired.devices if each.id in own)
+
+    def overridden(self, desired: Config) -> tuple[str, ...]:
+        """Keys of its settings that the environment says otherwise: that counts."""
+        return tuple(sorted(self.pinned & desired.settings.keys()))
 
     def _merged(self, settings: Mapping[str, Value], wanted: Iterable[DeviceConfig]) -> AgentConfig:
         allowed = {key: value for key, value in settings.items() if key not in self.pinned}
@@ -218,12 +218,12 @@ def _discovery(path: Path, values: Mapping[str, Any]) -> Settings:
             parse_subnet(values["discovery.subnet"])
     except ValueError as error:
         raise WrongConfig(f"{path}: discovery.subnet: {error}") from None
-    packets_s = _within(path, "discovery.packets_s", values["discovery.packets_s"], 1, 200)
+    packets_s = _within_bounds(path, values, "discovery.packets_s")
     sweep = Sweep(values["discovery.subnet"], values["discovery.community"], packets_s)
     return Settings(
         sweep=sweep if sweep.subnet else None,
-        sweep_every_h=_within(path, "discovery.sweep_every_h", values["discovery.sweep_every_h"], 0, 10_000),
-        hear_every_h=_within(path, "discovery.hear_every_h", values["discovery.hear_every_h"], 0, 10_000),
+        sweep_every_h=_within_bounds(path, values, "discovery.sweep_every_h"),
+        hear_every_h=_within_bounds(path, values, "discovery.hear_every_h"),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.errors import WrongConfig
+from agent.files import replace_file
 from contract.desired import DesiredDevice, is_secret
 from contract.model import ContractError, check_name, check_text
 from device_profiles.profile import DeviceProfile, ProfileError, load
@@ -75,6 +76,21 @@ def desired_device(wanted: DesiredDevice, state: Path, profiles: Path) -> Device
         "options": {**wanted.options, **_secrets(state, wanted.id)},
     }
     return read_device(where, {**entry, "name": wanted.name} if wanted.name else entry, profiles)
+
+
+def keep_secret(state: Path, device: str, option: str, text: str) -> None:
+    """Keep a secret option of a device that the controller tells of; an empty text forgets it.
+
+    Raises ContractError for what names no device or no secret, WrongConfig, OSError.
+    """
+    check_name(device, "device")
+    if not is_secret(option) or not option.isidentifier():
+        raise ContractError(f"{option[:80]}: this option holds no secret")
+    given = {**_secrets(state, device), option: text}
+    folder = state / SECRETS
+    folder.mkdir(mode=0o700, exist_ok=True)
+    kept = {name: each for name, each in given.items() if each}
+    replace_file(folder / f"{device}.json", json.dumps(kept).encode())
 
 
 def _secrets(state: Path, device: str) -> Mapping[str, str]:

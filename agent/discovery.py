@@ -62,15 +62,14 @@ def read_hints(folder: Path = PROFILES) -> tuple[Hint, ...]:
 
 
 class Discovery:
-    """`held` tells the endpoints of all devices that there are; their ports and hosts are left alone.
-
-    `publish` is given all that is found whenever that changes; `plugged` is called when a port has come or gone; `tell`
-    takes a stable code and a detail.
+    """`settings` are asked for anew each time. `held` tells the endpoints of all devices that there are: their ports
+    and hosts are left alone. `publish` is given all that is found whenever that changes; `plugged` is called when a
+    port has come or gone; `tell` takes a stable code and a detail.
     """
 
     def __init__(
         self,
-        settings: Settings,
+        settings: Callable[[], Settings],
         state: Path,
         *,
         held: Callable[[], Iterable[str]],
@@ -204,7 +203,7 @@ class Discovery:
             self.refresh()
 
     def _hear(self, *, now: bool) -> None:
-        if self._is_due("announced", self._settings.hear_every_h, now=now):
+        if self._is_due("announced", self._settings().hear_every_h, now=now):
             types = sorted({hint.recognise.mdns for hint in self._hints} - {""})
             try:
                 heard = self._senses.announced(types)
@@ -215,8 +214,13 @@ class Discovery:
             self.refresh()
 
     def _sweep(self, *, now: bool) -> None:
-        what = self._settings.sweep
-        if what is not None and self._is_due("swept", self._settings.sweep_every_h, now=now):
+        settings = self._settings()
+        what = settings.sweep
+        if what is None:
+            if "swept" in self._network:
+                self._network = {each: seen for each, seen in self._network.items() if each != "swept"}
+                self.refresh()
+        elif self._is_due("swept", settings.sweep_every_h, now=now):
             try:
                 seen = self._senses.sweep(what, self._stop.is_set)
             except (OSError, ValueError) as error:

@@ -23,6 +23,7 @@ from agent.crew import Crew, make_bridge
 from agent.devices import DeviceConfig
 from agent.discovery import Discovery, at_serial_port
 from agent.download import Source
+from agent.errors import AgentError
 from agent.identity import Identity
 from agent.job_files import FOLDER, JobFiles
 from agent.journal import Journal
@@ -40,7 +41,7 @@ from agent.session import Copy, Listeners, Login
 from agent.uplink import Uplink
 from agent.worker import Worker
 from contract.messages import BridgeState, Config, DeviceEntry, LeaseBook
-from contract.model import Event
+from contract.model import ContractError, Event
 
 BEAT_S = 5.0
 COLLECT_S = 60.0
@@ -114,7 +115,7 @@ class Agent:
         )
         self._reclaim = Reclaim(lambda: self._change.now, self.outbox.epoch)
         self.discovery = Discovery(
-            config.discovery,
+            lambda: self._change.now.discovery,
             state,
             held=lambda: (device.endpoint for device in self._change.now.devices),
             publish=self.roster.find,
@@ -123,7 +124,13 @@ class Agent:
             clock=clock,
         )
         self._control = ControlServer(
-            state, {"status": self._answer_status, "do": self._answer_do, "discover": self._answer_discover}
+            state,
+            {
+                "status": self._answer_status,
+                "do": self._answer_do,
+                "discover": self._answer_discover,
+                "secret": self._answer_secret,
+            },
         )
         self._manager = manager or Notifier()
         self._crew.follow(config.devices)
@@ -270,6 +277,13 @@ class Agent:
 
     def _answer_do(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
         return answer(given, self._crew.profiles, self._commands, self._clock.true_ms)
+
+    def _answer_secret(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            self._change.keep_secret(str(given["device"]), str(given["option"]), str(given["text"]))
+        except (AgentError, ContractError, OSError) as error:
+            return {"refused": str(error)}
+        return {"refused": ""}
 
 
 def _copy(identity: Identity | None) -> Copy:

@@ -16,6 +16,8 @@ from controller.desired.store import Behind
 from controller.fleet.tables import Agent
 from controller.ingest.turn import generation
 
+FOLLOW_MS: Final = 10_000
+"""So often it is looked whether an agent came or went to another room, and so inherits something else."""
 RESEND_MS: Final = 10_000
 """A configuration that is not answered is sent again after so long to an agent that is there."""
 _MOST: Final = 2**40
@@ -38,6 +40,7 @@ class ConfigPost:
         self._now_ms = now_ms
         self._lock = threading.Lock()
         self._sent: dict[int, _Sent] = {}
+        self._followed_ms: int | None = None
 
     def connected(self) -> None:
         """To a broker that may have lost what it kept: all that is not answered goes out again."""
@@ -48,6 +51,7 @@ class ConfigPost:
         """What is to be published now, retained. Raises SQLAlchemyError."""
         now_ms = self._now_ms()
         with self._lock, Session(self._engine) as db:
+            self._follow(db, now_ms)
             life = generation(db.connection())
             behind = store.behind(db)
             numbers = {each.agent_id: self._number(db, each, life) for each in behind}
@@ -59,6 +63,18 @@ class ConfigPost:
             self._sent = {agent_id: sent for agent_id, sent in self._sent.items() if agent_id in still}
             self._sent |= {agent_id: _Sent(life, numbers[agent_id], now_ms) for agent_id in found}
         return [(due[agent_id].address, config) for agent_id, config in found.items()]
+
+    def _follow(self, db: Session, now_ms: int) -> None:
+        """Number what agents inherit since they were enrolled or moved; nobody waits while there is nothing to do."""
+        if self._followed_ms is not None and 0 <= now_ms - self._followed_ms < FOLLOW_MS:
+            return
+        self._followed_ms = now_ms
+        asked = select(Agent).where(col(Agent.revoked).is_(False)).order_by(col(Agent.id))
+        if store.anything_wanted(db) and store.out_of_step(db, db.exec(asked).all()):
+            db.rollback()
+            store.begin(db.connection())
+            store.renumber(db, db.exec(asked).all(), now_ms)
+        db.commit()
 
     def _number(self, db: Session, agent: Behind, life: int) -> int:
         """Its newest number; later than one it speaks of and we do not know, from a database that was put back."""

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, Table, and_, case, delete, func, insert, not_, or_, select, text, update
+from sqlalchemy import Connection, Table, and_, case, delete, func, insert, literal, not_, or_, select, text, update
 from sqlmodel import Session, col
 from sqlmodel import select as select_rows
 
@@ -129,16 +129,30 @@ def remove_device(db: Session, agent: Agent, slug: str) -> bool:
 # Numbers
 
 
+def anything_wanted(db: Session) -> bool:
+    """Whether anybody ever wanted anything: else there is nothing to compare."""
+    tables = (_SETTING, _DEVICE, _CONFIG)
+    return any(db.execute(select(literal(1)).select_from(table).limit(1)).first() for table in tables)
+
+
+def out_of_step(db: Session, agents: Sequence[Agent]) -> Sequence[tuple[Agent, Config]]:
+    """Those of these agents whose content is another one than their number stands for, each with what it is now."""
+    contents = configs(db, agents, {})
+    known = dict(db.execute(select(_CONFIG.c.agent_id, _CONFIG.c.digest)).all())
+    pairs = ((agent, contents[agent.id or 0]) for agent in agents)
+    return [(agent, config) for agent, config in pairs if _is_another(known.get(agent.id, ""), config)]
+
+
+def _is_another(digest: str, config: Config) -> bool:
+    """Of an agent that never had one, none is wanted as long as it would be empty."""
+    return digest != config.digest if digest else bool(config.settings or config.devices)
+
+
 def renumber(db: Session, agents: Sequence[Agent], now_ms: int) -> int:
     """Give each of these agents a new number whose content is another one now; how many. `begin` came before."""
     connection = db.connection()
-    contents = configs(db, agents, {})
-    known = {row.agent_id: row for row in connection.execute(select(_CONFIG))}
     changed = 0
-    for agent in agents:
-        content, row = contents[agent.id or 0], known.get(agent.id or 0)
-        if row.digest == content.digest if row and row.digest else not (content.settings or content.devices):
-            continue
+    for agent, content in out_of_step(db, agents):
         values = {"agent": agent.id, "school": agent.school_id, "digest": content.digest, "now": now_ms}
         connection.execute(_NUMBER, values)
         changed += 1

@@ -14,7 +14,7 @@ from controller.desired import store
 from controller.desired.desk import AgentStand, ConfigDesk, NoSuchPlace, NotYours, WrongWish
 from controller.desired.drift import Drift
 from controller.desired.inheritance import WHOLE_CLUSTER, Level, Origin, Place
-from controller.desired.post import RESEND_MS, ConfigPost
+from controller.desired.post import FOLLOW_MS, RESEND_MS, ConfigPost
 from controller.fleet.tables import Agent, Room, School
 from controller.identity.policy import Principal, Role
 from controller.identity.store import audit_lines
@@ -176,3 +176,20 @@ def test_adopted_devices_go_to_their_agent_alone(office: Office) -> None:
     assert office.due() == {"alpha/a2": Config(3, 2)}
     with pytest.raises(NoSuchPlace):
         office.desk.remove_device(ANA, office.ids["a2"], "projector")
+
+
+def test_agent_that_is_enrolled_later_or_goes_to_another_room_inherits_what_is_wanted_there(office: Office) -> None:
+    office.desk.write(ANA, office.room, {"flush_s": 5.0})
+    assert set(office.due()) == {"alpha/a1"}
+    with Session(office.engine) as db:
+        db.add(Agent(school_id="alpha", name="new", room_id=office.room.id, presence=Presence.ONLINE))
+        moved = db.get_one(Agent, office.ids["a2"])
+        moved.room_id = office.room.id
+        db.add(moved)
+        db.commit()
+    office.now_ms += FOLLOW_MS
+    found = office.due()
+    assert {name: found[name].settings for name in ("alpha/a2", "alpha/new")} == {
+        "alpha/a2": {"flush_s": 5.0},
+        "alpha/new": {"flush_s": 5.0},
+    }

@@ -2,6 +2,8 @@
 
 import json
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -114,6 +116,15 @@ def test_adopted_device_is_opened_and_let_go_beside_the_others_without_a_restart
             return bool(db.exec(select(Series.id).join(Device).where(Device.slug == "found")).all())
 
     eventually(measured, "it is measured", WAIT_S)
+    told = subprocess.run(
+        (sys.executable, "-m", "agent", "secret", "found", "key", "--state", str(thread.state.parent)),
+        input=b"sekret\n",
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
+    assert told.stdout == told.stderr == b""
+    assert json.loads((thread.state / "secrets" / "found.json").read_text()) == {"key": "sekret"}
     desk.put_device(CHIEF, thread.agent_id, DesiredDevice("computer", "demo/projector", "sim:8"))
     eventually(lambda: "device-shadowed" in thread.events(), "agent.toml counts", WAIT_S)
     for slug in ("found", "computer"):

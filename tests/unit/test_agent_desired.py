@@ -10,9 +10,11 @@ import pytest
 from agent import desired
 from agent.config import load_config
 from agent.desired import FILE, MOST_STARTS, NOTHING, DesiredKeeper, Kept, Rejected, read_kept
+from agent.devices import keep_secret
 from agent.errors import WrongConfig
 from contract.desired import DesiredDevice, Rejection
 from contract.messages import Config
+from contract.model import ContractError
 
 A = Config(1, 1, {"flush_s": 2.0})
 B = Config(1, 2, {"flush_s": 2.0, "broker.port": 4711})
@@ -233,3 +235,22 @@ def test_digest_names_the_content_and_not_its_number(desk: Desk) -> None:
     desk.keeper.take(A)
     assert desk.keeper.stand().digest == A.digest
     assert json.loads((desk.state / FILE).read_text())["trial"]["number"] == 1
+
+
+def test_secret_of_an_adopted_device_lies_with_the_agent_alone(tmp_path: Path) -> None:
+    (tmp_path / "agent.toml").write_text('school = "a"\nagent = "b"\n')
+    given = load_config(tmp_path / "agent.toml", tmp_path, {}).given
+    wanted = Config(1, 1, {}, (DesiredDevice("printer", "klipper/printer", "http://p", options={"reply_s": 3.0}),))
+    keep_secret(tmp_path, "printer", "key", "sekret")
+    keep_secret(tmp_path, "printer", "auth_password", "more")
+    assert given.under(wanted).devices[0].options == {"reply_s": 3.0, "key": "sekret", "auth_password": "more"}
+    keep_secret(tmp_path, "printer", "key", "")
+    assert given.under(wanted).devices[0].options == {"reply_s": 3.0, "auth_password": "more"}
+    assert (tmp_path / "secrets" / "printer.json").stat().st_mode & 0o077 == 0
+    for device, option in (("printer", "reply_s"), ("../printer", "key"), ("printer", "../key")):
+        with pytest.raises(ContractError):
+            keep_secret(tmp_path, device, option, "x")
+    (tmp_path / "secrets" / "printer.json").write_text('{"reply_s": 1}')
+    with pytest.raises(WrongConfig, match="must hold secret options"):
+        given.under(wanted)
+    assert given.under_what_can_be(wanted).devices == ()

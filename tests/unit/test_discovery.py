@@ -64,7 +64,7 @@ class World:
     def discovery(self) -> Discovery:
         senses = Senses(lambda: self.ports, self.open, lambda _: self.announced, lambda _what, _over: self.swept)
         return Discovery(
-            Settings(sweep=Sweep("10.20.3.0/24"), sweep_every_h=0, hear_every_h=0),
+            lambda: Settings(sweep=Sweep("10.20.3.0/24"), sweep_every_h=0, hear_every_h=0),
             self.state,
             held=lambda: self.held,
             publish=self.publish,
