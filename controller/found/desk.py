@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import Engine
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from contract.desired import DesiredDevice
 from contract.found import SURE, ClueKind
@@ -118,20 +118,20 @@ class FoundDesk:
     def finds(self, who: Principal, state: FoundState = FoundState.WAITING) -> Sequence[Find]:
         """Waiting: those that are there now. The last found first; what several agents of a school see, once."""
         with Session(self._engine, expire_on_commit=False) as db:
-            rows = store.things(db, who.scope)
-            agents = {each.id: each for each in db.exec(select(Agent)).all()}
+            groups = _groups(store.things(db, who.scope), state)
+            seeing = {row.agent_id for group in groups for row in group}
+            agents = {each.id: each for each in db.exec(select(Agent).where(col(Agent.id).in_(seeing))).all()}
             schools = {each.id: each.name for each in db.exec(select(School)).all()}
-            decided = {_place(row) for row in rows if row.state != FoundState.WAITING}
-            groups: dict[tuple[object, ...], list[FoundThing]] = {}
-            for row in rows:
-                if row.state == state and (
-                    state is not FoundState.WAITING or (row.gone_ms is None and _place(row) not in decided)
-                ):
-                    groups.setdefault(_place(row), []).append(row)
-            return [self._find(db, who, group, agents, schools) for group in groups.values()][: store.MOST_SHOWN]
+            return [self._find(db, who, group, agents, schools) for group in groups]
+
+    def mark(self, who: Principal) -> str:
+        """Another one when other things wait. Cheap: pages ask for it every second."""
+        with Session(self._engine) as db:
+            return "-".join(str(_first(group)) for group in _groups(store.things(db, who.scope), FoundState.WAITING))
 
     def waiting(self, who: Principal) -> int:
-        return len(self.finds(who))
+        with Session(self._engine) as db:
+            return len(_groups(store.things(db, who.scope), FoundState.WAITING))
 
     def rooms(self, who: Principal, school_id: str) -> Sequence[Room]:
         if not who.scope.covers(school_id):
@@ -288,6 +288,21 @@ def free_slug(name: str, taken: set[str]) -> str:
     if not plain:
         raise ContractError("name: no letter and no digit in it")
     return next(each for each in (plain, *(f"{plain}-{n}" for n in range(2, 10_000))) if each not in taken)
+
+
+def _groups(rows: Sequence[FoundThing], state: FoundState) -> list[list[FoundThing]]:
+    """The things in that state, each with all rows that are of it."""
+    decided = {_place(row) for row in rows if row.state != FoundState.WAITING}
+    found: dict[tuple[object, ...], list[FoundThing]] = {}
+    for row in rows:
+        shown = row.gone_ms is None and _place(row) not in decided if state is FoundState.WAITING else True
+        if row.state == state and shown:
+            found.setdefault(_place(row), []).append(row)
+    return list(found.values())[: store.MOST_SHOWN]
+
+
+def _first(group: Sequence[FoundThing]) -> int:
+    return min(row.id or 0 for row in group)
 
 
 def _own(row: FoundThing) -> bool:

@@ -9,6 +9,7 @@ from sqlmodel import Session, col
 from sqlmodel import select as select_row
 
 from contract.found import Found
+from controller.fleet.tables import Agent
 from controller.found.states import FoundState
 from controller.found.tables import FoundThing
 from controller.scope import Scope
@@ -69,8 +70,9 @@ def _forget(connection: Connection, agent_id: int) -> None:
 
 
 def things(db: Session, scope: Scope) -> Sequence[FoundThing]:
-    """Those that are there, and all that somebody said something of; the last found first."""
-    asked = select_row(FoundThing).order_by(col(FoundThing.first_ms).desc(), col(FoundThing.id))
+    """All of agents that are not revoked, the last found first."""
+    asked = select_row(FoundThing).join(Agent, col(Agent.id) == col(FoundThing.agent_id))
+    asked = asked.where(col(Agent.revoked).is_(False)).order_by(col(FoundThing.first_ms).desc(), col(FoundThing.id))
     if scope.school_id is not None:
         asked = asked.where(FoundThing.school_id == scope.school_id)
     return db.exec(asked.limit(MOST_SHOWN * 4)).all()

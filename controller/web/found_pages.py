@@ -13,7 +13,7 @@ from controller.identity.policy import Permission, Principal
 from controller.services import Services
 from controller.web.access import allowed
 from controller.web.admin_form import Option
-from controller.web.found_view import MOST_ROWS, Filled, fault_words, found_page, mark
+from controller.web.found_view import MOST_ROWS, Filled, fault_words, found_page
 from controller.web.frame import language_of, render
 from controller.web.planning import see
 
@@ -43,8 +43,8 @@ def router(services: Services) -> APIRouter:
     @routes.get(PATH + "/news")
     def news(request: Request, who: Enroller, seen: str = "") -> Response:
         """A note if there are other things than those that the page shows; nothing else."""
-        changed = mark(desk.finds(who)) != seen
-        return render(services, request, "found_news.html", {"changed": changed, "seen": seen})
+        values = {"changed": desk.mark(who) != seen, "seen": seen}
+        return render(services, request, "found_news.html", values)
 
     @routes.post(PATH)
     def adopt(request: Request, who: Enroller, given: Sent) -> Response:
@@ -84,7 +84,8 @@ class Desk:
         finds = {state: found.finds(who, state) for state in FoundState}
         filled = Filled(self._given, problems or {})
         view = found_page(finds, self._rooms, filled, self._services.now_ms(), self._words)
-        values = {"view": view, "done": done}
+        mark = found.mark(who)
+        values = {"view": view, "mark": mark, "done": done}
         return render(self._services, self._request, "found.html", values, status=422 if problems else 200)
 
     def adopt(self) -> Response:

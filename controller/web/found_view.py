@@ -52,13 +52,10 @@ class DecidedRow:
 
 @dataclass(frozen=True, slots=True)
 class FoundPage:
-    """`mark` changes when there are other things: the page asks for it."""
-
     rows: tuple[FoundRow, ...]
     count: int
     ignored: tuple[DecidedRow, ...]
     adopted: tuple[DecidedRow, ...]
-    mark: str
     most_reason: int = MOST_REASON
 
 
@@ -71,11 +68,6 @@ class Filled:
 
     def of(self, name: str, thing: int, otherwise: str) -> str:
         return self.given.get(f"{name}-{thing}", otherwise)
-
-
-def mark(finds: Sequence[Find]) -> str:
-    """Tells one list of things from another."""
-    return "-".join(str(each.row.id) for each in sorted(finds, key=lambda each: each.row.id or 0))[-1_000:]
 
 
 def found_page(
@@ -92,7 +84,6 @@ def found_page(
         count=len(waiting),
         ignored=tuple(_decided(each, each.row.reason, now_ms, words) for each in finds[FoundState.IGNORED]),
         adopted=tuple(_decided(each, each.row.slug, now_ms, words) for each in finds[FoundState.ADOPTED]),
-        mark=mark(waiting),
     )
 
 
