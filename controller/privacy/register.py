@@ -385,6 +385,25 @@ _BOOKINGS: Final = (
         kept="as long as the device is looked after",
         seen_by="who changes the settings of agents; who: " + _OWN_AND_SCHOOL,
     ),
+    _about(
+        "found_thing",
+        owner="by_id",
+        person="by_id",
+        plain="id school_id agent_id key name identity clues candidates first_ms seen_ms gone_ms state slug reason"
+        " decided_ms",
+        purpose="to know who took on a device or set it aside, and why",
+        kept="as long as the agent sees the device",
+        seen_by="who adds agents; who: " + _OWN_AND_SCHOOL,
+    ),
+    _about(
+        "command_trial",
+        owner="by_id",
+        person="by_id confirmed_by",
+        plain="device_id profile_digest action school_id command_id at_ms worked confirmed_ms",
+        purpose="to know who tried a command at a machine and said that it does what it should",
+        kept="as long as the device",
+        seen_by="who: " + _OWN_AND_SCHOOL,
+    ),
     _plain("agent_config", "agent_id school_id number digest wanted_ms"),
     _plain(
         "said_config",
