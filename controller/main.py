@@ -108,7 +108,7 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
     refusals = Refusals(engine, now_ms)
     live = LiveFleet(engine, now_ms)
     leases = LeaseDesk(engine, now_ms)
-    dispatcher = Dispatcher(engine, leases, now_ms, live.touch)
+    dispatcher = Dispatcher(engine, leases, now_ms, live.touch, config.commands.keep_days)
     rights = Rights(engine, now_ms)
     commands = Commands(engine, live, leases, dispatcher, now_ms, rules=rights.rules)
     jobs = Jobs(engine, live, commands, config.folder / "files", now_ms, room=config.jobs)

@@ -419,7 +419,7 @@ _MACHINES: Final = (
         plain="id school_id agent_id device_id action args asked_ms expires_ms status status_ms detail told sent_ms"
         " sends needs_book",
         purpose="to carry out what was asked of a machine, once",
-        kept="as long as the installation: they prove that nothing guarded ran without a lease",
+        kept="`commands.keep_days` after it was over (400); the audit log keeps who asked for what",
         seen_by="who may see the machine sees what was asked; who asked: " + _ADMINISTRATORS,
     ),
     _plain("command_step", "command_id status at_ms received_ms detail"),
