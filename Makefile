@@ -5,6 +5,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8765
 STATE ?= .state
 ARGS ?=
+WORKERS ?= 4
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,7 +20,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 export HOST PORT STATE
 
-.PHONY: help run prepare setup check test soak hil bench packages assets lock deb windows
+.PHONY: help run prepare setup check types style test soak hil bench packages assets lock deb windows
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -27,7 +28,7 @@ help:
 	@echo "make run     set up what it needs and start a demo fleet with this machine in it (HOST, PORT, STATE)"
 	@echo "make setup   make $(VENV) with everything in it"
 	@echo "make check   format, lint, types, layers, translations, generated files"
-	@echo "make test    set everything up, check, and run every test (ARGS for pytest)"
+	@echo "make test    set everything up, check, and run every test (ARGS for pytest, WORKERS at once)"
 	@echo "make soak    the long tests at their stated size: an hour of kills, and as long again several times"
 	@echo "make hil     what hardware-in-the-loop tests there are; ARGS runs them"
 	@echo "make bench   what benchmarks there are; NAME=ingest runs one"
@@ -84,13 +85,18 @@ prepare: $(VENV)/run.stamp $(MO) assets
 run: prepare
 	@exec $(BIN)/fabfleet demo --with-parent --host "$$HOST" --port "$$PORT" --state "$$STATE"
 
-# --- proving
+# --- proving: most tests wait for servers and machines, so that two cores feed four workers
 
 check: $(VENV)/all.stamp
 	@echo "==> Checks"
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target types style
+
+types:
+	$(BIN)/mypy
+
+style:
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.schemas --check
 	$(BIN)/python -m tools.translations --check
@@ -99,7 +105,7 @@ check: $(VENV)/all.stamp
 
 test: packages $(VENV)/all.stamp $(MO) assets check
 	@echo "==> Tests"
-	@HIL_REQUIRE=1 $(BIN)/pytest -n 3 -m "not soak" $(ARGS)
+	@HIL_REQUIRE=1 $(BIN)/pytest -n $(WORKERS) -m "not soak" $(ARGS)
 
 soak: packages $(VENV)/all.stamp $(MO) assets
 	@echo "==> Tests at full size: an hour of kills and the other long ones"

@@ -1,11 +1,11 @@
-"""`fabfleet-agent`: run, enrol, do, doctor, discover, status."""
+"""`fabfleet-agent`: run, enrol, do, doctor, discover, status, profile."""
 
 import argparse
 import json
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,6 @@ from agent.places import config_file, state_folder
 if TYPE_CHECKING:
     from device_profiles.profile import Words
 
-_GROW_AGAIN_S = 30.0
 _LOOK_S = 330.0
 """A little longer than the agent itself allows."""
 
@@ -65,6 +64,10 @@ def _parser() -> argparse.ArgumentParser:
     enrol.add_argument(
         "--at-first-boot", action="store_true", help="for an image: each copy enrols by itself when it first runs"
     )
+    grow = commands.add_parser(
+        "grow", parents=[common], help="enrol by the seed that this copy of an image carries, and use it up"
+    )
+    grow.add_argument("file", type=Path, nargs="?", help="default: fabfleet-seed.toml on the boot partition")
     do = commands.add_parser(
         "do",
         parents=[common],
@@ -102,10 +105,39 @@ def _parser() -> argparse.ArgumentParser:
         help="look now for devices that nobody has adopted; a whole subnet takes some minutes",
     )
     commands.add_parser("status", parents=[common], help="how the running agent is")
+    _add_profile(commands.add_parser("profile", parents=[common], help="check the file of a device profile"))
     if sys.platform == "win32":
         service = commands.add_parser("service", parents=[common], help="the Windows service; as administrator")
         service.add_argument("action", choices=("install", "remove", "run"), help="run: for Windows alone")
     return parser
+
+
+def _add_profile(parser: argparse.ArgumentParser) -> None:
+    check = parser.add_subparsers(dest="action", required=True).add_parser(
+        "check",
+        help="look at a profile as the agent would load it",
+        epilog="Exit code: 0 right (there may be warnings); 1 something is wrong; 2 the file cannot be read.",
+    )
+    check.add_argument("file", type=Path, help="VENDOR/MODEL.toml")
+    check.add_argument("--against", metavar="ENDPOINT", help="read all values of this device once; it gets no command")
+    check.add_argument(
+        "--commands",
+        action="store_true",
+        help="with --against: give every command that takes no argument. MACHINES MOVE AND HEAT: stand beside it",
+    )
+    check.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="what agent.toml would say in `options`, such as password=...",
+    )
+
+
+def _profile(given: argparse.Namespace, _config_file: Path, _state: Path) -> int:
+    from agent.profile_command import run
+
+    return run(given, _say, _spoken)
 
 
 def _run(given: argparse.Namespace, config_file: Path, state: Path) -> int:
@@ -123,24 +155,36 @@ def _run(given: argparse.Namespace, config_file: Path, state: Path) -> int:
 
 
 def _grow(config_file: Path, state: Path) -> None:
-    """The first start of a copy of a seeded image: enrol, however long the network or a person takes."""
+    from agent.config import CREDENTIALS
+    from agent.seed import read_seed
+
+    seed = None if (state / CREDENTIALS).exists() else read_seed(state)
+    if seed is not None:
+        import time
+
+        from agent.grow import grow
+
+        grow(seed, config_file, state, tell=_tell_waiting, rest=time.sleep)
+
+
+def _grow_from_seed(given: argparse.Namespace, config_file: Path, state: Path) -> int:
+    """A copy that has its credentials enrols no more, whatever still lies on its card."""
     import time
 
     from agent.config import CREDENTIALS
-    from agent.enrol import Wish, default_name, enrol
-    from agent.errors import EnrolmentRefused, NotTrusted, Unreachable
-    from agent.seed import read_seed
-    from agent.settle import settle
+    from agent.grow import consume, grow
+    from agent.seed import card_at, read_card, read_seed
 
-    seed = None if (state / CREDENTIALS).exists() else read_seed(state)
-    while seed is not None:
-        try:
-            wish = Wish(seed.url, seed.token, default_name(seed.name_from), own_name=True)
-            settle(enrol(wish, state, _tell_waiting, time.sleep), config_file, state)
-            seed = None
-        except (EnrolmentRefused, NotTrusted, Unreachable) as error:
-            print(f"fabfleet-agent: {error}", file=sys.stderr, flush=True)
-            time.sleep(_GROW_AGAIN_S)
+    card = given.file or card_at()
+    if not (state / CREDENTIALS).exists():
+        seed = read_card(card) if card else read_seed(state)
+        if seed is None:
+            _say("there is no seed")
+            return 1
+        grow(seed, config_file, state, tell=_tell_waiting, rest=time.sleep)
+    consume(card, state)
+    _say(f"{config_file}: enrolled; the seed is used up")
+    return 0
 
 
 def _enrol(given: argparse.Namespace, config_file: Path, state: Path) -> int:
@@ -292,14 +336,16 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-_COMMANDS = {
+_COMMANDS: Mapping[str, Callable[[argparse.Namespace, Path, Path], int]] = {
     "run": _run,
     "enrol": _enrol,
+    "grow": _grow_from_seed,
     "do": _do,
     "secret": _secret,
     "doctor": _doctor,
     "discover": _discover,
     "status": _status,
+    "profile": _profile,
     "service": _service,
 }
 

@@ -1,5 +1,6 @@
 """One connection to the broker, from its first byte to its last; never used again after it ended. A shell over paho."""
 
+import hmac
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -68,7 +69,7 @@ class Connection:
         self.why = ""
         self.refused = False
         self.inbox: deque[tuple[Channel, bytes]] = deque(maxlen=_INBOX)
-        self._client = _new_client(address.client_id, broker)
+        self._client = _new_client(client_id(address, broker.password), broker)
         self._client.will_set(address.topic(Channel.STATUS), encode(will), qos=1, retain=True)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
@@ -137,11 +138,21 @@ class Connection:
         self._notify()
 
 
-def _new_client(client_id: str, broker: Broker) -> "Client":
+def client_id(address: Address, password: str) -> str:
+    """What an agent calls itself at the broker: the same on each connection with this password, and a secret.
+
+    A broker ends a connection when another one comes by its id, whoever that is: an id that others know is an attack.
+    """
+    if not password:
+        return address.client_id
+    return f"{address.client_id}/{hmac.new(password.encode(), b'fabfleet client id', 'sha256').hexdigest()[:16]}"
+
+
+def _new_client(name: str, broker: Broker) -> "Client":
     paho = import_paho(tls=bool(broker.tls_ca))
     client: Client = paho.Client(
         paho.CallbackAPIVersion.VERSION2,
-        client_id=client_id,
+        client_id=name,
         clean_session=True,
         protocol=paho.MQTTv311,
         reconnect_on_failure=False,

@@ -73,7 +73,7 @@ class Agent:
         )
         self._crew = Crew(self.roster, hire=self._hire, entry=self._entry)
         self._files = JobFiles(state / FOLDER, config.job_source, config.job_room)
-        self._renewal = Renewal(state, self._keyring, self._source, self._renewed)
+        self._renewal = Renewal(state, self._keyring, self._source, self._renewed, self._sign_in_anew)
         self._commands = Commands(
             self._crew,
             journal=Journal(state / "commands.journal"),
@@ -230,6 +230,9 @@ class Agent:
     def _renewed(self) -> None:
         self._leases.rekey(self._keyring.newest.lease_key)
         self.tell("credentials-renewed", str(self._keyring.number))
+        self._sign_in_anew()
+
+    def _sign_in_anew(self) -> None:
         self.uplink.reconnect()
 
     def _entry(self, device: DeviceConfig) -> DeviceEntry:

@@ -68,14 +68,23 @@ def _renewed(given: Any, number: int) -> Renewed:
 class Renewal:
     """One thread, which is there only while something is fetched: `wanted` returns at once.
 
-    `source` tells where the controller is and by which key it knows us; `taken` is called once all is on disk.
+    `source` tells where the controller is and by which key it knows us; `taken` is called once all is on disk, `again`
+    when what is on disk is to be tried once more.
     """
 
-    def __init__(self, state: Path, keyring: Keyring, source: Callable[[], Source], taken: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        state: Path,
+        keyring: Keyring,
+        source: Callable[[], Source],
+        taken: Callable[[], None],
+        again: Callable[[], None],
+    ) -> None:
         self._state = state
         self._keyring = keyring
         self._source = source
         self._taken = taken
+        self._again = again
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
@@ -107,7 +116,7 @@ class Renewal:
         """They are on disk, and not in use: when we came with them the broker had not heard of them yet."""
         self._stopping.wait(_TRY_AGAIN_S)
         if not self._stopping.is_set() and not self._keyring.uses_newest:
-            self._taken()
+            self._again()
 
     def _take(self, renewed: Renewed) -> None:
         """Whom to trust comes first: with the new ones on disk and not the authorities, nobody would be believed."""

@@ -1,18 +1,21 @@
-"""Memory and processor time of the agent beside Debian's zabbix-agent2: `python -m bench.agent [SECONDS]`.
+"""Memory and processor time of the agent beside Debian's zabbix-agent2: `python -m bench.agent [--tls] [SECONDS]`.
 
-Both run at once for 60 s and collect as many values, as often, over loopback without TLS. Ours: the bridges of this
-computer and its network and 18 simulated devices, a thread each, to the embedded broker, with true acks. Theirs: active
-checks, an item for each metric of those devices. The first 15 s, in which both start up, do not count.
+Both run at once for 60 s and collect as many values, as often, over loopback, without TLS or both with it. Ours:
+the bridges of this computer and its network and 18 simulated devices, a thread each, to a broker, with true acks.
+Theirs: active checks, an item for each metric of those devices. The first 15 s, in which both start up, do not count.
 """
 
+import argparse
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -21,6 +24,7 @@ from bench import zabbix
 from contract.topics import Address
 from controller.broker.access import BrokerUser, hash_password
 from controller.broker.embedded import EmbeddedBroker
+from controller.tls.authority import issue, make_authority
 from device_profiles.profile import load
 from tests.fakes import FakeController
 
@@ -44,7 +48,7 @@ class Figures:
     values: int
 
 
-def write_agent(state: Path, port: int, password: str) -> None:
+def write_agent(state: Path, port: int, password: str, tls: zabbix.Tls | None) -> None:
     """The state folder of the agent that is measured."""
     folder = state / "agent"
     folder.mkdir(parents=True)
@@ -57,6 +61,7 @@ def write_agent(state: Path, port: int, password: str) -> None:
         *(device.format(id=f"device-{i}", profile=DEVICE, endpoint=f"sim:{i}") for i in range(DEVICES)),
     ]
     text = f'school = "{ADDRESS.school}"\nagent = "{ADDRESS.agent}"\n[broker]\nport = {port}\n'
+    text += f'tls_ca = "{tls.authority}"\n' if tls is not None else ""
     (folder / "agent.toml").write_text(text + "".join(devices))
 
 
@@ -92,19 +97,34 @@ def measure(processes: dict[str, psutil.Process], duration_s: float) -> dict[str
     return result
 
 
-def compare(folder: Path, duration_s: float) -> dict[str, Figures]:
-    broker = EmbeddedBroker(folder / "broker", 0)
+def certify(folder: Path) -> zabbix.Tls:
+    """An authority, and one certificate of it for whoever listens here."""
+    now = datetime.now(UTC)
+    authority = make_authority(now)
+    pair = issue(authority, ("127.0.0.1", "localhost"), now)
+    made = zabbix.Tls(*(folder / name for name in ("ca.pem", "own.pem", "own.key", "both.pem")))
+    made.authority.write_bytes(authority.certificate)
+    made.certificate.write_bytes(pair.certificate)
+    made.key.write_bytes(pair.key)
+    made.both.write_bytes(pair.certificate + pair.key)
+    return made
+
+
+def compare(folder: Path, duration_s: float, tls: zabbix.Tls | None) -> dict[str, Figures]:
+    both = tls.both if tls is not None else None
+    broker = EmbeddedBroker(folder / "broker", 0, certificate=both)
     broker.start()
     password = "bench-password"
     broker.set_users([BrokerUser(ADDRESS, hash_password(password))])
-    controller = FakeController(broker.host, broker.port, broker.login.user, broker.login.password)
+    trusting = ssl.create_default_context(cafile=tls.authority) if tls is not None else None
+    controller = FakeController(broker.host, broker.port, broker.login.user, broker.login.password, tls=trusting)
     controller.start()
-    write_agent(folder, broker.port, password)
-    server = zabbix.Server(items(folder, broker.port))
+    write_agent(folder, broker.port, password, tls)
+    server = zabbix.Server(items(folder, broker.port), both)
     ours = subprocess.Popen(
         [sys.executable, "-m", "agent", "run", "--state", str(folder), "--die-with-parent"], stdin=subprocess.PIPE
     )
-    theirs = zabbix.start(folder, server)
+    theirs = zabbix.start(folder, server, tls)
     try:
         time.sleep(WARM_UP_S)
         produced = sum(report.count for report in controller.reports.values())
@@ -128,11 +148,15 @@ def compare(folder: Path, duration_s: float) -> dict[str, Figures]:
 
 
 def main() -> None:
-    duration_s = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
+    parser = argparse.ArgumentParser(prog="python -m bench.agent")
+    parser.add_argument("--tls", action="store_true", help="both by TLS, with certificates of one authority")
+    parser.add_argument("seconds", type=float, nargs="?", default=60.0)
+    given = parser.parse_args()
+    duration_s = given.seconds
     os.environ.pop("PYTHONHASHSEED", None)
     with tempfile.TemporaryDirectory() as folder:
-        found = compare(Path(folder), duration_s)
-    print(f"{duration_s:.0f} s, {DEVICES + 2} device threads\n")
+        found = compare(Path(folder), duration_s, certify(Path(folder)) if given.tls else None)
+    print(f"{duration_s:.0f} s, {DEVICES + 2} device threads, {'both by TLS' if given.tls else 'without TLS'}\n")
     print(f"{'':16}{'RSS MB':>8}{'USS MB':>8}{'CPU %':>8}{'threads':>9}{'values':>8}")
     for name, each in found.items():
         print(f"{name:16}{each.rss_mb:8.1f}{each.uss_mb:8.1f}{each.cpu_percent:8.2f}{each.threads:9}{each.values:8}")
@@ -147,7 +171,7 @@ def main() -> None:
         for key, value in (("rss_mb", each.rss_mb), ("cpu_percent", each.cpu_percent), ("values", each.values))
     }
     print()
-    print(json.dumps({"bench": "agent", "figures": figures, "ratios": ratios}))
+    print(json.dumps({"bench": "agent-tls" if given.tls else "agent", "figures": figures, "ratios": ratios}))
 
 
 if __name__ == "__main__":

@@ -454,7 +454,7 @@ def main() -> None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             url = sqlite_url(folder / "booking.db")
         else:
-            url = stack.enter_context(postgres.server())
+            url = stack.enter_context(postgres.server(durable=True))
         counts, found = measure(url, options)
     show(url.partition("+")[0].partition(":")[0], counts, found)
 

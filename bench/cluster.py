@@ -187,7 +187,7 @@ def controller(folder: Path, url: str) -> Iterator[tuple[psutil.Process, int, in
 def run(schools: int, minutes: float, most_speed: float) -> tuple[Course, dict[str, float]]:
     """The whole bench; its course, and the figures that the end gives."""
     with ExitStack() as stack:
-        server = PostgresServer(stack.enter_context(postgres.server()))
+        server = PostgresServer(stack.enter_context(postgres.server(durable=True)))
         url = server.empty()
         engine = make_engine(url)
         agents, token = seed(engine, schools)

@@ -46,7 +46,8 @@ PERIOD_S = 30.0
 WINDOW = 8
 """Batches of one agent on their way at once."""
 AGAIN_S = 15.0
-_STATES = ("idle", "printing", "paused")
+_HOLDS_S = 1_200.0
+"""A machine stays as it is for so long, on average."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ class Agent:
     up: bool = False
     number: int = 0
     turn: int = 0
+    printing: set[int] = field(default_factory=set)
     unacked: "OrderedDict[int, Batch]" = field(default_factory=OrderedDict)
 
     def read(self, now_s: float) -> int:
@@ -102,8 +104,10 @@ class Agent:
         self.number += 1
         at_ms = time.time_ns() // 1_000_000
         device = f"machine-{self.turn}"
-        self.turn = (self.turn + 1) % self.devices
+        if self.chance.random() < PERIOD_S / _HOLDS_S:
+            self.printing ^= {self.turn}
         points = {name: ((0, self._value(kind)),) for name, kind in METRICS.items()}
+        self.turn = (self.turn + 1) % self.devices
         report = Report(
             self.epoch, self.number, self.number, len(points), at_ms, boot="b", mono_ms=at_ms, series={device: points}
         )
@@ -115,7 +119,8 @@ class Agent:
             return round(self.chance.uniform(0, 100), 1)
         if kind is Kind.INT:
             return self.chance.randrange(100_000)
-        return self.chance.random() < 0.5 if kind is Kind.BOOL else self.chance.choice(_STATES)
+        printing = self.turn in self.printing
+        return printing if kind is Kind.BOOL else ("printing" if printing else "idle")
 
     def send(self, now_s: float) -> int:
         """What the window lets through, first what waits for its ack too long; how many went again."""

@@ -107,9 +107,11 @@ def fill(engine: Engine, rows: int, made: list[Pattern]) -> tuple[int, int, int]
                 waiting += sorted(unique.values(), key=lambda row: row[:3])
                 batches.append(_batch(batch, len(unique), begin))
                 if len(waiting) > _MOST:
-                    stored.insert(connection, day, waiting)
+                    stored.add(connection, day, waiting)
+                    stored.flush(connection)
                     count, waiting = count + len(waiting), []
-            stored.insert(connection, day, waiting)
+            stored.add(connection, day, waiting)
+            stored.flush(connection)
             count += len(waiting)
             table: Table = Batch.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
             stored.put(

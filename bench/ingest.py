@@ -83,7 +83,9 @@ def measure(database: str, ways: list[str], values: int) -> dict[str, list[Resul
     """All rounds, told as they end."""
     results: dict[str, list[Result]] = {way: [] for way in ways}
     with ExitStack() as stack:
-        server = PostgresServer(stack.enter_context(postgres.server())) if database == "postgresql" else None
+        server = (
+            PostgresServer(stack.enter_context(postgres.server(durable=True))) if database == "postgresql" else None
+        )
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         for number in range(ROUNDS):
             for way in ways:

@@ -4,6 +4,7 @@ import json
 import shutil
 import socket
 import socketserver
+import ssl
 import struct
 import subprocess
 import threading
@@ -36,6 +37,16 @@ class Item:
     delay_s: int
 
 
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files, PEM: whom to trust, and what to show; `both` is certificate and key in one."""
+
+    authority: Path
+    certificate: Path
+    key: Path
+    both: Path
+
+
 @dataclass(slots=True)
 class Counted:
     """What the yardstick's server has heard."""
@@ -45,9 +56,16 @@ class Counted:
 
 
 class Server:
-    """Hands out the items and counts the values that come. The header is "ZBXD", flags, length, zero."""
+    """Hands out the items and counts the values that come. The header is "ZBXD", flags, length, zero.
 
-    def __init__(self, items: Sequence[Item]) -> None:
+    `certificate` is a file with a certificate and its key, for TLS.
+    """
+
+    def __init__(self, items: Sequence[Item], certificate: Path | None = None) -> None:
+        context = None
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
         self.counted = Counted()
         counted = self.counted
         checks = [
@@ -57,6 +75,8 @@ class Server:
 
         class Handler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
+                if context is not None:
+                    self.request = context.wrap_socket(self.request, server_side=True)
                 request = _receive(self.request)
                 answer: dict[str, Any] = {"response": "success", "info": ""}
                 if request["request"] == "active checks":
@@ -76,7 +96,7 @@ class Server:
         self._server.server_close()
 
 
-def start(folder: Path, server: Server) -> subprocess.Popen[bytes]:
+def start(folder: Path, server: Server, tls: Tls | None = None) -> subprocess.Popen[bytes]:
     """The agent, with a configuration of its own. Raises FileNotFoundError if the package is not installed."""
     binary = shutil.which("zabbix_agent2", path="/usr/sbin:/usr/local/sbin:/usr/bin")
     if binary is None:
@@ -87,6 +107,11 @@ def start(folder: Path, server: Server) -> subprocess.Popen[bytes]:
         f"LogType=file\nLogFile={folder}/zabbix.log\nPidFile={folder}/zabbix.pid\nHostname=bench\n"
         f"Server=127.0.0.1\nListenIP=127.0.0.1\nListenPort={port}\nServerActive=127.0.0.1:{server.port}\n"
         f"ControlSocket={folder}/zabbix.sock\nRefreshActiveChecks=60\nBufferSend=5\n"
+        + (
+            f"TLSConnect=cert\nTLSCAFile={tls.authority}\nTLSCertFile={tls.certificate}\nTLSKeyFile={tls.key}\n"
+            if tls is not None
+            else ""
+        )
     )
     return subprocess.Popen([binary, "-c", str(config)], stdout=subprocess.DEVNULL)
 

@@ -49,7 +49,7 @@ class Address:
 
     @property
     def client_id(self) -> str:
-        """The agent's MQTT client id. It has no dot, which NATS refuses in one."""
+        """How the agent's MQTT client id begins. It has no dot, which NATS refuses in one."""
         return f"{self.school}/{self.agent}"
 
     def __str__(self) -> str:

@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields, is_dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -31,6 +31,9 @@ class BrokerConfig:
 
     It listens on `port`, with TLS on `tls_port`; an empty `host` is where the pages are if those are by HTTPS, else
     this machine only. An enrolled agent is told the same, unless `public_host` says otherwise.
+
+    Of a broker of somebody else's `kind` is mosquitto or nats. Who may come in is written into the folder `files`
+    whenever it changes; then the command `reload` has the broker read it. Without `reload` something else has to.
     """
 
     embedded: bool = True
@@ -41,6 +44,9 @@ class BrokerConfig:
     user: str = ""
     password: str = field(default="", repr=False)
     ca: Path | None = None
+    kind: str = "mosquitto"
+    files: Path | None = None
+    reload: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +112,17 @@ class HistoryConfig:
 
 @dataclass(frozen=True, slots=True)
 class ControllerConfig:
-    """Everything that may be set. `hosts` are further names under which browsers may ask for the pages. `zone` is the
-    schools' own time, by its IANA name. Beyond loopback all is encrypted, by the certificate that was given, else by
-    one of our own authority; with `own_tls` on loopback as well, with `plain_http_beyond_loopback` nothing is.
+    """Everything that may be set. `hosts` are further names under which browsers may ask for the pages. `proxies` are
+    addresses or networks of proxies, which are believed where a request comes from. `zone` is the schools' own time, by
+    its IANA name. Beyond loopback all is encrypted, by the certificate that was given, else by one of ours;
+    with `own_tls` on loopback as well, with `plain_http_beyond_loopback` nothing is.
     """
 
     state: Path = DEFAULT_STATE
     host: str = "127.0.0.1"
     port: int = 8080
     hosts: tuple[str, ...] = ()
+    proxies: tuple[str, ...] = ()
     database_url: str = field(default="", repr=False)
     tls_certificate: Path | None = None
     tls_key: Path | None = None
@@ -283,11 +291,23 @@ def _check(config: ControllerConfig) -> None:
     for name, path in (("tls_certificate", config.tls_certificate), ("tls_key", config.tls_key)):
         if path is not None and not path.is_file():
             raise ConfigError(f"{name}: {path} is not a file")
+    for proxy in config.proxies:
+        _check_network(proxy)
     _check_zone(config.zone)
     if config.log_level not in ("debug", "info", "warning", "error"):
         raise ConfigError(f"log_level: {config.log_level!r} is none of debug, info, warning, error")
     _check_bounds(config)
+    _check_broker(config.broker)
     _check_notices(config.notices)
+
+
+def _check_broker(broker: BrokerConfig) -> None:
+    if broker.kind not in ("mosquitto", "nats"):
+        raise ConfigError(f"broker.kind: {broker.kind!r} is none of mosquitto, nats")
+    if broker.files is not None and (broker.embedded or not broker.password):
+        raise ConfigError("broker.files: only for a broker of yours: set broker.embedded = false, and broker.password")
+    if broker.reload and broker.files is None:
+        raise ConfigError("broker.reload: set broker.files as well")
 
 
 def _check_notices(notices: NoticesConfig) -> None:
@@ -319,6 +339,13 @@ def _check_bounds(config: ControllerConfig) -> None:
 def _least(key: str) -> int:
     """Of a number that counts days, hours or bytes; the archive may be off."""
     return 0 if key in ("archive", "seal_hours") else 1
+
+
+def _check_network(proxy: str) -> None:
+    try:
+        ip_network(proxy)
+    except ValueError:
+        raise ConfigError(f"proxies: {proxy!r} is no address or network such as 10.0.0.0/24") from None
 
 
 def _check_zone(zone: str) -> None:

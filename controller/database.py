@@ -44,6 +44,8 @@ _TABLES = (
     "controller.commands.tables",
     "controller.jobs.tables",
     "controller.notifications.tables",
+    "controller.home_assistant.tables",
+    "controller.webhooks.tables",
 )
 """Every module with SQLModel tables: a new one is added here, and its migration beside the others."""
 

@@ -16,7 +16,20 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from controller.api import bookings as bookings_api
 from controller.api import commands as commands_api
-from controller.api import devices, enrol, files, found, health, quarantine, renewal, rollups, series, stream, trials
+from controller.api import (
+    connections,
+    devices,
+    enrol,
+    files,
+    found,
+    health,
+    quarantine,
+    renewal,
+    rollups,
+    series,
+    stream,
+    trials,
+)
 from controller.api import jobs as jobs_api
 from controller.api import settings as settings_api
 from controller.api.malformed import malformed
@@ -33,6 +46,8 @@ from controller.fleet.door import Enrolment
 from controller.fleet.gatekeeping import Gatekeeper
 from controller.fleet.live import LiveFleet, profile_here
 from controller.found.desk import FoundDesk
+from controller.home_assistant.publisher import Publisher
+from controller.home_assistant.settings import HomeAssistants
 from controller.identity.account import Accounts
 from controller.identity.limit import FailureLimit
 from controller.identity.oidc_door import OidcDoor
@@ -40,6 +55,7 @@ from controller.identity.password import Passwords
 from controller.identity.people import People
 from controller.identity.refusals import Refusals
 from controller.identity.signin import SignIn
+from controller.identity.store import new_id
 from controller.identity.tokens import Tokens
 from controller.jobs.errors import JobError
 from controller.jobs.service import Jobs
@@ -53,9 +69,11 @@ from controller.scheduling.attendance import Attendance
 from controller.scheduling.booking_errors import BookingError
 from controller.scheduling.bookings import Bookings
 from controller.scheduling.clockwork import Clockwork
+from controller.scheduling.health import of_fleet
 from controller.scheduling.journal import Journal
 from controller.scheduling.kits import Kits
 from controller.scheduling.leases import LeaseDesk
+from controller.scheduling.offers import Offers
 from controller.scheduling.office import Office
 from controller.scheduling.stocktaking import Stocktaking
 from controller.scheduling.usage import Usage
@@ -68,6 +86,9 @@ from controller.web.access import SESSION_COOKIE, Access
 from controller.web.live import Hub
 from controller.web.news_words import NewsWords
 from controller.web.security import Gate, SecurityHeaders, own_hosts
+from controller.webhooks.sender import WebhookSender
+from controller.webhooks.settings import Webhooks
+from controller.webhooks.watcher import Watcher
 
 FOLLOW_S = 3.0
 """How soon the broker follows agents that another process added or revoked."""
@@ -93,8 +114,17 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
     jobs = Jobs(engine, live, commands, config.folder / "files", now_ms, room=config.jobs)
     journal = Journal(config.folder)
     usage = Usage(engine, now_ms)
-    clockwork = Clockwork(engine, now_ms, leases=leases, usage=usage, leases_changed=dispatcher.wake, journal=journal)
-    office = Office(engine, live, ZoneInfo(config.zone), now_ms, clockwork.wake, journal=journal)
+    offers = Offers(ZoneInfo(config.zone), now_ms, of_fleet(live))
+    clockwork = Clockwork(
+        engine,
+        now_ms,
+        leases=leases,
+        usage=usage,
+        leases_changed=dispatcher.wake,
+        journal=journal,
+        offers=offers,
+    )
+    office = Office(engine, live, ZoneInfo(config.zone), now_ms, clockwork.wake, journal=journal, offers=offers)
     seal = Seal(config.folder)
     outlet = Outlet(engine, seal, config.notices, now_ms)
     news = NewsWords(office, live, config.notices.public_url, now_ms)
@@ -108,6 +138,11 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         now_ms=now_ms,
         chance=random.random,
     )
+    publisher = Publisher(engine, live, now_ms)
+    hooks_outlet = Outlet(engine, seal, config.notices, now_ms)
+    hooks = WebhookSender(
+        engine, hooks_outlet, seal, keep_days=config.notices.keep_days, now_ms=now_ms, chance=random.random
+    )
     keeper = Keeper(engine, config.history, config.archive, now_ms)
     configs = ConfigDesk(engine, now_ms, dispatcher.wake)
     plant = Plant(
@@ -120,6 +155,10 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         sender=sender,
         keeper=keeper,
         journal=journal,
+        refusals=refusals,
+        publisher=publisher,
+        watcher=Watcher(engine, live, now_ms, new_id),
+        webhooks=hooks,
         now_ms=now_ms,
     )
     passwords = Passwords()
@@ -142,7 +181,7 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         commands=commands,
         jobs=jobs,
         office=office,
-        attendance=Attendance(engine, Bookings(engine, now_ms, journal), now_ms, clockwork.wake),
+        attendance=Attendance(engine, Bookings(engine, now_ms, journal, offers), now_ms, clockwork.wake),
         clockwork=clockwork,
         leases=leases,
         timetables=Timetables(engine, ZoneInfo(config.zone), now_ms),
@@ -152,9 +191,11 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         found=FoundDesk(engine, configs, now_ms, profile_here),
         trials=Trials(engine, now_ms, lambda who, device_id: live.profile(who.scope, device_id), live.touch),
         kits=Kits(engine, now_ms, clockwork.wake),
+        home_assistants=HomeAssistants(engine, now_ms, switched=publisher.wake, admit=plant.admit),
+        webhooks=Webhooks(engine, hooks, seal, outlet.given, now_ms),
         notifications=Notifications(engine, outlet, seal, now_ms),
         news=news,
-        eraser=Eraser(engine, now_ms),
+        eraser=Eraser(engine, now_ms, offers),
         refusals=refusals,
         now_ms=now_ms,
     )
@@ -226,6 +267,7 @@ def api(services: Services) -> APIRouter:
         quarantine,
         settings_api,
         found,
+        connections,
     )
     for part in parts:
         guarded.include_router(part.router(services))
@@ -245,5 +287,6 @@ async def _follow(plant: Plant) -> None:
             await asyncio.to_thread(plant.look_after_credentials)
             await asyncio.to_thread(plant.look_after_certificates)
             await asyncio.to_thread(plant.admit)
+            await asyncio.to_thread(plant.look_after_broker)
         except SQLAlchemyError as error:
             _log.warning("the agents cannot be read now: %s", type(error).__name__)

@@ -1,5 +1,6 @@
 """The parts of the controller that run beside the web server: database, broker, ingest, dispatcher, jobs, clockwork,
-the sender of notifications, the sealer of the audit log, and what looks after history.
+the sender of notifications, what tells Home Assistant and webhooks, the sealer of the audit log, and what looks after
+history.
 """
 
 import logging
@@ -14,8 +15,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
 from contract.topics import Address
-from controller.broker.access import Login
+from controller.broker.access import Member
 from controller.broker.embedded import EmbeddedBroker
+from controller.broker.external import BrokerFilesError, ExternalBroker
+from controller.broker.log_tail import LogTail
+from controller.broker.offences import Trespass, offences
+from controller.broker.write import external_login
 from controller.commands.dispatcher import Dispatcher
 from controller.config import ControllerConfig
 from controller.database import migrate, quick_check
@@ -23,6 +28,9 @@ from controller.fleet import renewals
 from controller.fleet.enrolment import broker_users
 from controller.fleet.live import LiveFleet
 from controller.fleet.renewals import Authorities, Renewals
+from controller.home_assistant import store as home_assistant
+from controller.home_assistant.publisher import ECHOES, Publisher
+from controller.identity.refusals import Kind, Refusals
 from controller.identity.sealer import Sealer
 from controller.identity.store import audit
 from controller.ingest import link
@@ -40,12 +48,20 @@ from controller.scope import Scope
 from controller.telemetry.keeper import HistoryStats, Keeper
 from controller.tls.authority import BadCertificate
 from controller.tls.keeper import keeper as keeper_of_certificates
+from controller.webhooks.sender import WebhookSender
+from controller.webhooks.watcher import Watcher
 
 _log = logging.getLogger(__name__)
 _ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - as above
 """How the controller itself reaches a broker that listens everywhere."""
-_log = logging.getLogger(__name__)
+_OFFENCES = {
+    Trespass.PUBLISH: Kind.TOPIC,
+    Trespass.SUBSCRIBE: Kind.TOPIC,
+    Trespass.SIGN_IN: Kind.BROKER,
+    Trespass.SIZE: Kind.MESSAGE,
+}
+"""What each is called in the audit log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +97,10 @@ class Plant:
         sender: Sender,
         keeper: Keeper,
         journal: Journal,
+        refusals: Refusals,
+        publisher: Publisher,
+        watcher: Watcher,
+        webhooks: WebhookSender,
         now_ms: Callable[[], int],
     ) -> None:
         self._config = config
@@ -92,6 +112,10 @@ class Plant:
         self._sender = sender
         self._keeper = keeper
         self._journal = journal
+        self._refusals = refusals
+        self._publisher = publisher
+        self._watcher = watcher
+        self._webhooks = webhooks
         self._now_ms = now_ms
         self.certificates = keeper_of_certificates(config, now_ms)
         self._floods = Floods(engine, now_ms, self.admit, live.registry_changed)
@@ -104,8 +128,11 @@ class Plant:
         self._sealer = Sealer(engine, now_ms)
         self._lock = StateLock(config.folder)
         self._broker: EmbeddedBroker | None = None
+        self._admits: EmbeddedBroker | ExternalBroker | None = None
+        self._broker_log: LogTail | None = None
         self._ingest: Ingest | None = None
-        self._admitted: list[object] = []
+        self._admitted: list[Member] | None = None
+        self._objection = ""
         self._admitting = threading.Lock()
 
     def start(self) -> None:
@@ -119,13 +146,24 @@ class Plant:
             self._tell_lost()
             self._live.load()
             endpoint = self._start_broker()
-            observers = Observers((self._live, self._dispatcher, self._jobs, self._clockwork))
-            self._ingest = Ingest(self._engine, endpoint, observers, self._now_ms, flooded=self._cut_off)
+            observers = Observers((self._live, self._dispatcher, self._jobs, self._clockwork, self._publisher))
+            self._ingest = Ingest(
+                self._engine,
+                endpoint,
+                observers,
+                self._now_ms,
+                flooded=self._cut_off,
+                echoes=ECHOES,
+                echo=self._publisher.echo,
+            )
             self._live.ask_storing(lambda: self.storing)
             self._dispatcher.start(self._ingest.say)
             self._jobs.start()
             self._clockwork.start()
             self._sender.start()
+            self._publisher.start(self._ingest.tell)
+            self._watcher.start()
+            self._webhooks.start()
             self._sealer.start()
             self._ingest.start()
             self._keeper.start()
@@ -135,6 +173,9 @@ class Plant:
 
     def stop(self) -> None:
         """Stop what was started, the last first."""
+        self._webhooks.stop()
+        self._watcher.stop()
+        self._publisher.stop()
         self._sender.stop()
         self._keeper.stop()
         self._clockwork.stop()
@@ -149,14 +190,24 @@ class Plant:
         self._lock.release()
 
     def admit(self) -> None:
-        """Have the broker let in exactly the agents of the table. Quiet if nothing changed."""
-        if self._broker is None:
+        """Have the broker let in exactly the agents and readers of the tables. Quiet if nothing changed.
+
+        A broker of somebody else's that cannot be told now is told at the next call.
+        """
+        if self._admits is None:
             return
         with self._admitting:
-            users = broker_users(self._engine)
-            if users != self._admitted:
-                self._broker.set_users(users)
-                self._admitted = list(users)
+            users: list[Member] = [*broker_users(self._engine), *home_assistant.readers(self._engine)]
+            if users == self._admitted:
+                return
+            try:
+                self._admits.set_users(users)
+            except BrokerFilesError as error:
+                if str(error) != self._objection:
+                    _log.error("the broker does not know yet who may come in; it is tried again: %s", error)
+                self._objection = str(error)
+                return
+            self._admitted, self._objection = users, ""
 
     def authorities(self) -> Authorities:
         """Whom agents are to trust now."""
@@ -194,6 +245,12 @@ class Plant:
             audit(db, self._now_ms(), "authority-succeeded", subject=self.authorities().newest)
             renewals.ask(db, self._now_ms())
             db.commit()
+
+    def look_after_broker(self) -> None:
+        """Audit what our broker refused: topics of others, logins that are not good, far too much at once."""
+        for offence in offences(self._broker_log.lines()) if self._broker_log is not None else ():
+            detail = f"{ascii(offence.said)[1:-1]}; calls itself {ascii(offence.client_id)[1:-1]}"
+            self._refusals.tell(_OFFENCES[offence.trespass], offence.address, detail=detail)
 
     def look_after_certificates(self) -> None:
         """Renew what is due, take over what was given anew. A disk that takes nothing now is tried again later."""
@@ -260,11 +317,16 @@ class Plant:
     def _start_broker(self) -> link.BrokerAddress:
         config, asked = self._config, self._config.broker
         if not asked.embedded:
+            login = external_login(config)
+            if asked.files is not None:
+                self._admits = ExternalBroker(asked.kind, asked.files, login, asked.reload)
+                self.admit()
             tls = ssl.create_default_context(cafile=str(asked.ca)) if asked.ca else None
-            return link.BrokerAddress(config.broker_host, asked.port, Login(asked.user, asked.password), tls)
+            return link.BrokerAddress(config.broker_host, asked.port, login, tls)
         certificate = self.certificates.file if config.broker_tls else None
         broker = EmbeddedBroker(config.folder / "broker", config.broker_port, config.broker_host, certificate)
-        self._broker = broker
+        self._broker = self._admits = broker
+        self._broker_log = LogTail(broker.log)
         self.admit()
         broker.start()
         if certificate is not None:

@@ -14,6 +14,7 @@ from controller.fleet.door import Enrolment
 from controller.fleet.gatekeeping import Gatekeeper
 from controller.fleet.live import LiveFleet
 from controller.found.desk import FoundDesk
+from controller.home_assistant.settings import HomeAssistants
 from controller.identity.account import Accounts
 from controller.identity.limit import FailureLimit
 from controller.identity.oidc_door import OidcDoor
@@ -35,6 +36,7 @@ from controller.telemetry.store import History
 from controller.timetable.editing import Timetables
 from controller.web.live import Hub
 from controller.web.news_words import NewsWords
+from controller.webhooks.settings import Webhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class Services:
     found: FoundDesk
     trials: Trials
     kits: Kits
+    home_assistants: HomeAssistants
+    webhooks: Webhooks
     notifications: Notifications
     news: NewsWords
     eraser: Eraser

@@ -27,7 +27,7 @@ def add_transport_commands(add: Callable[..., argparse.ArgumentParser], common: 
     renew.add_argument("--school", default="", help="only of this school")
     renew.add_argument("--agent", default="", help="only this one; needs --school")
     files = add("broker-config", "Write the configuration of a broker that is not the embedded one.", _broker_config)
-    files.add_argument("kind", choices=("mosquitto",))
+    files.add_argument("kind", choices=("mosquitto", "nats"))
     files.add_argument("folder", type=Path, help="where the files go")
     files.add_argument("--certificate", type=Path, help="chain for TLS (default: the controller's own)")
     files.add_argument("--key", type=Path)
@@ -78,10 +78,11 @@ def _renew(options: argparse.Namespace, config: ControllerConfig) -> int:
 
 
 def _broker_config(options: argparse.Namespace, config: ControllerConfig) -> int:
-    from controller.broker.write import write_mosquitto
+    from controller.broker.write import write_files
 
     def act(engine: "Engine", _now_ms: int) -> None:
-        for line in write_mosquitto(config, engine, options.folder, options.certificate, options.key):
+        certificate, key = options.certificate, options.key
+        for line in write_files(options.kind, config, engine, options.folder, certificate=certificate, key=key):
             print(line)
 
     return _with_engine(config, act)
@@ -90,7 +91,7 @@ def _broker_config(options: argparse.Namespace, config: ControllerConfig) -> int
 def _with_engine(config: ControllerConfig, act: "Callable[[Engine, int], None]") -> int:
     from sqlalchemy.exc import SQLAlchemyError
 
-    from controller.broker.write import BrokerFilesError
+    from controller.broker.external import BrokerFilesError
     from controller.database import make_engine, migrate
     from controller.main import wall_ms
     from controller.tls.authority import BadCertificate

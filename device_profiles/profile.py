@@ -19,8 +19,24 @@ DIGEST, PATH = "digest", "path"
 """The argument that names a job file, and the one that the agent adds for the bridge."""
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A label in both languages of the pages."""
+
+    en: str
+    vi: str
+
+
 class ProfileError(ValueError):
-    """The profile file says something that cannot be right; the message names the file and the key."""
+    """The profile file says something that cannot be right; the message names the file and the key.
+
+    `where` is the key, empty if it is not of one; `why` what is wrong with it.
+    """
+
+    def __init__(self, slug: str, where: str, why: Words) -> None:
+        super().__init__(": ".join(part for part in (slug, where, why.en) if part))
+        self.where = where.rstrip(".")
+        self.why = why
 
 
 class Enforces(StrEnum):
@@ -34,14 +50,6 @@ class Enforces(StrEnum):
 class Level(StrEnum):
     WARNING = "warning"
     FAULT = "fault"
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """A label in both languages of the pages."""
-
-    en: str
-    vi: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +169,11 @@ def load(slug: str, folder: Path = PROFILES) -> DeviceProfile:
     """Read one profile. Raises ProfileError if there is none or it is wrong."""
     path = folder / f"{slug}.toml"
     if path.resolve().parent.parent != folder.resolve():
-        raise ProfileError(f"{slug}: a profile is named vendor/model")
+        raise ProfileError(slug, "", Words("a profile is named vendor/model", "hồ sơ có tên dạng hãng/mẫu"))
     try:
         return parse(slug, path.read_text("utf-8"))
     except OSError as error:
-        raise ProfileError(f"{slug}: {error.strerror}") from None
+        raise ProfileError(slug, "", _same(str(error.strerror))) from None
 
 
 def slugs(folder: Path = PROFILES) -> Iterator[str]:
@@ -178,8 +186,25 @@ def parse(slug: str, text: str) -> DeviceProfile:
     """Check a profile's text. Raises ProfileError."""
     try:
         return _Reader(slug).profile(tomllib.loads(text), text)
-    except (ContractError, tomllib.TOMLDecodeError) as error:
-        raise ProfileError(f"{slug}: {error}") from None
+    except ContractError as error:
+        where, _, why = str(error).partition(": ")
+        raise ProfileError(slug, where, _same(why)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ProfileError(slug, "", Words(f"no TOML: {error}", f"chưa phải TOML: {error}")) from None
+
+
+def _same(text: str) -> Words:
+    return Words(text, text)
+
+
+_KINDS = {
+    str: Words("a text", "văn bản"),
+    int: Words("a whole number", "số nguyên"),
+    float: Words("a number", "số"),
+    bool: Words("true or false", "true hoặc false"),
+    list: Words("a list", "danh sách"),
+    dict: Words("a table", "bảng"),
+}
 
 
 class _Reader:
@@ -188,25 +213,28 @@ class _Reader:
     def __init__(self, slug: str) -> None:
         self.slug = slug
 
-    def wrong(self, where: str, why: str) -> ProfileError:
-        return ProfileError(f"{self.slug}: {where}: {why}")
+    def wrong(self, where: str, en: str, vi: str) -> ProfileError:
+        return ProfileError(self.slug, where, Words(en, vi))
 
     def take(
         self, table: dict[str, Any], where: str, key: str, kinds: type | tuple[type, ...], default: Any = None
     ) -> Any:
         if key not in table:
             if default is None:
-                raise self.wrong(f"{where}{key}", "missing")
+                raise self.wrong(f"{where}{key}", "missing", "còn thiếu")
             return default
         value = table.pop(key)
         accepted = kinds if isinstance(kinds, tuple) else (kinds,)
         if type(value) not in accepted and not (float in accepted and type(value) is int):
-            raise self.wrong(f"{where}{key}", f"{type(value).__name__}, not {accepted[0].__name__}")
+            given, wanted = (_KINDS.get(kind, _same(kind.__name__)) for kind in (type(value), accepted[0]))
+            raise self.wrong(
+                f"{where}{key}", f"{given.en}, where {wanted.en} is wanted", f"là {given.vi}, cần {wanted.vi}"
+            )
         return value
 
     def done(self, table: dict[str, Any], where: str) -> None:
         if table:
-            raise self.wrong(f"{where}{next(iter(table))}", "nobody knows this key")
+            raise self.wrong(f"{where}{next(iter(table))}", "nobody knows this key", "không có khóa này")
 
     def words(self, table: dict[str, Any], where: str, key: str = "label") -> Words:
         label = dict(self.take(table, where, key, dict))
@@ -257,11 +285,15 @@ class _Reader:
         )
         self.done(table, "")
         if not profile.verified and not profile.source:
-            raise self.wrong("source", "an unverified profile cites where its facts come from")
+            raise self.wrong(
+                "source",
+                "an unverified profile cites where its facts come from",
+                "hồ sơ chưa kiểm chứng phải ghi nguồn",
+            )
         if profile.in_use and profile.metric(profile.in_use) is None:
-            raise self.wrong("in_use", f"no metric {profile.in_use!r}")
+            raise self.wrong("in_use", f"no metric {profile.in_use!r}", f"không có đại lượng {profile.in_use!r}")
         if not 0.05 <= profile.poll_s <= 3600:
-            raise self.wrong("poll_s", "not between 0.05 and 3600 seconds")
+            raise self.wrong("poll_s", "not between 0.05 and 3600 seconds", "chưa nằm trong 0.05 đến 3600 giây")
         return profile
 
     def choice(self, table: dict[str, Any], where: str, key: str, kinds: type[StrEnum]) -> Any:
@@ -269,14 +301,20 @@ class _Reader:
         try:
             return kinds(given)
         except ValueError:
-            raise self.wrong(f"{where}{key}", f"{given!r} is none of {', '.join(kinds)}") from None
+            raise self.wrong(
+                f"{where}{key}",
+                f"{given!r} is none of {', '.join(kinds)}",
+                f"{given!r} chưa phải một trong {', '.join(kinds)}",
+            ) from None
 
     def metric(self, name: str, table: dict[str, Any]) -> MetricProfile:
         where = f"metrics.{name}."
         check_pattern(name, where)
         unit = self.take(table, where, "unit", str)
         if unit not in UNITS:
-            raise self.wrong(f"{where}unit", f"{unit!r} is not among the allowed UCUM codes")
+            raise self.wrong(
+                f"{where}unit", f"{unit!r} is not among the allowed UCUM codes", f"{unit!r} chưa phải mã UCUM được dùng"
+            )
         metric = Metric(
             name=name,
             unit=unit,
@@ -285,10 +323,12 @@ class _Reader:
             heartbeat_s=float(self.take(table, where, "heartbeat_s", float, 300.0)),
         )
         if metric.deadband < 0 or metric.heartbeat_s <= 0:
-            raise self.wrong(where, "deadband and heartbeat_s are not negative")
+            raise self.wrong(
+                where, "deadband and heartbeat_s are not negative", "deadband và heartbeat_s không được âm"
+            )
         meanings = dict(self.take(table, where, "words", dict, {}))
         if meanings and metric.kind is not Kind.TEXT:
-            raise self.wrong(f"{where}words", "only text values have words")
+            raise self.wrong(f"{where}words", "only text values have words", "chỉ giá trị kiểu text mới có words")
         result = MetricProfile(
             metric,
             self.words(table, where),
@@ -312,17 +352,21 @@ class _Reader:
         )
         self.done(table, where)
         if result.file and (result.args.get(DIGEST) is not Kind.TEXT or PATH in result.args):
-            raise self.wrong(f"{where}args", f"a job file is named by {DIGEST} = 'text'; {PATH} is the agent's to give")
+            raise self.wrong(
+                f"{where}args",
+                f"a job file is named by {DIGEST} = 'text'; {PATH} is the agent's to give",
+                f"tệp gửi máy được gọi bằng {DIGEST} = 'text'; {PATH} do agent thêm",
+            )
         return result
 
     def alert(self, table: dict[str, Any], metrics: Mapping[str, MetricProfile]) -> AlertRule:
         name = self.take(table, "alerts.", "metric", str)
         where = f"alerts.{name}."
         if pattern_for(name, metrics) is None:
-            raise self.wrong(where, "no such metric")
+            raise self.wrong(where, "no such metric", "không có đại lượng này")
         limits = {key: table.pop(key, None) for key in ("above", "below", "equals", "clear")}
         if sum(limits[key] is not None for key in ("above", "below", "equals")) != 1:
-            raise self.wrong(where, "exactly one of above, below, equals")
+            raise self.wrong(where, "exactly one of above, below, equals", "đúng một trong above, below, equals")
         rule = AlertRule(
             metric=name,
             level=self.choice(table, where, "level", Level),
@@ -342,7 +386,7 @@ class _Reader:
         )
         self.done(table, where)
         if pattern_for(upkeep.metric, metrics) is None:
-            raise self.wrong(f"{where}{upkeep.name}", "no such metric")
+            raise self.wrong(f"{where}{upkeep.name}", "no such metric", "không có đại lượng này")
         return upkeep
 
     def booking(self, table: dict[str, Any]) -> Booking:
@@ -357,7 +401,11 @@ class _Reader:
         )
         self.done(table, where)
         if not 0 <= booking.hazard <= 3 or booking.after_lease not in ("finish", "pause", "stop"):
-            raise self.wrong("booking", "hazard is 0 to 3, after_lease is finish, pause or stop")
+            raise self.wrong(
+                "booking",
+                "hazard is 0 to 3, after_lease is finish, pause or stop",
+                "hazard từ 0 đến 3, after_lease là finish, pause hoặc stop",
+            )
         return booking
 
     def recognise(self, table: dict[str, Any]) -> Recognise:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from contract.model import Value
+from device_profiles import program
 from firmware_bridges import micropython_core as core
 from firmware_bridges.base import BadReply, BridgeError, Link, LinkLost, Refused
 from firmware_bridges.links import open_link, parse_stream
@@ -16,8 +17,6 @@ from firmware_bridges.options import Options
 REPLY_S: Final = 5.0
 """A board that just restarted runs its own boot script first."""
 TEST_S: Final = 30.0
-MAX_SCRIPT: Final = 65_536
-"""Bytes; boards have 16 to 512 kB of memory for a program and all it needs."""
 _CHUNK = 32
 _CHUNK_PAUSE_S = 0.01
 """3200 bytes a second: small boards have no flow control and 64 bytes of room (the same pace as microfs)."""
@@ -60,6 +59,8 @@ class MicroPythonBridge:
         self._link: Link | None = None
         self._core = core.ReplCore()
         self._running = ""
+        self._news = False
+        """A program has begun, and no poll has told of it yet."""
         self._told: dict[str, Value | None] = {}
 
     def open(self) -> None:
@@ -76,6 +77,9 @@ class MicroPythonBridge:
     def poll(self) -> Mapping[str, Value | None]:
         if self._link is None:
             raise LinkLost("not open")
+        if self._news:  # told first, also of a program that is through by now: whoever gave it sees it begin and end
+            self._news = False
+            return {**self._told, "running": True, "job-result": "running", "job-error": None}
         if self._running:
             for event in self._core.receive(self._link.read(0)):
                 self._hear(event)
@@ -100,7 +104,7 @@ class MicroPythonBridge:
 
     def close(self) -> None:
         link, self._link = self._link, None
-        self._running = ""
+        self._running, self._news = "", False
         if link is None:
             return
         with suppress(BridgeError):
@@ -121,10 +125,10 @@ class MicroPythonBridge:
             else:
                 return
 
-    def _begin(self, program: str, name: str) -> None:
-        self._send(self._core.run(program))
-        ran = self._expect(core.Taken, self._reply_s + len(program.encode()) / _CHUNK * _CHUNK_PAUSE_S)
-        self._running = name
+    def _begin(self, script: str, name: str) -> None:
+        self._send(self._core.run(script))
+        ran = self._expect(core.Taken, self._reply_s + len(script.encode()) / _CHUNK * _CHUNK_PAUSE_S)
+        self._running, self._news = name, True
         self._told |= {"job": name[: core.MAX_TEXT], "job-result": "running", "job-error": None}
         for event in ran:
             self._hear(event)
@@ -163,9 +167,9 @@ class MicroPythonBridge:
         if self._running:
             raise Refused(f"the board runs {self._running[:60]!r}; stop it first")
 
-    def _run(self, program: str, patience_s: float) -> core.Ran:
+    def _run(self, script: str, patience_s: float) -> core.Ran:
         """A short program, and wait for its end."""
-        self._send(self._core.run(program))
+        self._send(self._core.run(script))
         found = self._expect(core.Ran, patience_s, with_it=True)
         ran = found[-1]
         if not isinstance(ran, core.Ran):
@@ -210,17 +214,12 @@ def _script(args: Mapping[str, Value]) -> str:
     path, digest = Path(str(args.get("path", ""))), str(args.get("digest", ""))
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_SCRIPT + 1)
+            data = file.read(program.MOST_BYTES + 1)
     except (OSError, ValueError) as error:
         raise Refused(f"{path.name[:60]}: {getattr(error, 'strerror', None) or 'cannot be read'}") from None
-    if len(data) > MAX_SCRIPT:
-        raise Refused(f"the program is longer than {MAX_SCRIPT} bytes")
-    if hashlib.sha256(data).hexdigest() != digest:
+    if len(data) <= program.MOST_BYTES and hashlib.sha256(data).hexdigest() != digest:
         raise Refused("the program is not the one that was uploaded")
     try:
-        text = data.decode("utf-8").replace("\r\n", "\n")
-    except UnicodeDecodeError:
-        raise Refused("the program is no text in UTF-8") from None
-    if any(letter < " " and letter not in "\n\t" for letter in text):
-        raise Refused("the program holds control characters")
-    return text
+        return program.text(data)
+    except program.NotAProgram as error:
+        raise Refused(str(error)) from None

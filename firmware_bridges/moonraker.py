@@ -45,6 +45,8 @@ class MoonrakerBridge:
         self._last = core.LastJob()
         self._totals = core.Totals()
         self._recalled: core.Print | None = None
+        self._spoiled = False
+        """The connection was given up for what was said on it, so the next poll tries another."""
 
     def open(self) -> None:
         self.close()
@@ -61,6 +63,13 @@ class MoonrakerBridge:
             self.close()
             raise
 
+    def _open_anew(self) -> None:
+        try:
+            self.open()
+        except BadReply:
+            self._spoiled = True
+            raise
+
     def _identify(self, who: Mapping[str, object]) -> None:
         try:
             self._call("server.connection.identify", who)
@@ -68,6 +77,8 @@ class MoonrakerBridge:
             raise self._server.unknown() from None
 
     def poll(self) -> Mapping[str, Value | None]:
+        if self._spoiled:
+            self._open_anew()
         view = self._view()
         return {**view.values(), "print-time": _rounded(self._totals.hours), "filament": _rounded(self._totals.metres)}
 
@@ -101,6 +112,7 @@ class MoonrakerBridge:
                 raise Refused(f"a printer with Klipper has no action {action!r}")
 
     def close(self) -> None:
+        self._spoiled = False
         link, self._link = self._link, None
         if link is not None:
             link.close()
@@ -214,8 +226,9 @@ class MoonrakerBridge:
         """The result. Raises Refused for an error; after any other the connection is of no more use."""
         try:
             return self._call(method, params, reply_s)
-        except (LinkLost, BadReply):
+        except (LinkLost, BadReply) as error:
             self.close()
+            self._spoiled = isinstance(error, BadReply)
             raise
 
     def _call(self, method: str, params: Mapping[str, object] | None = None, reply_s: float | None = None) -> object:

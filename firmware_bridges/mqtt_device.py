@@ -49,8 +49,8 @@ class MqttDeviceBridge:
         self._discover_s = given.number("discover_s", DISCOVER_S, 0.1, 60)
         self._confirm_s = given.number("confirm_s", CONFIRM_S, 0.1, 600)
         given.done()
-        if not self._prefix or any(letter in self._prefix for letter in "+#/\0"):
-            raise ValueError(f"prefix: {self._prefix!r} is no first level of a topic")
+        if not self._prefix.strip("/") or any(letter in self._prefix for letter in "+#\0"):
+            raise ValueError(f"prefix: {self._prefix!r} is no beginning of a topic")
         self._clock = clock
         self._core = DeviceCore(self._device)
         self._client: Any = None

@@ -66,7 +66,8 @@ class Entity:
     text: bool = False
 
     def read(self, payload: str) -> Value | None:
-        """None for what is unknown or not told here. Raises ValueError for what cannot be read."""
+        """None for what is unknown or not told here. Raises ValueError, TypeError or OverflowError for what cannot be
+        read."""
         found = self.template(payload)
         if found is None or found in ("unavailable", "unknown", "None", ""):
             return None
@@ -94,7 +95,7 @@ class Order:
 class DeviceCore:
     """One device of a broker, by its identifier, its node id or its name. `names` maps `component/object` to a metric.
 
-    It is fed every message of `topics`, which grow as the device tells of itself.
+    It is fed every message of `topics`, which grow as the device tells of itself. `prefix` may have several levels.
     """
 
     def __init__(self, device: str, prefix: str = "homeassistant", names: Mapping[str, str] | None = None) -> None:
@@ -144,11 +145,12 @@ class DeviceCore:
         if len(payload) > MAX_PAYLOAD:
             return
         text = payload.decode("utf-8", "replace")
-        levels = topic.split("/")
-        if levels[0] == self._prefix and levels[-1] == "config" and len(levels) in (4, 5):
+        levels = [self._prefix, *topic.removeprefix(f"{self._prefix}/").split("/")]
+        ours = topic.startswith(f"{self._prefix}/")
+        if ours and levels[-1] == "config" and len(levels) in (4, 5):
             self._discovered(levels, text)
         elif topic.startswith("tasmota/discovery/"):
-            self._tasmota_told(levels, text)
+            self._tasmota_told(topic.split("/"), text)
         elif topic in self.topics:
             self._said[topic] = text
 
@@ -159,7 +161,7 @@ class DeviceCore:
             said = self._said.get(entity.topic)
             try:
                 found[entity.metric] = None if said is None else entity.read(said)
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, OverflowError):
                 found[entity.metric] = None
         return found
 
@@ -254,8 +256,11 @@ class DeviceCore:
         if not name or not isinstance(prefixes, list) or len(prefixes) != 3:
             return
         full = str(config.get("ft", "%prefix%/%topic%/")).replace("%topic%", name)
-        command, _, tele = (full.replace("%prefix%", str(each)).rstrip("/") for each in prefixes)
-        relays = [number for number, kind in enumerate(config.get("rl") or [], 1) if kind == 1]
+        command, _, tele = (_topic(full.replace("%prefix%", str(each)).rstrip("/"), "") for each in prefixes)
+        if not command or not tele:
+            return
+        told = config.get("rl")
+        relays = [number for number, kind in enumerate(told if isinstance(told, list) else [], 1) if kind == 1]
         entities = []
         for number in relays[:8]:
             key = "POWER" if len(relays) == 1 else f"POWER{number}"
@@ -294,8 +299,10 @@ def availability(config: Mapping[str, Any]) -> tuple[Availability, ...]:
 
 
 def _object(text: str, *, short: bool = True) -> dict[str, Any] | None:
+    """None for what is no object, or holds half of a letter: that can be no topic and no payload."""
     try:
         told = json.loads(text)
+        json.dumps(told, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
     if not isinstance(told, dict):

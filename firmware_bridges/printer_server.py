@@ -25,8 +25,8 @@ _ASK_AGAIN_S = 0.25
 class PrinterServer:
     """Where it is, the key it wants, and what a job may ask for.
 
-    Options: `key` or `key_file`; `ca_file`, the certificates to trust with https; `connect_s`, `reply_s`, `confirm_s`,
-    `upload_s` in seconds; `[limits]` (device_profiles.gcode).
+    Options: `key` or `key_file`; with https `ca_file`, the certificates to trust, or `fingerprint`, the SHA-256 of the
+    server's own; `connect_s`, `reply_s`, `confirm_s`, `upload_s` in seconds; `[limits]` (device_profiles.gcode).
     """
 
     site: Site
@@ -56,7 +56,7 @@ class PrinterServer:
 
 def told(endpoint: str, given: Options, port: int, usual: Patience = USUAL) -> PrinterServer:
     """Take these options; `port` where `http://host` names none. Raises ValueError."""
-    site = parse_site(endpoint, given.text("ca_file"), port)
+    site = parse_site(endpoint, given.text("ca_file"), port, given.text("fingerprint"))
     key = Secret(given)
     patience = Patience(
         given.number("connect_s", usual.connect_s, 0.1, 60),

@@ -25,6 +25,7 @@ _STATES: Final[Mapping[str, State]] = {
     "PRINTING": State.PRINTING,
     "PAUSED": State.PAUSED,
     "ATTENTION": State.PAUSED,
+    "ATTTENTION": State.PAUSED,  # as the specification spells it
     "ERROR": State.HALTED,
 }
 _ENDS: Final[Mapping[str, Ended]] = {

@@ -3,12 +3,15 @@
 It stands in the place of a socket for `http.client` and `websocket`, which bound each single read and nothing more.
 """
 
+import hashlib
+import hmac
 import io
 import select
 import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from string import hexdigits
 from typing import Any, BinaryIO, Final, cast
 from urllib.parse import urlsplit
 
@@ -17,16 +20,19 @@ from firmware_bridges.base import BadReply, LinkLost
 MOST_BYTES: Final = 8 << 20
 """Of one answer."""
 _PORTS: Final = {"http": 80, "https": 443}
+_DIGITS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where a device's server is. `ca_file` has the certificates to trust with TLS; empty: the system's."""
+    """Where a device's server is. With TLS it is trusted for what vouches for its certificate: those in `ca_file`, else
+    the system's; or for the certificate's own SHA-256, `fingerprint`, whatever it says of itself."""
 
     host: str
     port: int
     tls: bool
     ca_file: str = ""
+    fingerprint: str = ""
 
     @property
     def authority(self) -> str:
@@ -34,13 +40,26 @@ class Site:
         return f"{host}:{self.port}"
 
 
-def parse_site(endpoint: str, ca_file: str = "", port: int | None = None) -> Site:
-    """Read `http://host[:port]` or `https://host[:port]`; `port` where http names none. Raises ValueError."""
+def parse_site(endpoint: str, ca_file: str = "", port: int | None = None, fingerprint: str = "") -> Site:
+    """Read `http://host[:port]` or `https://host[:port]`; `port` where http names none. Raises ValueError.
+
+    `fingerprint` as people copy it: colons, spaces and capitals do not matter.
+    """
     parts = urlsplit(endpoint)
     if parts.scheme not in _PORTS or not parts.hostname or parts.path.strip("/") or parts.query or parts.username:
         raise ValueError(f"{endpoint!r} is not http://host[:port]")
     default = _PORTS["https"] if parts.scheme == "https" else port or _PORTS["http"]
-    return Site(parts.hostname, parts.port or default, parts.scheme == "https", ca_file)
+    tls = parts.scheme == "https"
+    if fingerprint and (ca_file or not tls):
+        raise ValueError("fingerprint: it goes with https, and instead of ca_file")
+    return Site(parts.hostname, parts.port or default, tls, ca_file, _digits(fingerprint))
+
+
+def _digits(fingerprint: str) -> str:
+    digits = "".join(fingerprint.split()).replace(":", "").lower()
+    if digits and (len(digits) != _DIGITS or not set(digits) <= set(hexdigits)):
+        raise ValueError(f"fingerprint: {fingerprint[:100]!r} is no SHA-256: 64 hexadecimal digits are wanted")
+    return digits
 
 
 class Wire:
@@ -127,11 +146,35 @@ def _connect(site: Site, connect_s: float) -> socket.socket:
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if not site.tls:
         return plain
-    import ssl
-
     try:
-        context = ssl.create_default_context(cafile=site.ca_file or None)
-        return context.wrap_socket(plain, server_hostname=site.host)
+        return _secured(plain, site)
     except OSError as error:
         plain.close()
-        raise LinkLost(f"{site.authority}: {error}") from None
+        raise LinkLost(f"{site.authority}: {_trouble(error)}") from None
+
+
+def _secured(plain: socket.socket, site: Site) -> socket.socket:
+    """With TLS, to the server that is meant: nothing was said to it before. Raises OSError."""
+    import ssl
+
+    context = ssl.create_default_context(cafile=site.ca_file or None)
+    if not site.fingerprint:
+        return context.wrap_socket(plain, server_hostname=site.host)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # the certificate itself is known: who vouches for it makes no difference
+    secured = context.wrap_socket(plain, server_hostname=site.host)
+    shown = hashlib.sha256(secured.getpeercert(binary_form=True) or b"").hexdigest()
+    if not hmac.compare_digest(shown, site.fingerprint):
+        secured.close()
+        raise ConnectionError(f"not the server that was meant: its certificate has the fingerprint {shown}")
+    return secured
+
+
+def _trouble(error: OSError) -> str:
+    """A certificate that nobody vouches for is told with the cure."""
+    why = getattr(error, "verify_message", "")
+    return (
+        f"its certificate is not trusted ({why}); option ca_file or fingerprint says whom to trust"
+        if why
+        else str(error)
+    )

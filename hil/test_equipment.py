@@ -25,6 +25,7 @@ from hil.lab import missing
 from hil.polling import assert_nothing_left_behind, poll_until, resources_at_rest
 from hil.record_equipment import EQUIPMENT, arguments, ordered
 from hil.watched import Watched
+from tests.integration.mqtt import eventually
 from tests.vocabulary import undeclared, untold
 
 pytestmark = [pytest.mark.hil, pytest.mark.sim_only]
@@ -151,6 +152,23 @@ def test_agent_survives_equipment_that_answers_wrongly(
     equipment.tell("fault none")
     device.until_back(1)
     assert device.faults() == [kind]
+    assert_nothing_left_behind(baseline)
+    device.close()
+
+
+@pytest.mark.parametrize("slug", ["shelly/plus-plug-s", "tasmota/plug"])
+def test_plug_that_somebody_locks_is_refused_once(slug: str, start: Start, tmp_path: Path) -> None:
+    profile, plug = load(slug), start(slug)
+    device = Watched(tmp_path, profile, lambda: bridge_to(profile, plug.endpoint))
+    device.begin()
+    baseline = resources_at_rest()
+    plug.tell("put password geheim")
+    device.until_lost()
+    asked = len(plug.heard())
+    eventually(lambda: len(plug.heard()) > asked, "it is asked in vain once more")
+    plug.tell("put password -")
+    assert device.until_back(1)["on"] is True
+    assert device.faults() == [Refused]
     assert_nothing_left_behind(baseline)
     device.close()
 

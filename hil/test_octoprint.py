@@ -3,18 +3,21 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from contract.model import CommandStatus, Value
 from firmware_bridges import bridge_for
-from firmware_bridges.base import Bridge, LinkLost, Refused
+from firmware_bridges.base import BadReply, Bridge, LinkLost, Refused
 from hil.farends.octoprint_server import KEY, PROMPT, SimulatedOctoprint
+from hil.farends.spoiler import Spoiler
 from hil.lab import FarEnd
 from hil.polling import assert_nothing_left_behind, poll_until, resources_at_rest
 from hil.test_marlin import released
 from hil.watched import Watched
+from tests.integration.mqtt import eventually
 
 pytestmark = [pytest.mark.hil, pytest.mark.xdist_group("hil/test_octoprint.py")]
 
@@ -167,6 +170,26 @@ def test_server_killed_or_frozen_is_lost_once_each_and_readings_resume(
     printer.until_back(2)
     assert printer.faults() == [LinkLost, LinkLost]
     assert_nothing_left_behind(baseline)
+
+
+@pytest.mark.sim_only
+def test_server_that_answers_nonsense_is_a_bad_reply_once_and_readings_resume(
+    octoprint: FarEnd, tmp_path: Path
+) -> None:
+    with Spoiler(octoprint.endpoint) as way:
+        spoiled = replace(octoprint, endpoint=way.endpoint)
+        printer = Watched(tmp_path, octoprint.profile, spoiled.bridge)
+        printer.begin()
+        baseline = resources_at_rest()
+        way.spoiling.set()
+        printer.until_lost()
+        before = way.spoiled
+        eventually(lambda: way.spoiled > before, "it is asked in vain once more")
+        way.spoiling.clear()
+        assert printer.until_back(1)["state"] == "ready"
+        assert printer.faults() == [BadReply]
+        assert_nothing_left_behind(baseline)
+        printer.close()
 
 
 @pytest.mark.sim_only

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -99,12 +100,16 @@ class FakeLink:
 class FakeController:
     """Hears all agents, keeps every report in memory and acks it. `acking` may be switched off."""
 
-    def __init__(self, host: str, port: int, user: str = "", password: str = "") -> None:
+    def __init__(
+        self, host: str, port: int, user: str = "", password: str = "", *, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._client = paho.Client(
             CallbackAPIVersion.VERSION2, client_id=user.replace(".", "/") or "fabfleet-controller"
         )
         if user:
             self._client.username_pw_set(user, password)
+        if tls is not None:
+            self._client.tls_set_context(tls)
         self._where = (host, port)
         self._ready = threading.Event()
         self.acking = True

@@ -41,6 +41,7 @@ class Part:
     leaves_out: tuple[str, ...]
     config: str
     depends: tuple[str, ...] = ()
+    more_units: tuple[str, ...] = ()
 
     @property
     def package(self) -> str:
@@ -54,6 +55,7 @@ AGENT = Part(
     "looks after a classroom computer and what is plugged into it",
     ("controller",),
     "etc/default/fabfleet-agent",
+    more_units=("fabfleet-agent-seed.service",),
 )
 CONTROLLER = Part(
     "controller",
@@ -63,6 +65,7 @@ CONTROLLER = Part(
     (),
     "etc/fabfleet/controller.toml",
     ("util-linux",),
+    ("fabfleet-broker@.path", "fabfleet-broker@.service"),
 )
 PARTS = {part.name: part for part in (AGENT, CONTROLLER)}
 
@@ -159,6 +162,7 @@ class Builder:
             (ROOT / "LICENSE", f"usr/share/doc/{package}/copyright"),
             (ROOT / "docs" / "install.md", f"usr/share/doc/{package}/install.md"),
         ]
+        files += [(UNITS / name, f"usr/lib/systemd/system/{name}") for name in part.more_units]
         if part is CONTROLLER:
             files += [(own / "controller.toml", part.config), (own / "fabfleet", "usr/bin/fabfleet")]
         else:

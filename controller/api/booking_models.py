@@ -35,7 +35,11 @@ class ItemIn(Model):
 
 
 class BookingIn(Model):
-    """What is asked for. Instants are whole five minutes. `reason` overrules what the asker's role may overrule."""
+    """What is asked for. Instants are whole five minutes. `reason` overrules what the asker's role may overrule.
+
+    With `waitlist` what is taken is waited for: the booking is `waiting`, has nothing yet, and is `offered` when it
+    comes free.
+    """
 
     items: list[ItemIn] = Field(min_length=1, max_length=MOST_ITEMS)
     start_ms: int
@@ -48,16 +52,17 @@ class BookingIn(Model):
     school: str = Field(default="", max_length=63, description="slug of the school that books; empty: your own")
     supervisors: list[Annotated[str, Field(max_length=32)]] = Field(default_factory=list, max_length=20)
     reason: str = Field(default="", max_length=200)
+    waitlist: bool = False
     key: str = Field(default="", max_length=MAX_KEY, description="your own: the same one again is the same booking")
 
 
 class BookingChange(Model):
-    """Another time, or the word on a request: give one of the two."""
+    """Another time, the word on a request, or `accepted` for what was offered you: give one of them."""
 
     start_ms: int | None = None
     end_ms: int | None = None
     reason: str = Field(default="", max_length=200)
-    state: str | None = Field(default=None, pattern="^(confirmed|refused)$")
+    state: str | None = Field(default=None, pattern="^(confirmed|refused|accepted)$")
 
 
 class HadOut(Model):
@@ -105,7 +110,7 @@ class BookingOut(Model):
     series: str | None
     sequence: int = Field(description="rises with every change")
     changed_ms: int
-    hold_until_ms: int | None = Field(description="of a request: it runs out then")
+    hold_until_ms: int | None = Field(description="of a request, an offer, a wish: it runs out then")
     checked_in_ms: int | None
     ended_ms: int | None
     mine: bool

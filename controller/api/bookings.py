@@ -23,6 +23,7 @@ from controller.api.booking_models import (
 from controller.identity.policy import Permission, Principal
 from controller.scheduling.booking_errors import (
     BookingError,
+    FreeNow,
     KeyUsed,
     NoSuchBooking,
     NothingOfThatKind,
@@ -45,6 +46,7 @@ _MOST_DAYS: Final = 62
 _MOST_OPENINGS: Final = 20
 _STATUS: Final[Mapping[type[BookingError], tuple[int, str]]] = {
     Taken: (409, "taken"),
+    FreeNow: (409, "free-now"),
     TooLate: (409, "state"),
     Refused: (422, "rules"),
     NothingOfThatKind: (422, "nothing-of-that-kind"),
@@ -131,7 +133,10 @@ def _add_booking(routes: APIRouter, office: Office) -> None:
         wanted: BookingIn,
         idempotency_key: Annotated[str, Header(max_length=MAX_KEY, description="instead of `key`")] = "",
     ) -> BookingOut:
-        """Have all of it or nothing. It is durable when this answers; what needs a word of somebody is `requested`."""
+        """Have all of it or nothing. It is durable when this answers; what needs a word of somebody is `requested`.
+
+        With `waitlist` what is taken is waited for.
+        """
         asked = Asked(
             items=tuple(each.item() for each in wanted.items),
             start_ms=wanted.start_ms,
@@ -144,14 +149,16 @@ def _add_booking(routes: APIRouter, office: Office) -> None:
             school_id=wanted.school,
             supervisors=tuple(wanted.supervisors),
         )
-        return BookingOut.of(office.book(who, asked, key=wanted.key or idempotency_key, reason=wanted.reason))
+        key = wanted.key or idempotency_key
+        have = office.book_or_wait if wanted.waitlist else office.book
+        return BookingOut.of(have(who, asked, key=key, reason=wanted.reason))
 
     @routes.patch("/bookings/{booking_id}", responses=BOOKING_ERRORS)
     def change(who: Booker, booking_id: BookingId, wanted: BookingChange) -> BookingOut:
-        """Move it, or say yes or no to a request."""
+        """Move it, say yes or no to a request, or take what was offered you."""
         if wanted.state is not None and wanted.start_ms is None and wanted.end_ms is None:
-            decide = office.confirm if wanted.state == "confirmed" else office.refuse
-            return BookingOut.of(decide(who, booking_id))
+            answers = {"confirmed": office.confirm, "refused": office.refuse, "accepted": office.accept}
+            return BookingOut.of(answers[wanted.state](who, booking_id))
         if wanted.state is None and wanted.start_ms is not None and wanted.end_ms is not None:
             moved = office.move(who, booking_id, wanted.start_ms, wanted.end_ms, reason=wanted.reason)
             return BookingOut.of(moved)

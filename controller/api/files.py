@@ -24,6 +24,7 @@ def router(services: Services) -> APIRouter:
         openapi_extra={"security": []},
         responses={
             200: {"content": {"application/octet-stream": {}}, "description": "The file"},
+            400: {"model": Problem, "description": "The path leads nowhere"},
             401: {"model": Problem, "description": "The proof is missing or wrong, or the agent was revoked"},
             404: {"model": Problem, "description": "No job with this file was released for this agent"},
             422: {"model": Problem, "description": "Not a SHA-256"},

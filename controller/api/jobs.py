@@ -1,4 +1,4 @@
-"""Print jobs: send a file, see what became of it, release it, hand it back, cancel it."""
+"""Jobs: send a file, see what became of it, release it, hand it back, cancel it."""
 
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
@@ -14,6 +14,7 @@ from controller.api.models import JobDetail, JobList, JobOut, Problem, ReleaseIn
 from controller.api.uploads import BadForm, FormReader
 from controller.commands.errors import CommandError
 from controller.identity.policy import Permission, Principal
+from controller.identity.refusals import Kind
 from controller.jobs.errors import JobError, NoRoom, NoSuchJob, NotInThisState, WrongFile
 from controller.jobs.files import READ, Incoming
 from controller.jobs.service import JobView, Upload
@@ -24,6 +25,7 @@ from controller.web.signin import address
 Handler = Annotated[Principal, Depends(allowed(Permission.HANDLE_JOBS))]
 _STATUS: Final[Mapping[type[JobError], int]] = {NoSuchJob: 404, WrongFile: 422, NoRoom: 507, NotInThisState: 409}
 _TOO_LARGE: Final = "size"
+_AUDITED: Final[Mapping[str, Kind]] = {"name": Kind.FILE_NAME, _TOO_LARGE: Kind.TOO_LARGE}
 _NO_JOB: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "No such job in your scope"}}
 _ACTS: dict[int | str, dict[str, Any]] = {
     **_NO_JOB,
@@ -33,7 +35,7 @@ _SENDING: dict[int | str, dict[str, Any]] = {
     **NOT_FOUND,
     400: {"model": Problem, "description": "The form cannot be read"},
     413: {"model": Problem, "description": "The file is too large"},
-    422: {"model": Problem, "description": "Not a file that this machine prints"},
+    422: {"model": Problem, "description": "Not a file that this machine takes"},
     507: {"model": Problem, "description": "There is no room for it"},
 }
 _TEXT = {"type": "string"}
@@ -46,7 +48,11 @@ _FORM = {
                     "type": "object",
                     "required": ["file"],
                     "properties": {
-                        "file": {"type": "string", "format": "binary", "description": "text G-code"},
+                        "file": {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "text G-code; for a kit, MicroPython",
+                        },
                         "title": _TEXT,
                         "group": _TEXT | {"description": "a group's name, never a pupil's"},
                         "digest": _TEXT | {"description": "SHA-256 of the file, hexadecimal: checked if given"},
@@ -71,20 +77,23 @@ def _files(routes: APIRouter, services: Services) -> None:
 
     @routes.post("/devices/{device_id}/jobs", status_code=201, responses=_SENDING, openapi_extra=_FORM)
     async def send(request: Request, who: Handler, device_id: RowId) -> JobDetail:
-        """Send a file for a machine. It is durable when this answers, and read soon after; nothing prints of itself."""
+        """Send a file for a machine. It is durable when this answers, and read soon after; nothing begins of itself."""
         body = request.stream()
         try:
             return JobDetail.of(await _take(services, request, who, device_id, body))
         except (BadForm, JobError, CommandError) as error:
             async for _ in body:  # who is still talking does not hear the answer
                 pass
+            if isinstance(error, WrongFile) and error.code in _AUDITED:
+                tell = partial(_audit, services, _AUDITED[error.code], who, device_id, address(request))
+                await to_thread.run_sync(tell)
             if isinstance(error, BadForm):
                 raise HTTPException(400, str(error)) from None
             raise
 
     @routes.get("/devices/{device_id}/jobs", responses=NOT_FOUND)
     def of_device(who: Viewer, device_id: RowId, limit: Annotated[int, Query(ge=1, le=100)] = 20) -> JobList:
-        """The print jobs of a device: those that have not ended first, then the newest."""
+        """The jobs of a device: those that have not ended first, then the newest."""
         try:
             services.live.device(who.scope, device_id)
         except KeyError:
@@ -93,10 +102,10 @@ def _files(routes: APIRouter, services: Services) -> None:
 
     @routes.get("/jobs/{job_id}", responses=_NO_JOB)
     def job(who: Viewer, job_id: RowId) -> JobDetail:
-        """One print job with everything."""
+        """One job with everything."""
         found = jobs.find(who.scope, job_id)
         if found is None:
-            raise NoSuchJob("no-such-job", "no such print job")
+            raise NoSuchJob("no-such-job", "no such job")
         return JobDetail.of(found)
 
 
@@ -106,7 +115,7 @@ def _decisions(routes: APIRouter, services: Services) -> None:
 
     @routes.post("/jobs/{job_id}/release", responses=_ACTS)
     def release(request: Request, who: Handler, job_id: RowId, wanted: ReleaseIn) -> JobDetail:
-        """Have it printed. Whether the machine began, the job says later."""
+        """Have it printed, cut or run. Whether the machine began, the job says later."""
         return JobDetail.of(jobs.release(who, job_id, bed_clear=wanted.bed_clear, address=address(request)))
 
     @routes.post("/jobs/{job_id}/return", responses=_ACTS)
@@ -116,7 +125,7 @@ def _decisions(routes: APIRouter, services: Services) -> None:
 
     @routes.post("/jobs/{job_id}/cancel", responses=_ACTS)
     def cancel(request: Request, who: Handler, job_id: RowId) -> JobDetail:
-        """One that waits ends at once; one that prints ends when its machine says so."""
+        """One that waits ends at once; one that runs ends when its machine says so."""
         return JobDetail.of(jobs.cancel(who, job_id, address=address(request)))
 
 
@@ -141,6 +150,12 @@ async def _take(
         return await to_thread.run_sync(partial(jobs.take, who, upload))
     finally:
         incoming.discard()
+
+
+def _audit(services: Services, kind: Kind, who: Principal, device_id: int, source: str) -> None:
+    services.refusals.tell(
+        kind, source, actor=who.id, school_id=who.school_id, detail=f"print job for device {device_id}"
+    )
 
 
 async def _write(incoming: Incoming, form: FormReader, body: AsyncIterator[bytes]) -> None:

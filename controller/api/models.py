@@ -11,6 +11,7 @@ from controller.commands.service import MAX_KEY, CommandView
 from controller.fleet.picture import DeviceView, ValueView
 from controller.jobs.service import JobLine, JobView
 from controller.jobs.states import JobState
+from controller.jobs.work import Work
 from controller.telemetry.tiers import Tier
 
 JsonValue = StrictBool | StrictInt | StrictFloat | StrictStr | None
@@ -352,13 +353,15 @@ class JobLineOut(Model):
 
 
 class JobOut(Model):
-    """A print job. `detail` belongs to the state: a stable code, or the words of a person, the file or the machine.
+    """A job. `detail` belongs to the state: a stable code, or the words of a person, the file or the machine.
 
-    `review` is null until the file was read; `progress` is in percent, null if the machine does not say.
+    `work` is what its machine does with the file, `review` is null until the file was read, `progress` is in percent,
+    null if the machine does not say.
     """
 
     id: int
     device: int
+    work: Work
     file_name: str
     title: str
     group: str
@@ -379,6 +382,7 @@ class JobOut(Model):
         return cls(
             id=view.id,
             device=view.device_id,
+            work=view.work,
             file_name=view.file_name,
             title=view.title,
             group=view.group,
@@ -397,7 +401,7 @@ class JobOut(Model):
 
 
 class JobDetail(JobOut):
-    """A print job with its log and what is drawn of it."""
+    """A job with its log and what is drawn of it."""
 
     preview: dict[str, Any] | None
     log: list[JobLineOut]
@@ -410,13 +414,13 @@ class JobDetail(JobOut):
 
 
 class JobList(Model):
-    """Print jobs: those that have not ended first, then the newest."""
+    """Jobs: those that have not ended first, then the newest."""
 
     items: list[JobOut]
 
 
 class ReleaseIn(Model):
-    """`bed_clear`: somebody has looked, and the bed is empty. Nothing is printed without it."""
+    """`bed_clear`: somebody has looked: the bed is empty, the kit may move. Nothing begins without it."""
 
     bed_clear: StrictBool
 

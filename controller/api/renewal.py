@@ -19,6 +19,7 @@ def router(services: Services) -> APIRouter:
         response_model=RenewalOut,
         openapi_extra={"security": []},
         responses={
+            400: {"model": Problem, "description": "The path leads nowhere"},
             401: {"model": Problem, "description": "The proof is missing or wrong, or the agent was revoked"},
             409: {"model": Problem, "description": "Credentials of another number are wanted of it"},
             422: {"model": Problem, "description": "No such number"},

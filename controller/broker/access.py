@@ -5,11 +5,14 @@ import hashlib
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import bcrypt
 
 from contract.topics import DOWN, UP, Address, Channel, filter_for
 
+OUTWARD = "fabfleet"
+"""Below it the controller tells foreign programs of the schools, each below a level of its own."""
 _ROUNDS = 4
 """The least bcrypt takes: passwords are 256 random bits, so slowness adds nothing but a slow reconnect of a school."""
 _SALT = 12
@@ -40,6 +43,31 @@ class BrokerUser:
     @property
     def user(self) -> str:
         return user_name(self.address, self.number)
+
+    @property
+    def permissions(self) -> "Permissions":
+        return agent_permissions(self.address)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A foreign program that hears all there is below `prefix`, and says nothing. Hashes as an agent has them.
+
+    `user` has a letter that no name has, so it is nobody else's.
+    """
+
+    user: str
+    prefix: str
+    password_hash: str = field(repr=False)
+    mosquitto_hash: str = field(default="", repr=False)
+
+    @property
+    def permissions(self) -> "Permissions":
+        return Permissions((), (f"{self.prefix}/#",))
+
+
+Member: TypeAlias = BrokerUser | Reader
+"""Whom the broker lets in beside the controller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +105,9 @@ def agent_permissions(address: Address) -> Permissions:
 
 
 def controller_permissions() -> Permissions:
-    return Permissions(_filters(DOWN), _filters(UP))
+    """What it tells foreign programs it also hears: so it finds what it has to take back."""
+    told = (f"{OUTWARD}/#",)
+    return Permissions((*_filters(DOWN), *told), (*_filters(UP), *told))
 
 
 def _topics(address: Address, channels: Iterable[Channel]) -> tuple[str, ...]:

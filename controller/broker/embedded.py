@@ -16,7 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from contract.topics import CONTROLLER
-from controller.broker.access import BrokerUser, Login, hash_password, new_password
+from controller.broker.access import Login, Member, hash_password, new_password
+from controller.broker.log_tail import LogTail
 from controller.broker.nats import NatsSettings, render
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class EmbeddedBroker:
         self._settings = NatsSettings(folder, host, port or _free_port(host), certificate)
         self.login = Login(CONTROLLER, new_password())
         self._controller_hash = hash_password(self.login.password)
-        self._users: tuple[BrokerUser, ...] = ()
+        self._users: tuple[Member, ...] = ()
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._keeper: threading.Thread | None = None
@@ -73,6 +74,11 @@ class EmbeddedBroker:
     def store(self) -> Path:
         """Retained messages and sessions. May be deleted while the server is down: everyone says theirs again."""
         return self._settings.store
+
+    @property
+    def log(self) -> Path:
+        """Where the server writes what goes wrong, with each client that tried what it may not."""
+        return self._settings.log
 
     @property
     def pid(self) -> int | None:
@@ -106,8 +112,8 @@ class EmbeddedBroker:
             self._keeper.join(timeout=START_TIMEOUT_S)
             self._keeper = None
 
-    def set_users(self, users: Iterable[BrokerUser]) -> None:
-        """Let exactly these agents in. Nobody who stays is disconnected; who is gone from the list is, at once."""
+    def set_users(self, users: Iterable[Member]) -> None:
+        """Let exactly these in. Nobody who stays is disconnected; who is gone from the list is, at once."""
         with self._lock:
             self._users = tuple(users)
             if not self._settings.folder.exists():
@@ -154,41 +160,17 @@ class EmbeddedBroker:
 
     def _wait(self, process: "subprocess.Popen[bytes]") -> int:
         """Its exit code, once it has ended. One that was told to end and does not is killed."""
-        watch = _LogWatch(self._settings.log)
+        tail = LogTail(self._settings.log)
         gave_up = False
         while True:
             with suppress(subprocess.TimeoutExpired):
                 return process.wait(timeout=1.0)
             if self._stopping.is_set():
                 process.kill()
-            gave_up = watch.sees(_GAVE_UP) or gave_up
+            gave_up = gave_up or any(word in line for line in tail.lines() for word in _GAVE_UP)
             if gave_up and shutil.disk_usage(self._settings.folder).free > _ROOM:
                 log.error("nats-server gave up its store; ending it, to start it anew")
                 process.kill()
-
-
-class _LogWatch:
-    """Looks for words in what is appended to a log from now on."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._at = file.stat().st_size if file.exists() else 0
-
-    def sees(self, words: tuple[bytes, ...]) -> bool:
-        """Whether any of these was logged since the last time."""
-        try:
-            size = self._file.stat().st_size
-            if size < self._at:  # a new file took its place
-                self._at = 0
-            if size == self._at:
-                return False
-            with self._file.open("rb") as file:
-                file.seek(self._at)
-                appended = file.read()
-        except OSError:
-            return False
-        self._at += len(appended)
-        return any(each in appended for each in words)
 
 
 def _spawn(config: Path) -> "subprocess.Popen[bytes]":

@@ -5,14 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contract.messages import MAX_PAYLOAD
-from controller.broker.access import (
-    BrokerUser,
-    Login,
-    Permissions,
-    agent_permissions,
-    controller_permissions,
-    mosquitto_hash,
-)
+from controller.broker.access import Login, Member, Permissions, controller_permissions
 from controller.broker.nats import PAYLOAD_MARGIN
 
 CONF, ACL, PASSWORDS = "fabfleet.conf", "fabfleet.acl", "fabfleet.passwords"
@@ -29,28 +22,29 @@ class MosquittoSettings:
     key: Path | None = None
 
 
-def render(settings: MosquittoSettings, controller: Login, users: Iterable[BrokerUser]) -> dict[str, str]:
-    """The three files by name. A user without a hash that mosquitto knows is left out: see `missing`."""
+def render_users(controller: Login, controller_hash: str, users: Iterable[Member]) -> dict[str, str]:
+    """Who may come in, as files by name. A user without a hash that mosquitto knows is left out: see `missing`."""
     known = [each for each in users if each.mosquitto_hash]
     rights = [
         _rights(controller.user, controller_permissions()),
-        *(_rights(each.user, agent_permissions(each.address)) for each in known),
+        *(_rights(each.user, each.permissions) for each in known),
     ]
     passwords = [
-        f"{controller.user}:{mosquitto_hash(controller.password)}",
+        f"{controller.user}:{controller_hash}",
         *(f"{each.user}:{each.mosquitto_hash}" for each in known),
     ]
-    return {CONF: _conf(settings), ACL: "\n".join(rights), PASSWORDS: "\n".join((*passwords, ""))}
+    return {ACL: "\n".join(rights), PASSWORDS: "\n".join((*passwords, ""))}
 
 
-def missing(users: Iterable[BrokerUser]) -> tuple[str, ...]:
+def missing(users: Iterable[Member]) -> tuple[str, ...]:
     """Those who cannot come in: they have had no new password since before mosquitto's form was kept."""
     return tuple(each.user for each in users if not each.mosquitto_hash)
 
 
-def _conf(settings: MosquittoSettings) -> str:
+def render_conf(settings: MosquittoSettings) -> str:
+    """What mosquitto is started with: all but who may come in."""
     lines = [
-        "# Made by `fabfleet broker-config mosquitto`; made anew, it takes back whoever is no longer of the fleet.",
+        "# Made by `fabfleet broker-config mosquitto`; who may come in stands in the two files below.",
         "per_listener_settings false",
         "allow_anonymous false",
         f"password_file {settings.folder / PASSWORDS}",

@@ -1,25 +1,22 @@
-"""Writes the files of an external broker: its configuration, its access list, and its users."""
+"""Writes the files with which a broker that is not the embedded one is started."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from sqlalchemy import Engine
 
 from contract.topics import CONTROLLER
-from controller.broker import mosquitto
-from controller.broker.access import Login
+from controller.broker import mosquitto, nats
+from controller.broker.access import Login, Member
+from controller.broker.external import BrokerFilesError, ExternalBroker, write_file
 from controller.config import ControllerConfig
 from controller.fleet.enrolment import broker_users
+from controller.home_assistant.store import readers
 from controller.tls.store import SERVER, TlsStore
 
 
-class BrokerFilesError(Exception):
-    """Nothing was written; the message says what to set first."""
-
-
-def write_mosquitto(
-    config: ControllerConfig, engine: Engine, folder: Path, certificate: Path | None, key: Path | None
+def write_files(
+    kind: str, config: ControllerConfig, engine: Engine, folder: Path, *, certificate: Path | None, key: Path | None
 ) -> Iterator[str]:
     """Put the files into `folder`, each in one step; what there is to say. Raises BrokerFilesError, OSError."""
     if not config.broker.password:
@@ -30,17 +27,30 @@ def write_mosquitto(
         own = TlsStore(config.folder).file(SERVER)
         certificate = key = own if own.exists() else None
     port = config.broker.tls_port if certificate is not None else config.broker.port
-    settings = mosquitto.MosquittoSettings(folder.resolve(), port, "", certificate, key)
-    users = broker_users(engine)
-    login = Login(config.broker.user or CONTROLLER, config.broker.password)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in mosquitto.render(settings, login, users).items():
-        draft = folder / f".{name}.new"
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-        draft.replace(folder / name)
-        yield str(folder / name)
+    folder = folder.resolve()
+    users: list[Member] = [*broker_users(engine), *readers(engine)]
+    ExternalBroker(kind, folder, external_login(config)).set_users(users)
+    if kind == "nats":
+        yield from _written(folder / nats.CONF, nats.render_conf(_nats(folder, port, certificate, key)))
+    else:
+        settings = mosquitto.MosquittoSettings(folder, port, "", certificate, key)
+        yield from _written(folder / mosquitto.CONF, mosquitto.render_conf(settings))
+        for user in mosquitto.missing(users):
+            yield f"{user} cannot come in yet: enrol it again, or have it renew its credentials"
     if certificate is None:
         yield "without TLS: passwords cross the network in the clear"
-    for user in mosquitto.missing(users):
-        yield f"{user} cannot come in yet: enrol it again, or have it renew its credentials"
+
+
+def external_login(config: ControllerConfig) -> Login:
+    """The controller's own at a broker of somebody else's."""
+    return Login(config.broker.user or CONTROLLER, config.broker.password)
+
+
+def _nats(folder: Path, port: int, certificate: Path | None, key: Path | None) -> nats.NatsSettings:
+    return nats.NatsSettings(folder, "0.0.0.0", port, certificate, key)  # noqa: S104 - for the whole network
+
+
+def _written(path: Path, text: str) -> Iterator[str]:
+    write_file(path, text)
+    yield str(path)

@@ -13,6 +13,8 @@ from controller.commands.tables import CommandStep, StoredCommand
 from controller.ingest.observer import Told
 from controller.notifications.bulletins import Word, enqueue
 from controller.scope import Scope
+from controller.webhooks.events import Happening, happened
+from controller.webhooks.kinds import EventKind
 
 _COMMAND: Table = StoredCommand.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
 _STEP: Table = CommandStep.__table__  # type: ignore[attr-defined]
@@ -183,6 +185,12 @@ def hear(connection: Connection, agent_id: int, outcomes: Sequence[Outcome], rec
     return told
 
 
+def sends(connection: Connection, command_ids: Collection[str]) -> Mapping[str, int]:
+    """How often each of these commands was sent."""
+    asked = select(_COMMAND.c.id, _COMMAND.c.sends).where(_COMMAND.c.id.in_(command_ids))
+    return {row.id: row.sends for row in connection.execute(asked)}
+
+
 class _Account:
     """What is known of one command while its agent's words are taken over."""
 
@@ -263,6 +271,14 @@ def _tell(connection: Connection, command_ids: Collection[str], now_ms: int) -> 
     """Who gave them hears how they ended. That a print was begun is no news: its job has its own."""
     for row in connection.execute(select(_COMMAND).where(_COMMAND.c.id.in_(command_ids))) if command_ids else ():
         done = row.status == CommandStatus.DONE
+        result = {
+            "command": row.id,
+            "device": row.device_id,
+            "action": row.action,
+            "by": row.by_id,
+            "status": row.status,
+        }
+        happened(connection, row.school_id, Happening(EventKind.COMMAND_RESULT, result, row.by_id), now_ms)
         if row.by_id and not (done and "digest" in row.args):
             kind = "command-done" if done else "command-failed"
             detail = {"device_id": row.device_id, "action": row.action, "status": row.status, "detail": row.detail}

@@ -47,6 +47,16 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Sheet:
+    """All that is known of one device at one moment. `present`: its agent's last inventory has it."""
+
+    view: DeviceView
+    present: bool
+    profile: DeviceProfile | None
+    values: tuple[ValueView, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """Which devices of a scope are wanted. Empty fields do not limit."""
 
@@ -281,6 +291,16 @@ class LiveFleet:
         """All metrics of a device with their newest values. Raises KeyError as `device` does."""
         with self._lock:
             return self._picture.values(self._inside(scope, device_id), self._now_ms())
+
+    def sheets(self, scope: Scope) -> list[Sheet]:
+        """Every device of a scope with all that it tells, at one moment."""
+        now = self._now_ms()
+        with self._lock:
+            return [
+                Sheet(self._picture.view(tile), tile.row.present, tile.profile, tuple(self._picture.values(tile, now)))
+                for tile in self._picture.tiles.values()
+                if tile.judged and scope.covers(tile.row.school_id)
+            ]
 
     def profile(self, scope: Scope, device_id: int) -> DeviceProfile | None:
         """The device's profile, None if this controller has no file of it. Raises KeyError as `device` does."""

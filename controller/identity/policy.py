@@ -21,7 +21,8 @@ class Permission(StrEnum):
     `COMMAND` opens the door; which action at which class of machine, controller.commands.policy says. `BOOK` likewise:
     controller.scheduling.policy says what. `MANAGE_BOOKINGS` is to confirm, move and cancel those of others and to see
     whose they are; `PLAN` to say when a school teaches and what can be booked there; `SET_RIGHTS` to say which role
-    may ask which class of machine for what; `CONFIGURE` to say what agents are to be: their settings and devices.
+    may ask which class of machine for what; `CONFIGURE` to say what agents are to be: their settings and devices;
+    `CONNECT` to have programs of a school's own told what happens there.
     """
 
     VIEW_DEVICES = "view-devices"
@@ -37,6 +38,7 @@ class Permission(StrEnum):
     VIEW_METRICS = "view-metrics"
     ENROL_AGENTS = "enrol-agents"
     CONFIGURE = "configure"
+    CONNECT = "connect"
     MANAGE_USERS = "manage-users"
     SET_RIGHTS = "set-rights"
 
@@ -80,6 +82,7 @@ _TECHNICIAN = frozenset(
         Permission.VIEW_METRICS,
         Permission.ENROL_AGENTS,
         Permission.CONFIGURE,
+        Permission.CONNECT,
     }
 )
 GRANTS: Mapping[Role, frozenset[Permission]] = {

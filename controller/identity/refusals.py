@@ -2,9 +2,7 @@
 
 import logging
 import threading
-from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -13,10 +11,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
 from controller.identity import store
+from controller.sparing import Sparing, with_count
 
 WINDOW_MS: Final = 60_000
 """Of one kind from one address there is a line in this time; the next line says how many there were besides."""
-_MOST: Final = 10_000
 _log = logging.getLogger(__name__)
 
 
@@ -28,31 +26,36 @@ class Kind(StrEnum):
     TOO_LARGE = "request-too-large"
     TOO_SLOW = "request-too-slow"
     SIGN_IN = "sign-in-blocked"
+    REDIRECT = "redirect-refused"
+    PATH = "path-refused"
+    FILE_NAME = "file-name-refused"
+    TOPIC = "topic-refused"
+    MESSAGE = "message-too-large"
+    BROKER = "broker-sign-in-refused"
 
 
-@dataclass(slots=True)
-class _Seen:
-    told_ms: int
-    besides: int = 0
+WINDOWS_MS: Final[Mapping[Kind, int]] = {Kind.BROKER: 60 * WINDOW_MS}
+"""Of these there is a line less often: an agent that was revoked goes on asking for as long as it runs."""
 
 
 class Refusals:
-    """Safe to use from any thread. Remembers a bounded number of addresses, and forgets the oldest first."""
+    """Safe to use from any thread."""
 
     def __init__(self, engine: Engine, now_ms: Callable[[], int]) -> None:
         self._engine = engine
         self._now_ms = now_ms
-        self._seen: OrderedDict[tuple[Kind, str], _Seen] = OrderedDict()
+        self._sparing: Sparing[tuple[Kind, str]] = Sparing()
         self._lock = threading.Lock()
 
     def tell(
         self, kind: Kind, address: str, *, actor: str = "", school_id: str | None = None, detail: str = ""
     ) -> None:
         """Append a line unless there is one of late. Never raises: what was refused stays refused."""
-        besides = self._besides((kind, address))
+        with self._lock:
+            besides = self._sparing.besides((kind, address), self._now_ms(), WINDOWS_MS.get(kind, WINDOW_MS))
         if besides is None:
             return
-        told = f"{detail[:300]}; {besides} more since the last line" if besides else detail
+        told = with_count(detail, besides)
         try:
             with Session(self._engine) as db:
                 store.audit(
@@ -61,16 +64,3 @@ class Refusals:
                 db.commit()
         except (SQLAlchemyError, UnicodeEncodeError) as error:
             _log.warning("%s from %s could not be audited: %s", kind, address, type(error).__name__)
-
-    def _besides(self, key: tuple[Kind, str]) -> int | None:
-        """How many were not told since the last line; None if this one is not told either."""
-        with self._lock:
-            now, seen = self._now_ms(), self._seen.get(key)
-            if seen is not None and 0 <= now - seen.told_ms < WINDOW_MS:
-                seen.besides += 1
-                return None
-            self._seen[key] = _Seen(now)
-            self._seen.move_to_end(key)
-            while len(self._seen) > _MOST:
-                self._seen.popitem(last=False)
-            return seen.besides if seen is not None else 0

@@ -20,6 +20,7 @@ class Inbox:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._waiting: deque[Arrival] = deque()
         self._bytes = 0
+        self._since = 0.0
         self._clock = clock
         self._arrived = threading.Condition()
         self._closed = False
@@ -33,6 +34,8 @@ class Inbox:
         with self._arrived:
             if len(self._waiting) >= MAX_WAITING * room or self._bytes >= MAX_WAITING_BYTES * room:
                 return False
+            if not self._waiting:
+                self._since = self._clock()
             self._waiting.append(arrival)
             self._bytes += len(arrival.payload)
             if len(self._waiting) == 1 or len(self._waiting) == PORTION:
@@ -41,13 +44,13 @@ class Inbox:
 
     def take(self, wait_s: float, gather_s: float, most_bytes: int = LEAST) -> list[Arrival]:
         """What has come: nothing after `wait_s`, else all that joins the first within `gather_s`, up to a portion of
-        about `most_bytes`.
+        about `most_bytes`. What a portion left behind is taken to have come when that was taken.
         """
         with self._arrived:
             self._arrived.wait_for(lambda: self._waiting or self._closed, wait_s)
             if not self._waiting:
                 return []
-            end = self._clock() + gather_s
+            end = self._since + gather_s
             while not self._closed and len(self._waiting) < PORTION and self._bytes < most_bytes:
                 left = end - self._clock()
                 if left <= 0:
@@ -73,4 +76,5 @@ class Inbox:
             size += len(arrival.payload)
             portion.append(arrival)
         self._bytes -= size
+        self._since = self._clock()
         return portion

@@ -17,7 +17,7 @@ from controller.commands import store as commands
 from controller.fleet import renewals
 from controller.ingest import presence
 from controller.ingest.acks import Acks, Complete
-from controller.ingest.attacks import audit_attacks
+from controller.ingest.attacks import Attacks
 from controller.ingest.codec import Reason, Undecodable, decode_head
 from controller.ingest.ledger import Counts, Entry, Epoch, LedgerBook, Seen
 from controller.ingest.messages import Batch, Decoded
@@ -51,11 +51,14 @@ _GAP: Table = DeclaredGap.__table__  # type: ignore[attr-defined]
 
 @dataclass(frozen=True, slots=True)
 class _Sorted:
-    """What one batch holds: rows to store, the times they span, readings not stored, outcomes of known commands."""
+    """What one batch holds: rows in the order of their key, the times they span, their checksum, readings not stored,
+    outcomes of known commands.
+    """
 
     batch_id: int
     rows: list[Row]
     span: Span | None
+    checksum: int
     aside: list[Aside]
     told: list[Told] = field(default_factory=list)
 
@@ -64,7 +67,6 @@ class _Sorted:
 class _Drafts:
     """What a transaction writes at its end, in few statements."""
 
-    rows: dict[int, list[Row]] = field(default_factory=dict)
     events: list[dict[str, object]] = field(default_factory=list)
     outcomes: list[dict[str, object]] = field(default_factory=list)
     gaps: list[dict[str, object]] = field(default_factory=list)
@@ -99,6 +101,7 @@ class Intake:
         self._early: OrderedDict[tuple[int, str, int], Decoded] = OrderedDict()
         self._twins = Twins()
         self._held_back: set[tuple[int, str]] = set()
+        self._attacks = Attacks()
         self._drafts = _Drafts()
 
     def load(self, connection: Connection) -> None:
@@ -114,6 +117,7 @@ class Intake:
         self._quarantine.settle()
         self._rows.forget()
         self.acks.clear()
+        self._attacks.forget()
         self._drafts = _Drafts()
 
     def take(self, connection: Connection, message: Decoded) -> None:
@@ -132,6 +136,7 @@ class Intake:
         elif isinstance(content, Inventory):
             if self._registry.apply(connection, agent, content, arrival.received_ms):
                 self._drafts.changed.add(agent.id)
+                self._attacks.see_inventory(agent.id, agent.school_id, content, arrival.received_ms)
                 self._take_deferred(connection, agent)
         else:
             self._take_undecodable(connection, agent, content, message)
@@ -155,15 +160,13 @@ class Intake:
     def flush(self, connection: Connection) -> None:
         """Write everything that was taken."""
         drafts = self._drafts
-        for day, rows in drafts.rows.items():
-            self._rows.insert(connection, day, rows)
+        self._rows.flush(connection)
         self.latest.flush(connection, self._rows, drafts.received_ms)
         for table, values in ((_EVENT, drafts.events), (_OUTCOME, drafts.outcomes), (_GAP, drafts.gaps)):
             if values:
                 connection.execute(insert(table), values)
-        audit_attacks(connection, drafts.events)
-        for agent in drafts.heard.values():
-            self._registry.save_presence(connection, agent)
+        self._attacks.flush(connection, drafts.events, drafts.outcomes)
+        self._registry.save_presences(connection, drafts.heard.values())
         self._ledger.flush(connection, self._rows)
         self._quarantine.flush(connection)
 
@@ -205,16 +208,16 @@ class Intake:
             self._hear(agent, readings.span, message.arrival.received_ms)
 
     def _sort(self, connection: Connection, agent: AgentState, report: Report, message: Decoded) -> _Sorted | None:
-        """Where each reading goes; None if the batch is left for later."""
+        """Each reading where it goes; None if the batch is left for later."""
         batch_id = self._ledger.new_batch(connection)
         believed = plausible(message.arrival.received_ms)
         quick = straight(report, batch_id, agent.slots, believed)
         if quick is not None:
-            return _Sorted(batch_id, *quick, aside=[])
+            return _Sorted(batch_id, *quick, self._place(connection, *quick), aside=[])
         slow = sifted(report, batch_id, partial(self._registry.slot, connection, agent), believed)
         if self._defer(agent, report, slow, message):
             return None
-        return _Sorted(batch_id, slow.rows, slow.span, slow.aside)
+        return _Sorted(batch_id, slow.rows, slow.span, self._place(connection, slow.rows, slow.span), slow.aside)
 
     def _match(
         self, connection: Connection, agent: AgentState, outcomes: Sequence[Outcome], received_ms: int
@@ -225,9 +228,8 @@ class Intake:
         return told
 
     def _enter(self, agent: AgentState, epoch: Epoch, batch: Batch, readings: _Sorted, message: Decoded) -> None:
-        """Into the ledger, to the rows of its days, to the latest values, and among the acknowledged."""
+        """Into the ledger, to the latest values, and among the acknowledged."""
         report, rows, span = batch.report, readings.rows, readings.span
-        rows.sort()
         counts = Counts(
             produced=report.count,
             accepted=len(rows) + len(report.events) + len(readings.told),
@@ -243,7 +245,7 @@ class Intake:
             received_ms=message.arrival.received_ms,
             counts=counts,
             row_count=len(rows),
-            checksum=self._place(rows, span),
+            checksum=readings.checksum,
             from_ms=span.from_ms if span else None,
             to_ms=span.to_ms if span else None,
         )
@@ -255,19 +257,20 @@ class Intake:
         if counts.accepted != counts.produced or report.events or report.outcomes:
             self._keep_rest(agent, report, readings, message)
 
-    def _place(self, rows: list[Row], span: Span | None) -> int:
-        """Put rows to those of their days; their checksum."""
+    def _place(self, connection: Connection, rows: list[Row], span: Span | None) -> int:
+        """Put rows to those of their days, in order; their checksum."""
+        rows.sort()
         if span is None:
             return 0
         first, last = span.from_ms // DAY_MS, span.to_ms // DAY_MS
         if first == last:
-            self._drafts.rows.setdefault(first, []).extend(rows)
+            self._rows.add(connection, first, rows)
             return checksum.of_rows(rows)
         days: dict[int, list[Row]] = {}
         for row in rows:
             days.setdefault(row[1] // DAY_MS, []).append(row)
         for day, part in days.items():
-            self._drafts.rows.setdefault(day, []).extend(part)
+            self._rows.add(connection, day, part)
         return checksum.combined(checksum.of_rows(part) for part in days.values())
 
     def _defer(self, agent: AgentState, report: Report, found: Sifted, message: Decoded) -> bool:

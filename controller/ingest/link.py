@@ -4,7 +4,7 @@ import logging
 import secrets
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from contract.topics import RETAINED, UP, Address, Channel, filter_for
-from controller.broker.access import Login
+from controller.broker.access import OUTWARD, Login
 from controller.ingest.loop import Loop
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,8 @@ class BrokerAddress:
 class Link:
     """Connects, and again whenever the connection is lost; each time all subscriptions are made anew.
 
-    `heard(topic, payload, retained)` and `connected(bool)` are called from its thread.
+    `heard(topic, payload, retained)`, `connected(bool)` and `echo(topic, payload)` are called from its thread; the last
+    with what is retained for foreign programs (`echoes` are the filters), also what this link says itself.
     """
 
     def __init__(
@@ -42,10 +43,16 @@ class Link:
         broker: BrokerAddress,
         heard: Callable[[str, bytes, bool], None],
         connected: Callable[[bool], None],
+        *,
+        echoes: Sequence[str] = (),
+        echo: Callable[[str, bytes], None] = lambda _topic, _payload: None,
     ) -> None:
         self._broker = broker
         self._heard = heard
         self._told = connected
+        self._echoes = tuple(echoes)
+        self._echo = echo
+        self._subscribing: int | None = None
         self._connected = threading.Event()
         # Its own for each of several controllers: the broker ends a connection when another comes by its name.
         client_id = f"{broker.login.user}-{secrets.token_hex(4)}"
@@ -82,15 +89,27 @@ class Link:
         self._client.publish(address.topic(channel), payload, qos=1, retain=channel in RETAINED)
         return True
 
+    def tell(self, topic: str, payload: bytes) -> bool:
+        """Retain a message for foreign programs, an empty one takes it back; False if there is no connection."""
+        if not self.connected:
+            return False
+        self._client.publish(topic, payload, qos=1, retain=True)
+        return True
+
     def _on_connect(self, client: paho.Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
             log.error("the broker refuses the controller: %s", reason)
             return
-        client.subscribe([(filter_for(channel), 1) for channel in UP])
+        _, self._subscribing = client.subscribe([(filter_for(channel), 1) for channel in UP])
+        if self._echoes:
+            client.subscribe([(each, 0) for each in self._echoes])
 
-    def _on_subscribe(self, _client: paho.Client, _data: Any, _mid: int, codes: Any, _properties: Any) -> None:
+    def _on_subscribe(self, _client: paho.Client, _data: Any, mid: int, codes: Any, _properties: Any) -> None:
         """Connected only now: what agents publish before the broker has our subscriptions, it gives to nobody."""
-        if any(code.is_failure for code in codes):
+        if mid != self._subscribing:
+            if any(code.is_failure for code in codes):
+                log.warning("the broker's access list is an old one: Home Assistant cannot be told of devices")
+        elif any(code.is_failure for code in codes):
             log.error("the broker refuses the controller's subscriptions: %s", ", ".join(map(str, codes)))
         elif not self.connected:
             self._connected.set()
@@ -105,4 +124,7 @@ class Link:
             self._told(False)
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
-        self._heard(message.topic, bytes(message.payload), message.retain)
+        if message.topic.startswith(f"{OUTWARD}/"):
+            self._echo(message.topic, bytes(message.payload))
+        else:
+            self._heard(message.topic, bytes(message.payload), message.retain)

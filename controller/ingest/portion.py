@@ -5,7 +5,7 @@ from typing import Final
 LEAST: Final = 256 * 1024
 MOST: Final = 2 * 1024 * 1024
 WITHIN_S: Final = 0.2
-_WEIGHT = 0.2
+_WEIGHT = 0.5
 
 
 class Portion:

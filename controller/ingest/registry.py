@@ -1,10 +1,10 @@
 """Agents, their devices and series, as ingest needs them: in memory, from the tables when first asked for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, Table, delete, insert, select, text, update
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select, text, update
 
 from contract.desired import ConfigStand
 from contract.messages import DeviceEntry, Inventory, ProfileEntry
@@ -30,6 +30,8 @@ _MAKE_SERIES = text(
     " ON CONFLICT (device_id, metric) DO UPDATE SET unit = excluded.unit, kind = excluded.kind RETURNING id"
 )
 """It may be there already, from a former profile."""
+
+_HEARD = update(_AGENT).where(_AGENT.c.id == bindparam("agent"))
 
 MAX_ROOMS = 500
 """Rooms a school may have; an inventory makes no more."""
@@ -179,17 +181,15 @@ class Registry:
         self, connection: Connection, agent: AgentState, more: Mapping[str, object] | None = None
     ) -> None:
         """Write what changes with every sign of life."""
-        values: dict[str, object] = {
-            "presence": agent.presence,
-            "connection": agent.connection,
-            "epoch": agent.epoch,
-            "since_ms": agent.since_ms,
-            "heard_ms": agent.heard_ms,
-            "clock_offset_ms": agent.clock_offset_ms,
-            **(more or {}),
-        }
-        connection.execute(update(_AGENT).where(_AGENT.c.id == agent.id).values(values))
+        connection.execute(update(_AGENT).where(_AGENT.c.id == agent.id).values({**_presence(agent), **(more or {})}))
         agent.written_heard_ms = agent.heard_ms
+
+    def save_presences(self, connection: Connection, agents: Collection[AgentState]) -> None:
+        """The same of many."""
+        if agents:
+            connection.execute(_HEARD, [_presence(agent) | {"agent": agent.id} for agent in agents])
+        for agent in agents:
+            agent.written_heard_ms = agent.heard_ms
 
     def hear_config(self, connection: Connection, agent: AgentState, said: ConfigStand) -> None:
         """Written when it is another one than before."""
@@ -305,3 +305,14 @@ def slug_of(name: str) -> str:
     """A room's name as a slug: "Phòng Tin học 1" is phong-tin-hoc-1."""
     letters = (letter if letter.isascii() and letter.isalnum() else "-" for letter in fold(name))
     return "-".join(part for part in "".join(letters).split("-") if part)[:MAX_NAME]
+
+
+def _presence(agent: AgentState) -> dict[str, object]:
+    return {
+        "presence": agent.presence,
+        "connection": agent.connection,
+        "epoch": agent.epoch,
+        "since_ms": agent.since_ms,
+        "heard_ms": agent.heard_ms,
+        "clock_offset_ms": agent.clock_offset_ms,
+    }

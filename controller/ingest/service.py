@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Engine
@@ -37,7 +37,8 @@ def wall_ms() -> int:
 class Ingest:
     """Hears every agent, stores what it says, and acknowledges what is committed. Nothing happens before `start`.
 
-    Who says more than `allowance` is no longer heard, and `flooded` is told once, in a thread of its own.
+    Who says more than `allowance` is no longer heard, and `flooded` is told once, in a thread of its own. `echoes` and
+    `echo` as in `link.Link`.
     """
 
     def __init__(
@@ -49,6 +50,8 @@ class Ingest:
         *,
         allowance: Allowance = Allowance(),  # noqa: B008 - frozen
         flooded: Callable[[Address], None] = lambda _: None,
+        echoes: Sequence[str] = (),
+        echo: Callable[[str, bytes], None] = lambda _topic, _payload: None,
     ) -> None:
         self.stats = IngestStats()
         self.wanted: Mapping[Address, int] = {}
@@ -59,7 +62,7 @@ class Ingest:
         self._meter = Meter(allowance, time.monotonic)
         self._flooded = flooded
         self._forgiven: deque[str] = deque()
-        self._link = Link(broker, self._heard, self._connected)
+        self._link = Link(broker, self._heard, self._connected, echoes=echoes, echo=echo)
         self._writer = Writer(
             engine,
             self._inbox,
@@ -95,6 +98,10 @@ class Ingest:
     def say(self, address: Address, channel: Channel, payload: bytes) -> bool:
         """Publish to one agent; False if the broker is not there."""
         return self._link.say(address, channel, payload)
+
+    def tell(self, topic: str, payload: bytes) -> bool:
+        """Retain a message for foreign programs; False if the broker is not there."""
+        return self._link.tell(topic, payload)
 
     def _heard(self, topic: str, payload: bytes, retained: bool) -> None:
         self.stats.received += 1

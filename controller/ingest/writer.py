@@ -145,6 +145,7 @@ class Writer:
                     connection.commit()
                 except BaseException:
                     self._loaded = False
+                    self._intake.forget()
                     connection.rollback()
                     raise
         except self._faults.any as error:

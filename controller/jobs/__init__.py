@@ -1,1 +1,1 @@
-"""Print jobs: files that are uploaded, checked, released by a teacher, and carried out by a machine."""
+"""Jobs: files that are uploaded, checked, released by a teacher, and printed, cut or run by a machine."""

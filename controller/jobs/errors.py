@@ -14,7 +14,10 @@ class NoSuchJob(JobError):
 
 
 class WrongFile(JobError):
-    """Not a file that this machine prints: choose another one (422). Codes: `type`, `size`, `empty`, `digest`."""
+    """Not a file that this machine takes: choose another one (422).
+
+    Codes: `type`, `size`, `empty`, `digest`, `name`.
+    """
 
 
 class NoRoom(JobError):
@@ -24,5 +27,6 @@ class NoRoom(JobError):
 class NotInThisState(JobError):
     """The job, or its machine, does not allow it now: look again (409).
 
-    Codes: `state`, `bed` (nobody says that it is empty), `machine-busy` (at work on another job), `file-lost`.
+    Codes: `state`, `bed` (nobody says that it is empty, or that the machine may move), `machine-busy` (at work on
+    another job), `file-lost`.
     """

@@ -1,8 +1,8 @@
 """What became of a job that was released: what its commands say, and what the machine says of itself. Pure.
 
 The machine's word goes first. It names the job that it prints, or printed last, in its metric `job`; `printing`, of a
-laser cutter `cutting`, says whether it is at work, and `job-result` how the last job ended (`done`, `cancelled`,
-`failed`, empty while one runs).
+laser cutter `cutting`, of a kit `running`, says whether it is at work, and `job-result` how the last job ended
+(`done`, `cancelled`, `failed`, of a kit also `stopped`; empty or `running` while one runs).
 A value None means that the machine could not be asked.
 """
 
@@ -19,7 +19,12 @@ CONFIRMED_MS: Final = 60_000
 SILENT_MS: Final = 24 * 3_600_000
 """So long without a word from the machine, nobody will ever know."""
 _NAME: Final = 96
-_ENDS: Final = {"done": JobState.DONE, "cancelled": JobState.CANCELLED, "failed": JobState.FAILED}
+_ENDS: Final = {
+    "done": JobState.DONE,
+    "cancelled": JobState.CANCELLED,
+    "stopped": JobState.CANCELLED,
+    "failed": JobState.FAILED,
+}
 _NOT_BEGUN: Final = frozenset({CommandStatus.REFUSED, CommandStatus.FAILED, CommandStatus.EXPIRED})
 
 

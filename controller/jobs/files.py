@@ -18,6 +18,8 @@ from typing import BinaryIO, Final
 from controller.durable import PART, sync_folder
 from controller.jobs import content
 from controller.jobs.errors import NoRoom, WrongFile
+from controller.jobs.work import Work
+from device_profiles import program
 
 READ: Final = 1 << 18
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -31,8 +33,9 @@ def free_bytes(folder: Path) -> int:
 class Incoming:
     """A file on its way in. Used by one thread at a time; leaving its block without `place` removes it."""
 
-    def __init__(self, folder: Path, *, max_bytes: int, check_room: Callable[[], None]) -> None:
+    def __init__(self, folder: Path, work: Work, *, max_bytes: int, check_room: Callable[[], None]) -> None:
         self._folder = folder
+        self._work = work
         self._max_bytes = max_bytes
         self._check_room = check_room
         self._hash = hashlib.sha256()
@@ -57,10 +60,10 @@ class Incoming:
     def write(self, data: bytes) -> None:
         """Raises WrongFile as soon as it is too large or no text, NoRoom when the disk has none to spare."""
         if self.size + len(data) > self._max_bytes:
-            raise WrongFile("size", f"the file is larger than {self._max_bytes // 1_000_000} MB")
+            raise WrongFile("size", f"the file is larger than {_size(self._max_bytes)}")
         if len(self._head) < content.HEAD and data:
             self._head += data[: content.HEAD - len(self._head)]
-            content.check_head(self._head)
+            content.check_head(self._head, self._work)
         self._check_room()
         try:
             self._file.write(data)
@@ -122,10 +125,14 @@ class FileStore:
         for part in self._folder.glob(f"*{PART}"):
             part.unlink(missing_ok=True)
 
-    def incoming(self) -> Incoming:
+    def most_bytes(self, work: Work) -> int:
+        """The largest file that is taken for such work."""
+        return min(self._max_bytes, program.MOST_BYTES) if work is Work.RUN else self._max_bytes
+
+    def incoming(self, work: Work = Work.PRINT) -> Incoming:
         """A place for a new file. Raises NoRoom."""
         self._check_room()
-        return Incoming(self._folder, max_bytes=self._max_bytes, check_room=self._check_room)
+        return Incoming(self._folder, work, max_bytes=self.most_bytes(work), check_room=self._check_room)
 
     def path(self, digest: str) -> Path | None:
         """The file of that digest, None if there is none."""
@@ -143,3 +150,7 @@ class FileStore:
     def _check_room(self) -> None:
         if self._free(self._folder) < self._min_free_bytes:
             raise NoRoom("disk", "the controller's disk is nearly full")
+
+
+def _size(count: int) -> str:
+    return f"{count // 1_000_000} MB" if count >= 1_000_000 else f"{count // 1_000} kB"

@@ -1,4 +1,4 @@
-"""Reads the files that were sent, one after the other, and says whether their machines may be asked to print them."""
+"""Reads the files that were sent, one after the other, and says whether their machines may be given them."""
 
 import json
 import logging
@@ -18,6 +18,7 @@ from controller.jobs import store
 from controller.jobs.files import FileStore
 from controller.jobs.states import JobState
 from controller.jobs.tables import PrintJob
+from controller.jobs.work import taking
 from controller.scope import CLUSTER
 
 READ_S: Final = 1200.0
@@ -101,11 +102,12 @@ class Inspector:
             profile = self._live.profile(CLUSTER, job.device_id)
         except KeyError:
             profile = None
-        if profile is None or "limits" not in profile.options:
+        action = taking(profile)
+        if profile is None or action is None:
             raise _Unreadable("no-limits")
-        return self._run_child(path, profile.options["limits"])
+        return self._run_child(path, {"work": action.name, "limits": profile.options.get("limits")})
 
-    def _run_child(self, path: Path, limits: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _run_child(self, path: Path, asked: Mapping[str, Any]) -> Mapping[str, Any]:
         command = (sys.executable, "-m", f"{__package__}.inspect", str(path))
         with self._lock:
             if self._stopping.is_set():
@@ -114,7 +116,7 @@ class Inspector:
             self._child = child
         try:
             with child:
-                told, trouble = child.communicate(json.dumps(limits).encode(), READ_S)
+                told, trouble = child.communicate(json.dumps(asked).encode(), READ_S)
         except subprocess.TimeoutExpired:
             child.kill()
             child.communicate()

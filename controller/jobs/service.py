@@ -25,12 +25,14 @@ from controller.jobs.inspector import Inspector
 from controller.jobs.states import JobState
 from controller.jobs.tables import PrintJob
 from controller.jobs.watcher import Watcher
+from controller.jobs.work import Work, taking, work_of
 from controller.scope import CLUSTER, Scope
-from device_profiles.profile import Action
 
 LEASE_MARGIN = 1.3
 """A print takes longer than its file says: heating up, and a slow machine."""
 LEASE_MORE_S = 15 * 60
+LEASE_PROGRAM_S = 45 * 60
+"""A program does not say how long it runs: for a period."""
 _WORDS = {"title": 128, "group": 64, "why": 500}
 """Letters of what people write beside a file."""
 
@@ -77,6 +79,7 @@ class JobView:
 
     id: int
     device_id: int
+    work: Work
     file_name: str
     title: str
     group: str
@@ -93,6 +96,13 @@ class JobView:
     ended_ms: int | None
     command: CommandView | None
     log: tuple[JobLine, ...]
+
+
+class _Taking(NamedTuple):
+    """A machine, and what it does with a file."""
+
+    device: DeviceView
+    work: Work
 
 
 class _Act(NamedTuple):
@@ -144,17 +154,17 @@ class Jobs:
 
         Leave its block to have it removed if it is not taken.
         """
-        self._printer(who, device_id)
-        return self._files.incoming()
+        return self._files.incoming(self._taking(who, device_id).work)
 
     def take(self, who: Principal, upload: Upload) -> JobView:
         """Store a file and queue it for reading; durable on return. Raises JobError's and CommandError's leaves."""
-        device, _ = self._printer(who, upload.device_id)
+        device, work = self._taking(who, upload.device_id)
+        content.check_whole_name(upload.file_name)
         name = content.clean_name(upload.file_name)
-        content.check_name(name)
+        content.check_name(name, work)
         if isinstance(upload.file, Incoming):
             return self._keep(who, device, name, upload, upload.file)
-        with self._files.incoming() as incoming:
+        with self._files.incoming(work) as incoming:
             incoming.read(upload.file)
             return self._keep(who, device, name, upload, incoming)
 
@@ -175,30 +185,47 @@ class Jobs:
             state=JobState.CHECKING.value,
             state_ms=now_ms,
         )
+        act = _Act(who, "job-send", upload.address)
         with self._files.placing, Session(self._engine) as db:
-            if store.room_used(db, job.school_id, but=job.digest) + incoming.size > self._quota:
-                most = self._quota // MB
-                raise NoRoom("quota", f"the school's {most} MB for print files are used up: old ones go by themselves")
+            made_room = self._make_room(db, job, incoming.size, act)
             incoming.place()
             job_id = store.add(db, job, incoming.size)
             store.log(db, job_id, now_ms, "sent", by_id=who.id)
-            self._audit(db, _Act(who, "job-send", upload.address), job, f"device {device.id}")
+            self._audit(db, act, job, f"device {device.id}")
             db.commit()
+        if made_room:
+            self._watcher.sweep()
         self._inspector.wake()
         return self._changed(device.id, job_id)
 
-    def _printer(self, who: Principal, device_id: int) -> tuple[DeviceView, Action]:
-        """A machine that prints files, and its action that does. Raises CommandError's leaves."""
+    def most_bytes(self, work: Work) -> int:
+        """The largest file that is taken for such work."""
+        return self._files.most_bytes(work)
+
+    def _make_room(self, db: Session, job: PrintJob, size: int, act: _Act) -> bool:
+        """Have jobs that ended make way, if there is no room else. Raises NoRoom if those that are open need it all."""
+        if store.room_used(db, job.school_id, but=job.digest) + size <= self._quota:
+            return False
+        gone = store.make_room(db, job.school_id, job.digest, self._quota - size)
+        if not gone:
+            most = self._quota // MB
+            raise NoRoom("quota", f"the school's {most} MB for job files are used up by jobs that have not ended")
+        for each in gone:
+            self._audit(db, _Act(act.who, "job-forget", act.address), each, "made room for a new one")
+        return True
+
+    def _taking(self, who: Principal, device_id: int) -> "_Taking":
+        """A machine that takes files, and what it does with them. Raises CommandError's leaves."""
         if not may(who, Permission.HANDLE_JOBS):
-            raise NotAllowed("not-allowed", "your account may not handle print jobs")
+            raise NotAllowed("not-allowed", "your account may not handle jobs")
         try:
             device, profile = self._live.device(who.scope, device_id), self._live.profile(who.scope, device_id)
         except KeyError:
             raise NoSuchDevice("no-such-device", "no such device") from None
-        for action in profile.actions.values() if profile and "limits" in profile.options else ():
-            if action.file:
-                return device, action
-        raise WrongCommand("no-such-action", "this machine prints no files")
+        action = taking(profile)
+        if action is None:
+            raise WrongCommand("no-such-action", "this machine takes no files")
+        return _Taking(device, Work(action.name))
 
     # what there is
 
@@ -226,6 +253,7 @@ class Jobs:
         return JobView(
             id=job_id,
             device_id=job.device_id,
+            work=self._work(job),
             file_name=job.file_name,
             title=job.title,
             group=job.group_name,
@@ -243,6 +271,13 @@ class Jobs:
             command=self._commands.find(CLUSTER, command_id) if command_id else None,
             log=tuple(JobLine(step.at_ms, step.kind, names.get(step.by_id, ""), step.detail) for step in steps),
         )
+
+    def _work(self, job: PrintJob) -> Work:
+        kind = (job.review or {}).get("kind")
+        try:
+            return work_of(self._live.profile(CLUSTER, job.device_id), kind)
+        except KeyError:
+            return work_of(None, kind)
 
     def _progress(self, job: PrintJob) -> float | None:
         if job.state == JobState.DONE:
@@ -263,15 +298,18 @@ class Jobs:
         """Have it printed: gives the command. Raises JobError's and CommandError's leaves."""
         job = self._mine(who, job_id)
         if not bed_clear:
-            raise NotInThisState("bed", "look whether the bed is empty first")
+            raise NotInThisState(
+                "bed", "look at the machine first: whether its bed is empty, and nothing is in its way"
+            )
         if self._files.path(job.digest) is None:
             raise NotInThisState("file-lost", "the file is no longer here: send it again")
-        _, action = self._printer(who, job.device_id)
+        _, work = self._taking(who, job.device_id)
+        lasts_s = round(float((job.review or {}).get("duration_s", 0.0)) * LEASE_MARGIN) + LEASE_MORE_S
         wanted = Wanted(
             device_id=job.device_id,
-            action=action.name,
+            action=work.value,
             args={"digest": job.digest, "name": print_name(job.file_name, job_id)},
-            lease_s=round(float((job.review or {}).get("duration_s", 0.0)) * LEASE_MARGIN) + LEASE_MORE_S,
+            lease_s=LEASE_PROGRAM_S if work is Work.RUN else lasts_s,
             address=address,
         )
         try:
@@ -360,9 +398,9 @@ class Jobs:
         with Session(self._engine) as db:
             job = store.job(db, who.scope, job_id)
         if job is None:
-            raise NoSuchJob("no-such-job", "no such print job")
+            raise NoSuchJob("no-such-job", "no such job")
         if not may(who, Permission.HANDLE_JOBS):
-            raise NotAllowed("not-allowed", "your account may not handle print jobs")
+            raise NotAllowed("not-allowed", "your account may not handle jobs")
         return job
 
     def _changed(self, device_id: int, job_id: int) -> JobView:
@@ -370,7 +408,7 @@ class Jobs:
         with Session(self._engine) as db:
             job = store.job(db, CLUSTER, job_id)
             if job is None:
-                raise NoSuchJob("no-such-job", "no such print job")
+                raise NoSuchJob("no-such-job", "no such job")
             return self._view(db, job, whole=True)
 
     def _audit(self, db: Session, act: _Act, job: PrintJob, detail: str = "") -> None:

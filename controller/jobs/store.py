@@ -1,5 +1,6 @@
 """Every query of print jobs, their log and their files. The caller commits."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -164,9 +165,37 @@ def room_used(db: Session, school_id: str, but: str) -> int:
 
 def forget_ended(db: Session, before_ms: int) -> None:
     """Remove the jobs that ended before, with their logs."""
-    ended = select(PrintJob.id).where(col(PrintJob.ended_ms) < before_ms)
+    _forget(db, col(PrintJob.ended_ms) < before_ms)
+
+
+def make_room(db: Session, school_id: str, but: str, most: int) -> Sequence[PrintJob]:
+    """Remove ended jobs of the school, the oldest first, until what `room_used` counts is `most`; those removed.
+
+    None is removed if that is not enough.
+    """
+    mine = select(PrintJob).where(PrintJob.school_id == school_id)
+    ended = db.exec(mine.where(col(PrintJob.ended_ms).is_not(None)).order_by(col(PrintJob.ended_ms))).all()
+    sizes = {row.digest: row.size for row in db.exec(select(JobFile))}
+    needed = Counter(db.exec(select(PrintJob.digest).where(PrintJob.school_id == school_id)).all())
+    used = sum(sizes[digest] for digest in needed if digest != but)
+    gone: list[PrintJob] = []
+    for each in ended:
+        if used <= most:
+            break
+        gone.append(each)
+        needed[each.digest] -= 1
+        if not needed[each.digest] and each.digest != but:
+            used -= sizes[each.digest]
+    if used > most:
+        return ()
+    _forget(db, col(PrintJob.id).in_([each.id for each in gone]))
+    return gone
+
+
+def _forget(db: Session, which: ColumnElement[bool]) -> None:
+    ended = select(PrintJob.id).where(which)
     db.execute(delete(JobStep).where(col(JobStep.job_id).in_(ended)))
-    db.execute(delete(PrintJob).where(col(PrintJob.ended_ms) < before_ms))
+    db.execute(delete(PrintJob).where(which).execution_options(synchronize_session=False))
 
 
 def forget_unused_files(db: Session) -> None:

@@ -144,8 +144,8 @@ class Watcher:
             found = values.get(metric)
             return Sighting(found.value, found.true_ms) if found and found.true_ms is not None else None
 
-        at_work = sighting("printing") or sighting("cutting")
-        return Machine(sighting("job"), at_work, sighting("job-result"), sighting("fault"))
+        at_work = sighting("printing") or sighting("cutting") or sighting("running")
+        return Machine(sighting("job"), at_work, sighting("job-result"), sighting("fault") or sighting("job-error"))
 
     def _settle(self, job: PrintJob, before: JobState, finding: Finding) -> None:
         job_id, now_ms = job.id or 0, self._now_ms()

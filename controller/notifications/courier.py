@@ -6,7 +6,8 @@ be ended; and because here every connection can be looked at before it is made: 
 away again, refuses each that is not to a public address. So neither a redirect nor a name that leads elsewhere on its
 second look-up comes through. Redirects are not followed at all.
 
-The task is `{"address": ..., "zalo": ..., "title": ..., "body": ..., "private": ..., "endpoints": ...}`, the result
+The task is `{"address": ..., "zalo": ..., "post": ..., "title": ..., "body": ..., "private": ..., "endpoints": ...}`,
+of the first three one; the result
 `{"result": CODE, "tokens": ...}`, a code of `states.Result` or `http-NNN` or `smtp-NNN`. No secret is ever printed.
 """
 
@@ -28,6 +29,8 @@ from controller.notifications.states import Result
 
 LIMIT_S: Final = 30.0
 """It ends itself then: nobody may be left who would."""
+TIMEOUT_S: Final = (5.0, 15.0)
+"""To connect, and to answer."""
 
 
 class Witness:
@@ -38,10 +41,13 @@ class Witness:
         self.smtp = 0
         self.error: Exception | None = None
         self.private = False
+        self.plain = False
 
-    def watch(self, *, private: bool) -> None:
-        """From now on. Without `private` no connection is made that is not to a public address."""
-        sys.addaudithook(lambda event, args: self._connects(event, args, private=private))
+    def watch(self, *, private: bool, inside: bool = False) -> None:
+        """From now on. Without `private` no connection is made that is not to a public address, and with `inside` none
+        that is: what goes there without TLS, everybody on the way could read.
+        """
+        sys.addaudithook(lambda event, args: self._connects(event, args, private=private, inside=inside))
         self._watch_http()
         self._watch_smtp()
 
@@ -49,6 +55,8 @@ class Witness:
         """Why it did not come through."""
         if self.private:
             return Result.PRIVATE
+        if self.plain:
+            return Result.PLAIN
         if self.status >= 300:
             return f"http-{self.status}"
         if self.smtp:
@@ -57,13 +65,16 @@ class Witness:
             return reason(self.error)
         return Result.REFUSED if self.status else Result.UNREACHABLE
 
-    def _connects(self, event: str, args: tuple[Any, ...], *, private: bool) -> None:
-        if event != "socket.connect" or private:
+    def _connects(self, event: str, args: tuple[Any, ...], *, private: bool, inside: bool) -> None:
+        if event != "socket.connect" or (private and not inside):
             return
-        peer = args[1]
-        if args[0].family not in (socket.AF_INET, socket.AF_INET6) or not is_public(str(peer[0])):
+        public = args[0].family in (socket.AF_INET, socket.AF_INET6) and is_public(str(args[1][0]))
+        if not public and not private:
             self.private = True
             raise PermissionError("not a public address")
+        if public and inside:
+            self.plain = True
+            raise PermissionError("a public address, without TLS")
 
     def _watch_http(self) -> None:
         send = requests.Session.send
@@ -104,9 +115,28 @@ def reason(error: Exception) -> str:
 
 
 def attempt(task: Mapping[str, Any], witness: Witness) -> dict[str, Any]:
+    if task["post"]:
+        return {"result": _by_post(task["post"], witness)}
     if task["zalo"]:
         return _by_zalo(task["zalo"], f"{task['title']}\n{task['body']}", task["endpoints"], witness)
     return {"result": Result.SENT if _by_apprise(task) else witness.result()}
+
+
+def _by_post(post: Mapping[str, Any], witness: Witness) -> str:
+    """A body as it is, to the byte: it is signed. What is answered beside the status is not read."""
+    try:
+        answer = requests.post(
+            post["url"],
+            data=post["body"].encode(),
+            headers=post["headers"],
+            timeout=TIMEOUT_S,
+            allow_redirects=False,
+            stream=True,
+        )
+    except (requests.RequestException, OSError, ValueError):
+        return witness.result()
+    answer.close()
+    return Result.SENT if 200 <= answer.status_code < 300 else f"http-{answer.status_code}"
 
 
 def _by_apprise(task: Mapping[str, Any]) -> bool:
@@ -146,7 +176,7 @@ def main() -> None:
     logging.disable(logging.CRITICAL)  # what Apprise logs has addresses and tokens in it
     task = json.loads(sys.stdin.read())
     witness = Witness()
-    witness.watch(private=task["private"])
+    witness.watch(private=task["private"], inside=task["inside"])
     json.dump(attempt(task, witness), sys.stdout)
 
 

@@ -153,7 +153,7 @@ class Notifications:
             found = self._own(db, who, channel_id)
             kind, sealed = ChannelKind(found.kind), found.sealed
             mark_ms = timing.paced_ms(found.paced_until_ms, self._now_ms())
-            if mark_ms is None or not store.pace(db.connection(), channel_id, found.paced_until_ms, mark_ms):
+            if mark_ms is None or not store.QUEUE.pace(db.connection(), channel_id, found.paced_until_ms, mark_ms):
                 raise TooSoon("this channel was used too often just now")
             db.commit()
         try:
@@ -161,7 +161,7 @@ class Notifications:
         except KeyLost:
             result = Result.KEY_LOST
         with Session(self._engine) as db:
-            store.note_result(db.connection(), channel_id, result, self._now_ms())
+            store.QUEUE.note_result(db.connection(), channel_id, result, self._now_ms())
             self._audit(
                 db, who, "notification-test", f"channel {channel_id}", address=address, detail=f"{kind}: {result}"
             )

@@ -35,6 +35,7 @@ class Result(StrEnum):
     TIMEOUT = "timeout"
     TLS = "tls"
     PRIVATE = "private-address"
+    PLAIN = "plain-http"
     REFUSED = "refused"
     ZALO = "zalo-refused"
     ZALO_TOKEN = "zalo-token"  # noqa: S105 - a code
@@ -47,5 +48,5 @@ class Result(StrEnum):
     NOTHING = "nothing-to-say"
 
 
-HOPELESS: Final = frozenset({Result.PRIVATE, Result.SETTINGS, Result.KEY_LOST})
+HOPELESS: Final = frozenset({Result.PRIVATE, Result.PLAIN, Result.SETTINGS, Result.KEY_LOST})
 """Trying again changes nothing: somebody has to change the channel."""

@@ -1,8 +1,7 @@
 """Every query of bulletins, channels, choices and deliveries. The caller commits."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
@@ -22,7 +21,8 @@ from sqlalchemy import true as everything
 from sqlmodel import Session, col
 from sqlmodel import select as rows
 
-from controller.notifications.states import NEXT, DeliveryState, Result
+from controller.notifications.queue import Queue
+from controller.notifications.states import DeliveryState, Result
 from controller.notifications.tables import Bulletin, Channel, Choice, Delivery, ZaloTokens
 from controller.scope import Scope
 
@@ -94,84 +94,8 @@ def add_delivery(connection: Connection, added: Delivery) -> None:
 # sending
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
-    """A delivery whose turn has come, and its channel's mark."""
-
-    id: int
-    channel_id: int
-    paced_until_ms: int
-
-
-def due(connection: Connection, now_ms: int, limit: int) -> Sequence[Due]:
-    """What is to be tried now: what waits, and what a crash left half done. Of each channel the one that is due first.
-
-    No channel is used that an attempt is under way on.
-    """
-    other = _DELIVERY.alias()
-    ready = or_(
-        and_(_DELIVERY.c.state == _S.WAITING, _DELIVERY.c.due_ms <= now_ms),
-        and_(_DELIVERY.c.state == _S.SENDING, _DELIVERY.c.claimed_until_ms <= now_ms),
-    )
-    busy = select(other.c.channel_id).where(other.c.state == _S.SENDING, other.c.claimed_until_ms > now_ms)
-    asked = (
-        select(_DELIVERY.c.id, _DELIVERY.c.channel_id, _CHANNEL.c.paced_until_ms)
-        .join(_CHANNEL, _CHANNEL.c.id == _DELIVERY.c.channel_id)
-        .where(ready, _DELIVERY.c.channel_id.not_in(busy))
-        .order_by(_DELIVERY.c.due_ms, _DELIVERY.c.id)
-        .limit(limit)
-    )
-    first: dict[int, Due] = {}
-    for row in connection.execute(asked):
-        first.setdefault(row.channel_id, Due(row.id, row.channel_id, row.paced_until_ms))
-    return list(first.values())
-
-
-def claim(connection: Connection, each: Due, *, mark_ms: int, now_ms: int, until_ms: int) -> bool:
-    """Begin an attempt: until `until_ms` it is the caller's alone. False if somebody else has begun one."""
-    ready = or_(
-        _DELIVERY.c.state == _S.WAITING,
-        and_(_DELIVERY.c.state == _S.SENDING, _DELIVERY.c.claimed_until_ms <= now_ms),
-    )
-    taken = connection.execute(
-        update(_DELIVERY)
-        .where(_DELIVERY.c.id == each.id, ready)
-        .values(state=_S.SENDING, claimed_until_ms=until_ms, attempts=_DELIVERY.c.attempts + 1)
-    )
-    if _count(taken) == 0:
-        return False
-    connection.execute(update(_CHANNEL).where(_CHANNEL.c.id == each.channel_id).values(paced_until_ms=mark_ms))
-    return True
-
-
-def pace(connection: Connection, channel_id: int, was_ms: int, mark_ms: int) -> bool:
-    """Use a channel outside of the queue; False if it was used at this moment."""
-    mine = and_(_CHANNEL.c.id == channel_id, _CHANNEL.c.paced_until_ms == was_ms)
-    return _count(connection.execute(update(_CHANNEL).where(mine).values(paced_until_ms=mark_ms))) == 1
-
-
-def settle(connection: Connection, delivery_id: int, after: DeliveryState, **values: Any) -> None:
-    """End an attempt. Nothing happens if it has ended otherwise meanwhile."""
-    if after not in NEXT[_S.SENDING]:
-        raise ValueError(f"no attempt ends in {after}")
-    mine = and_(_DELIVERY.c.id == delivery_id, _DELIVERY.c.state == _S.SENDING)
-    connection.execute(update(_DELIVERY).where(mine).values({"state": after.value, "claimed_until_ms": None} | values))
-
-
-def note_result(connection: Connection, channel_id: int, result: str, now_ms: int) -> None:
-    """What came of the last attempt, for whose channel it is."""
-    connection.execute(update(_CHANNEL).where(_CHANNEL.c.id == channel_id).values(result=result, tried_ms=now_ms))
-
-
-def give_up(connection: Connection, now_ms: int) -> int:
-    """End what was tried for long enough; how many. The reason of the last attempt stays."""
-    abandoned = and_(_DELIVERY.c.state == _S.SENDING, _DELIVERY.c.claimed_until_ms <= now_ms)
-    late = and_(or_(_DELIVERY.c.state == _S.WAITING, abandoned), _DELIVERY.c.expires_ms <= now_ms)
-    if connection.execute(select(_DELIVERY.c.id).where(late).limit(1)).first() is None:
-        return 0  # it is asked every two seconds: no write lock for nothing
-    tried = update(_DELIVERY).where(late, _DELIVERY.c.result != "").values(state=_S.FAILED, ended_ms=now_ms)
-    never = update(_DELIVERY).where(late).values(state=_S.FAILED, ended_ms=now_ms, result=Result.TOO_LATE)
-    return _count(connection.execute(tried)) + _count(connection.execute(never))
+QUEUE: Final = Queue(_DELIVERY, _CHANNEL, "channel_id")
+"""Deliveries on their way through channels."""
 
 
 def forget(connection: Connection, before_ms: int) -> None:

@@ -57,10 +57,10 @@ def again_ms(attempts: int, chance: float) -> int:
     return round(min(LONGEST_MS, FIRST_MS << min(attempts - 1, 20)) * chance)
 
 
-def paced_ms(paced_until_ms: int, now_ms: int) -> int | None:
+def paced_ms(paced_until_ms: int, now_ms: int, pace_ms: int = PACE_MS, burst: int = BURST) -> int | None:
     """The channel's new mark if it may be used now, None if not yet (the generic cell rate algorithm).
 
     `paced_until_ms` is its mark: what was sent, a pace each, reaches until then.
     """
-    mark = max(paced_until_ms, now_ms) + PACE_MS
-    return mark if mark - now_ms <= BURST * PACE_MS else None
+    mark = max(paced_until_ms, now_ms) + pace_ms
+    return mark if mark - now_ms <= burst * pace_ms else None

@@ -12,6 +12,7 @@ from controller.privacy.register import REGISTER, Erasure, Holding, Kind
 from controller.scheduling.booking_errors import BookingError
 from controller.scheduling.booking_states import BookingState
 from controller.scheduling.bookings import Bookings
+from controller.scheduling.offers import Offers
 
 NOBODY: Final = "—"
 """What stands where the name stood."""
@@ -24,10 +25,10 @@ class NoSuchPerson(Exception):
 class Eraser:
     """Takes several transactions, each harmless to repeat: one that was cut short is done by erasing again."""
 
-    def __init__(self, engine: Engine, now_ms: Callable[[], int]) -> None:
+    def __init__(self, engine: Engine, now_ms: Callable[[], int], offers: Offers | None = None) -> None:
         self._engine = engine
         self._now_ms = now_ms
-        self._bookings = Bookings(engine, now_ms)
+        self._bookings = Bookings(engine, now_ms, offers=offers)
 
     def erase(self, person_id: str, *, by: str = "", address: str = "") -> None:
         """Let nobody in as the person, cancel bookings to come, then blank the rows, with a line in the audit log.
@@ -60,7 +61,7 @@ class Eraser:
     def _cancel(self, person_id: str, by: str) -> None:
         """What has begun goes on to its end: the machine is at work."""
         table = metadata().tables["booking"]
-        standing = (BookingState.REQUESTED, BookingState.CONFIRMED)
+        standing = [state for state in BookingState if not state.over and state is not BookingState.CHECKED_IN]
         with self._engine.connect() as connection:
             asked = select(table.c.id).where(table.c.holder == person_id, table.c.state.in_(standing))
             found = connection.execute(asked).scalars().all()

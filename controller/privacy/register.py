@@ -231,6 +231,30 @@ _NOTIFICATIONS: Final = (
         seen_by="the person, or those who look after the school, if they asked to be told",
     ),
     _plain("zalo_tokens", "account sealed until_ms"),
+    _plain("home_assistant", "school_id switched_on language made_ms changed_ms password_hash mosquitto_hash"),
+    _about(
+        "webhook",
+        person="by_id",
+        secret="sealed",  # noqa: S106
+        plain="id school_id hint kinds created_ms removed_ms paced_until_ms tried_ms result",
+        purpose="to tell a program of the school's own what happens there, and to know who had it told",
+        kept="until it is removed; then without its address and secret",
+        seen_by="technicians and administrators of the school and of the cluster, without address and secret",
+    ),
+    _about(
+        "webhook_event",
+        person="person_id",
+        datum="data",
+        plain="id uid school_id kind at_ms",
+        purpose="what such programs are told: of people an opaque id at the most, whose booking or command it is",
+        kept="`notices.keep_days` (60)",
+        seen_by="the receivers that the school has named",
+    ),
+    _plain(
+        "webhook_delivery",
+        "id event_id webhook_id school_id state created_ms due_ms expires_ms claimed_until_ms attempts result ended_ms",
+    ),
+    _plain("webhook_watch", "school_id key value at_ms"),
 )
 _BOOKINGS: Final = (
     _about(

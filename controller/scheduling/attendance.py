@@ -13,9 +13,10 @@ from controller.identity.store import audit
 from controller.scheduling import facts, views
 from controller.scheduling.booking_errors import NoSuchBooking, NotYours, Refused, TooLate
 from controller.scheduling.booking_states import BookingState
-from controller.scheduling.bookings import Bookings, Then, nothing
+from controller.scheduling.bookings import Bookings
 from controller.scheduling.notices import Kind, News, post
 from controller.scheduling.policy import HAZARD_SUPERVISED, MAINTENANCE, Code, Problem
+from controller.scheduling.request import Then, nothing
 from controller.scheduling.sight import Moment, Use, at_hand, free_until, moment
 from controller.scheduling.tables import Supervisor
 from controller.scheduling.views import BookingView, ThingView

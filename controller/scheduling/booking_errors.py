@@ -28,6 +28,10 @@ class Refused(BookingError):
         self.alternatives = alternatives
 
 
+class FreeNow(BookingError):
+    """Nobody need wait for it: book it (409)."""
+
+
 class NoSuchBooking(BookingError):
     """There is none of that id: look again (404)."""
 

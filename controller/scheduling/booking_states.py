@@ -6,8 +6,12 @@ from typing import Final
 
 
 class BookingState(StrEnum):
-    """`REQUESTED` and `CONFIRMED` hold their claims, and so do `CHECKED_IN` ones until they end."""
+    """`WAITING` is a wish on the waitlist, which has nothing yet; `OFFERED` is one whose place is kept until its holder
+    answers. That and `REQUESTED` and `CONFIRMED` hold their claims, and so do `CHECKED_IN` ones until they end.
+    """
 
+    WAITING = "waiting"
+    OFFERED = "offered"
     REQUESTED = "requested"
     CONFIRMED = "confirmed"
     CHECKED_IN = "checked-in"
@@ -20,10 +24,19 @@ class BookingState(StrEnum):
     @property
     def holds(self) -> bool:
         """Whether the booking's resources are taken by it."""
-        return bool(NEXT[self])
+        return not self.over and self is not BookingState.WAITING
+
+    @property
+    def over(self) -> bool:
+        """Whether it stays as it is for ever."""
+        return not NEXT[self]
 
 
 NEXT: Final[Mapping[BookingState, frozenset[BookingState]]] = {
+    BookingState.WAITING: frozenset({BookingState.OFFERED, BookingState.CANCELLED, BookingState.EXPIRED}),
+    BookingState.OFFERED: frozenset(
+        {BookingState.CONFIRMED, BookingState.REQUESTED, BookingState.CANCELLED, BookingState.EXPIRED}
+    ),
     BookingState.REQUESTED: frozenset(
         {BookingState.CONFIRMED, BookingState.REFUSED, BookingState.CANCELLED, BookingState.EXPIRED}
     ),

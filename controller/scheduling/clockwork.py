@@ -19,12 +19,14 @@ from controller.scheduling.adoption import adopt
 from controller.scheduling.booked import WALK_UP_KIND
 from controller.scheduling.booking_errors import BookingError
 from controller.scheduling.booking_states import BookingState
-from controller.scheduling.bookings import Bookings, Then, nothing
-from controller.scheduling.fates import Case, edge_ms, fate
+from controller.scheduling.bookings import Bookings
+from controller.scheduling.fates import ASKING, Case, edge_ms, fate
 from controller.scheduling.journal import Journal
 from controller.scheduling.leases import LeaseDesk
 from controller.scheduling.notices import Kind, post_to_holder
+from controller.scheduling.offers import Offers
 from controller.scheduling.policy import MAINTENANCE
+from controller.scheduling.request import Then, nothing
 from controller.scheduling.tables import Assignment, Booking, BookingLimits, Resource, UseSpan
 from controller.scheduling.telling import remind
 from controller.scheduling.usage import Usage
@@ -37,7 +39,14 @@ _SOON_MS: Final = 500
 """How long a machine that begins or ends to work may wait for company: in a large fleet there is always one."""
 _MINUTE_MS: Final = 60_000
 _USUAL: Final = BookingLimits(school_id="")
-_TOLD: Final = {BookingState.EXPIRED: Kind.EXPIRED, BookingState.NO_SHOW: Kind.NO_SHOW}
+_TOLD: Final = {
+    (BookingState.REQUESTED, BookingState.EXPIRED): Kind.EXPIRED,
+    (BookingState.OFFERED, BookingState.EXPIRED): Kind.LAPSED,
+    (BookingState.WAITING, BookingState.EXPIRED): Kind.NOT_SERVED,
+    (BookingState.CONFIRMED, BookingState.NO_SHOW): Kind.NO_SHOW,
+}
+_WAITLIST_MS: Final = 5 * 60_000
+"""So often those who wait are looked at: a machine may have been mended, or given back by who had not booked it."""
 _log = logging.getLogger(__name__)
 _AGENT: Table = Agent.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
 _ASSIGNMENT: Table = Assignment.__table__  # type: ignore[attr-defined]
@@ -62,10 +71,11 @@ class Clockwork:
         usage: Usage,
         leases_changed: Callable[[], None],
         journal: Journal | None = None,
+        offers: Offers | None = None,
     ) -> None:
         self._engine = engine
         self._now_ms = now_ms
-        self._bookings = Bookings(engine, now_ms, journal)
+        self._bookings = Bookings(engine, now_ms, journal, offers)
         self._leases = leases
         self._usage = usage
         self._leases_changed = leases_changed
@@ -75,6 +85,7 @@ class Clockwork:
             timezone=UTC,
         )
         self._machines_changed = True
+        self._offered_ms = 0
         self._asking = threading.Lock()
         self._turning = False
         self._due: datetime | None = None
@@ -114,6 +125,7 @@ class Clockwork:
             state = fate(each, self._now_ms())
             if state is not None:
                 self._come_to(each, state)
+        self._look_at_waitlist()
         with self._engine.begin() as connection:
             remind(connection, self._now_ms())
         if self._leases.follow_bookings():
@@ -133,6 +145,11 @@ class Clockwork:
                 self._machines_changed = True
                 raise
 
+    def _look_at_waitlist(self) -> None:
+        if self._now_ms() - self._offered_ms >= _WAITLIST_MS:
+            self._bookings.offer_waiting()
+            self._offered_ms = self._now_ms()
+
     def _come_to(self, booking: Case, state: BookingState) -> None:
         try:
             if state.holds:
@@ -144,17 +161,18 @@ class Clockwork:
 
     def _telling(self, booking: Case, state: BookingState) -> Then:
         """Tells the holder, in the transaction of what is told."""
-        if state not in _TOLD:
+        kind = _TOLD.get((booking.state, state))
+        if kind is None:
             return nothing
 
         def tell(connection: Connection) -> None:
             with Session(connection) as db:
-                post_to_holder(db, _TOLD[state], booking.booking_id, self._now_ms())
+                post_to_holder(db, kind, booking.booking_id, self._now_ms())
 
         return tell
 
     def _cases(self) -> Sequence[Case]:
-        """The bookings that have begun or will soon, and all requests."""
+        """The bookings that have begun or will soon, and all that waits for something."""
         with self._engine.connect() as connection:
             return [_case(row) for row in connection.execute(_near(self._now_ms()))]
 
@@ -225,7 +243,7 @@ def _near(now_ms: int) -> Select[Any]:
         .outerjoin(_AGENT, _AGENT.c.id == _DEVICE.c.agent_id)
         .where(
             or_(
-                _BOOKING.c.state == BookingState.REQUESTED,
+                _BOOKING.c.state.in_(ASKING),
                 and_(
                     _BOOKING.c.state.in_((BookingState.CONFIRMED, BookingState.CHECKED_IN)),
                     or_(_BOOKING.c.start_ms <= now_ms + _MINUTE_MS, its_use),

@@ -9,17 +9,20 @@ from typing import Final
 
 from sqlalchemy import Engine
 
+from controller.scheduling import search
 from controller.scheduling.alternatives import Alternative
 from controller.scheduling.booking_errors import Refused, Taken
-from controller.scheduling.bookings import Booked, Bookings, Request, Then, nothing
+from controller.scheduling.bookings import Booked, Bookings
 from controller.scheduling.choice import Choice
 from controller.scheduling.policy import Code, Facts, Problem, standing
+from controller.scheduling.request import Request, Then, nothing
 from controller.scheduling.series import Outcome, Verdict, dates
 from controller.scheduling.stock import Item
+from controller.scheduling.waiting import MOST_WAITING, ends_ms
 from controller.scheduling.wish import Wish
 
 _QUOTAS: Final = frozenset({Code.QUOTA_PERSON, Code.QUOTA_SCHOOL})
-"""What is moved was counted when it was made."""
+"""What is moved was counted when it was made, and what is accepted when it was offered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,33 @@ class Desk:
             )
         except Taken as lost:
             raise Taken(str(lost), self.alternatives(request, facts)) from None
+
+    def wait(self, request: Request, facts: Facts) -> Booked:
+        """Be told when it can be had, by the same rules. Raises Refused with what would do instead, FreeNow."""
+        known = self._bookings.of_key(request.key) if request.key is not None else None
+        if known is not None:
+            return known
+        with self._reading.connect() as connection:
+            wish = Wish(connection, request, facts)
+            found = wish.problems(request.span_ms)
+            if search.waiting(connection, request.holder) >= MOST_WAITING:
+                found = (*found, Problem(Code.TOO_MANY_WISHES, limit=MOST_WAITING))
+            if found:
+                raise Refused(found, wish.nearest(request.span_ms))
+        waiting = replace(request, hold_until_ms=ends_ms(request.start_ms))
+        return self._bookings.wait(waiting, wish.allowed(request.span_ms, ""))
+
+    def accept(self, booking_id: str, request: Request, facts: Facts) -> Booked:
+        """Have what is offered, if the rules are not against it by now; `request` is the booking as it is to be.
+
+        Raises Refused, NoSuchBooking, TooLate.
+        """
+        with self._reading.connect() as connection:
+            wish = Wish(connection, request, facts)
+            found = tuple(each for each in wish.problems(request.span_ms) if each.code not in _QUOTAS)
+        if found:
+            raise Refused(found)
+        return self._bookings.accept(booking_id, request.hold_until_ms, by=facts.asker.id)
 
     def alternatives(self, request: Request, facts: Facts) -> tuple[Alternative, ...]:
         """What else would do: free now, and nothing speaks against it. Three at most, the nearest first."""

@@ -11,9 +11,10 @@ from sqlmodel import select as rows
 
 from controller.alerts.rules import DeviceState
 from controller.identity.policy import Principal
-from controller.scheduling.bookings import Request
+from controller.scheduling.kit_rest import resting
 from controller.scheduling.opening_hours import Open, OpeningHours
 from controller.scheduling.policy import Adult, Asker, Certificate, Facts, Limits
+from controller.scheduling.request import Request
 from controller.scheduling.school_time import Holiday
 from controller.scheduling.stock import Item
 from controller.scheduling.tables import BookingLimits, Closure, HeldCertificate, OpeningTime, Resource
@@ -76,6 +77,7 @@ def read(
             limits=_limits(row),
             hours=_hours(db, touched, zone),
             health=_health(touched, health),
+            resting=resting(db, request.items, now_ms),
         )
         return Known(known, any(each.approval for each in touched), row.request_h)
 

@@ -5,6 +5,8 @@ from typing import Final
 
 from controller.scheduling.booking_states import BookingState
 
+ASKING: Final = frozenset({BookingState.WAITING, BookingState.OFFERED, BookingState.REQUESTED})
+"""What waits for something up to `hold_until_ms`: a place, its holder's answer, somebody's word."""
 UNHEARD_MS: Final = 24 * 3_600_000
 """So long after its end a booking is settled though a machine of it is still out of contact."""
 
@@ -28,7 +30,7 @@ class Case:
 def fate(case: Case, now_ms: int) -> BookingState | None:
     """What it comes to be now, None if it stays as it is."""
     over = now_ms >= case.over_ms
-    if case.state is BookingState.REQUESTED:
+    if case.state in ASKING:
         ran_out = case.hold_until_ms is not None and now_ms >= case.hold_until_ms
         return BookingState.EXPIRED if ran_out else None
     if case.state is BookingState.CHECKED_IN or case.used or case.no_show_ms is None:

@@ -144,7 +144,8 @@ class Feeds:
             bookings = _of_room(connection, who, room, window)
         else:
             return None
-        kept = [each for each in bookings if each.state not in _OFF or each.changed_ms >= window.start]
+        had = (each for each in bookings if each.state is not BookingState.WAITING)
+        kept = [each for each in had if each.state not in _OFF or each.changed_ms >= window.start]
         schools = {row.id: row.name for row in connection.execute(select(_SCHOOL.c.id, _SCHOOL.c.name))}
         return Reading(who, "" if room is None else room.name, kept, schools)
 

@@ -15,7 +15,7 @@ from controller.scheduling.policy import MAINTENANCE
 from controller.scheduling.tables import Assignment, Booking, Resource, UseSpan
 from controller.scheduling.uses import Reading, Use, uses
 from controller.scope import Scope
-from controller.telemetry.store import readings
+from controller.telemetry.store import Asked, readings
 
 ENERGISED: Final = "energised"
 """The metric by which a plug or a clamp says that a machine has power."""
@@ -68,7 +68,7 @@ def lines(engine: Engine, scope: Scope, span_ms: range, now_ms: int) -> Sequence
 
 def _powered(engine: Engine, series_id: int, span_ms: range, now_ms: int) -> Sequence[Use]:
     """When the machine of a series had power, as far as its readings are kept; a use of no length stands for none."""
-    found = readings(engine, series_id, span_ms.start - _LASTS_MS, min(span_ms.stop, now_ms))
+    (found,) = readings(engine, [Asked(series_id, span_ms.start - _LASTS_MS, min(span_ms.stop, now_ms))])
     said = [Reading(at_ms, None if value is None else bool(value)) for at_ms, value in found]
     none = [Use(span_ms.start, span_ms.start)] if said else []
     return [*none, *uses(said, _LASTS_MS, now_ms)]

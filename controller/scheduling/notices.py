@@ -31,6 +31,9 @@ class Kind(StrEnum):
     PROBLEM = "problem"
     CALENDAR_CHANGED = "calendar-changed"
     LOST = "booking-lost"
+    OFFER = "waitlist-offer"
+    LAPSED = "waitlist-lapsed"
+    NOT_SERVED = "waitlist-ended"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,29 +1,33 @@
 """The booking office: what pages and API ask for. It knows who asks, reads the facts, and has the desk book."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, tzinfo
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, Engine
 from sqlmodel import Session
 
-from controller.alerts.rules import DeviceState
 from controller.fleet.live import LiveFleet
 from controller.identity.policy import Permission, Principal, may
-from controller.scheduling import facts, views
+from controller.scheduling import facts, search, views
 from controller.scheduling.alternatives import Alternative
-from controller.scheduling.booking_errors import KeyUsed, NoSuchBooking, NothingOfThatKind, NotYours
+from controller.scheduling.booking_errors import FreeNow, KeyUsed, NoSuchBooking, NothingOfThatKind, NotYours, Taken
 from controller.scheduling.booking_states import BookingState
-from controller.scheduling.bookings import Booked, Bookings, Request, Then, nothing
+from controller.scheduling.bookings import Booked, Bookings
 from controller.scheduling.choice import Choice
 from controller.scheduling.desk import Desk, Pick, Series
+from controller.scheduling.health import of_fleet
 from controller.scheduling.journal import Journal
 from controller.scheduling.notices import Kind, News, post
+from controller.scheduling.offers import Offers
 from controller.scheduling.policy import OVERRULERS, Facts, Problem, standing
-from controller.scheduling.school_time import SchoolYear
+from controller.scheduling.request import Request, Then, nothing
+from controller.scheduling.school_time import SchoolYear, ticks
 from controller.scheduling.series import Occupant, Verdict
-from controller.scheduling.stock import Item
+from controller.scheduling.spare import Spare
+from controller.scheduling.stock import Item, items_of, read
 from controller.scheduling.views import BookingView, ThingView
 from controller.scheduling.wish import Wish
 from controller.scope import CLUSTER
@@ -33,6 +37,7 @@ MAX_KEY: Final = 60
 """Letters of an asker's own key at the most."""
 MAX_WHY: Final = 200
 _HOUR_MS: Final = 3_600_000
+_TRIES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +77,6 @@ class Look:
     allowed: int | None
 
 
-def items_of(wanted: Iterable[Mapping[str, Any]]) -> tuple[Item, ...]:
-    """What a booking was made from, as its row has it."""
-    return tuple(Item(**{**each, "schools": tuple(each["schools"])}) for each in wanted)
-
-
 @dataclass(frozen=True, slots=True)
 class Word:
     """What became of a booking, which was so before; `text` are the own words of who did it."""
@@ -110,13 +110,14 @@ class Office:
         changed: Callable[[], None],
         *,
         journal: Journal | None = None,
+        offers: Offers | None = None,
     ) -> None:
         self._engine = engine
-        self._live = live
         self.zone = zone
         self._now_ms = now_ms
         self._changed = changed
-        self._bookings = Bookings(engine, now_ms, journal)
+        self._health = of_fleet(live)
+        self._bookings = Bookings(engine, now_ms, journal, offers)
         self._desk = Desk(engine, self._bookings)
 
     # looking
@@ -183,6 +184,17 @@ class Office:
         with self._engine.connect() as connection:
             return views.taken(connection, resource_ids, span_ms)
 
+    def spare(self, resource_ids: Sequence[int], span_ms: range) -> Spare:
+        """What is left of these units and pools within a time. Raises NothingOfThatKind."""
+        with self._engine.connect() as connection:
+            stock = read(connection, [Item(each) for each in resource_ids], "")
+            window = stock.window(ticks(span_ms.start, span_ms.stop))
+            return Spare(
+                {each.id: each for each in stock.units},
+                {each.pool: each for each in stock.wanted.counted},
+                search.taken(connection, stock, window),
+            )
+
     def openings(
         self, who: Principal, asked: Asked, periods: int, span_ms: range, most: int
     ) -> Sequence[tuple[range, Choice]]:
@@ -245,6 +257,32 @@ class Office:
         state = BookingState.DONE if begun else BookingState.CANCELLED
         then = self._telling(who, Word(Kind.CANCELLED, view))
         return self._done(who, self._bookings.end(booking_id, state, by=who.id, then=then))
+
+    def wait(self, who: Principal, asked: Asked, *, key: str = "") -> BookingView:
+        """Be on the waitlist for it; `key` as in `book`. Once for the same thing, however often it is asked for.
+
+        Raises FreeNow if nobody need wait for it, Refused with what would do instead, NothingOfThatKind.
+        """
+        with self._engine.connect() as connection:
+            request, known = self._prepare(connection, who, asked, key)
+        return self._done(who, self._desk.wait(request, known))
+
+    def book_or_wait(self, who: Principal, asked: Asked, *, key: str = "", reason: str = "") -> BookingView:
+        """Have it, or be on the waitlist for it. Raises as both of them; Taken if it changes hands again and again."""
+        for _ in range(_TRIES):
+            with suppress(Taken):
+                return self.book(who, asked, key=key, reason=reason)
+            with suppress(FreeNow):  # it came free between the two
+                return self.wait(who, asked, key=key)
+        raise Taken("it changes hands all the time")
+
+    def accept(self, who: Principal, booking_id: str) -> BookingView:
+        """Have what is offered. Raises TooLate if it is not any more, Refused if the rules are against it by now."""
+        view = self._own(who, booking_id)
+        with self._engine.connect() as connection:
+            asked = self._as_asked(connection, booking_id, view.start_ms, view.end_ms)
+            request, known = self._prepare(connection, who, asked)
+        return self._done(who, self._desk.accept(booking_id, request, known))
 
     def confirm(self, who: Principal, booking_id: str) -> BookingView:
         """Say yes to a request. Raises TooLate."""
@@ -366,12 +404,6 @@ class Office:
         if not may(who, Permission.MANAGE_BOOKINGS):
             raise NotYours("this is somebody else's booking")
         return view
-
-    def _health(self, device_id: int) -> DeviceState | None:
-        try:
-            return self._live.device(CLUSTER, device_id).state
-        except KeyError:
-            return None
 
     def _telling(self, who: Principal, word: Word) -> Then:
         """Tells the holder, if somebody else did it, in the transaction of what is told."""

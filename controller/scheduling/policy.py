@@ -41,9 +41,11 @@ class Code(StrEnum):
     QUOTA_PERSON = "quota-person"
     QUOTA_SCHOOL = "quota-school"
     TOO_MANY_PUPILS = "too-many-pupils"
+    TOO_MANY_WISHES = "too-many-wishes"
     FAULT = "fault"
     OFFLINE = "offline"
     UNDER_MAINTENANCE = "under-maintenance"
+    RESTING = "resting"
 
     @property
     def overridable(self) -> bool:
@@ -60,6 +62,7 @@ _FINAL: Final = frozenset(
         Code.NO_CERTIFICATE,
         Code.CERTIFICATE_RUNS_OUT,
         Code.NO_SUPERVISOR,
+        Code.TOO_MANY_WISHES,
     }
 )
 _ORDER: Final[Mapping[Code, int]] = {code: place for place, code in enumerate(Code)}
@@ -68,7 +71,7 @@ _ORDER: Final[Mapping[Code, int]] = {code: place for place, code in enumerate(Co
 @dataclass(frozen=True, slots=True)
 class Problem:
     """`resource` is the thing it is about, None if it is about the whole wish. `limit` is what is allowed, in the unit
-    of the rule (days, minutes, periods, pupils), `found` what there would be; `name` is that of a certificate.
+    of the rule (days, minutes, periods, pupils, kits), `found` what there would be; `name` is that of a certificate.
     """
 
     code: Code
@@ -156,9 +159,23 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Resting:
+    """Kits of a pool that are back late, or not yet: charged and cleaned until `until_ms` at the earliest, from
+    `from_ms` on, where their own booking no longer holds them. `ready` are left of it meanwhile, `wanted` of it by the
+    wish.
+    """
+
+    from_ms: int
+    until_ms: int
+    ready: int
+    wanted: int
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
-    """All that the rules go by. `things` are those of the proposal; `hours` and `health` are by thing: one that is
-    missing is always open, and well. `supervisors` are the adults who were named to be there, the holder if named.
+    """All that the rules go by. `things` are those of the proposal; `hours`, `health` and `resting` are by thing: one
+    that is missing is always open, well, and all there. `supervisors` are the adults who were named to be there, the
+    holder if named.
 
     `by_holder` and `by_school` are how many periods of shared things they hold already in the week of the proposal,
     Monday to Sunday.
@@ -173,6 +190,7 @@ class Facts:
     limits: Limits = field(default_factory=Limits)
     hours: Mapping[int, OpeningHours] = field(default_factory=dict)
     health: Mapping[int, DeviceState] = field(default_factory=dict)
+    resting: Mapping[int, Resting] = field(default_factory=dict)
     by_holder: int = 0
     by_school: int = 0
 
@@ -331,6 +349,15 @@ def in_health(proposal: Proposal, facts: Facts) -> Problem | None:
     )
 
 
+def rested(proposal: Proposal, facts: Facts) -> Problem | None:
+    """What came back late is charged and cleaned before it is had again; what is not back yet comes later still."""
+    for each in facts.things:
+        rest = facts.resting.get(each.id)
+        if rest and rest.ready < rest.wanted and proposal.start_ms < rest.until_ms and rest.from_ms < proposal.end_ms:
+            return Problem(Code.RESTING, each.id, rest.ready, rest.wanted)
+    return None
+
+
 def periods(span_ms: range, year: SchoolYear) -> int:
     """How many a span (ms) touches. What lies outside lessons counts as one."""
     return periods_of([span_ms], year)[0]
@@ -353,7 +380,7 @@ _UNWELL: Final[Mapping[DeviceState, Code]] = {
 }
 LASTING_RULES: Final[tuple[Rule, ...]] = (own_or_shared, certified, supervised, adults_enough)
 """Those that ask of each thing by itself, and would say the same at another time."""
-THING_RULES: Final[tuple[Rule, ...]] = (*LASTING_RULES, open_then, in_health)
+THING_RULES: Final[tuple[Rule, ...]] = (*LASTING_RULES, open_then, in_health, rested)
 """Those that ask of each thing by itself: any of a class is one that passes them."""
 WISH_RULES: Final[tuple[Rule, ...]] = (
     of_own_school,

@@ -154,6 +154,12 @@ def shared_uses(connection: Connection, school_id: str, holder: str, span_ms: ra
     return [Used(range(start_ms, end_ms), of_school, mine) for start_ms, end_ms, of_school, mine in found]
 
 
+def waiting(connection: Connection, holder: str) -> int:
+    """How many wishes somebody has on the waitlist."""
+    asked = select(func.count()).where(_BOOKING.c.holder == holder, _BOOKING.c.state == BookingState.WAITING)
+    return int(connection.execute(asked).scalar_one())
+
+
 def _held(connection: Connection, unit_ids: Collection[int], window: range) -> Sequence[Row[int, int, int]]:
     """(unit, first tick, last tick + 1) of all that is held within `window`."""
     wanted = {

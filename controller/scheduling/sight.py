@@ -51,7 +51,7 @@ class Use:
 _Case: TypeAlias = Callable[[Use, int], bool]
 _MOMENTS: Final[Sequence[tuple[_Case, Moment]]] = (
     (lambda use, _: use.kind == MAINTENANCE, Moment.MAINTENANCE),
-    (lambda use, _: use.state is BookingState.REQUESTED, Moment.UNCONFIRMED),
+    (lambda use, _: use.state in (BookingState.OFFERED, BookingState.REQUESTED), Moment.UNCONFIRMED),
     (lambda use, _: use.state is BookingState.CHECKED_IN and use.mine, Moment.YOURS),
     (lambda use, _: use.state is BookingState.CHECKED_IN, Moment.IN_USE),
     (lambda use, _: not use.mine, Moment.SOMEBODY_ELSES),

@@ -1,7 +1,7 @@
 """What a request could be served by: the units, pools and circuits behind its items. Writes nothing."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -79,6 +79,11 @@ class Item:
     class_name: str = ""
     count: int = 1
     schools: tuple[str, ...] = ()
+
+
+def items_of(wanted: Iterable[Mapping[str, Any]]) -> tuple[Item, ...]:
+    """What a booking was made from, as its row has it."""
+    return tuple(Item(**{**each, "schools": tuple(each["schools"])}) for each in wanted)
 
 
 BREADTHS: Final = (32, 48, 192, None)

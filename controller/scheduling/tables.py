@@ -67,10 +67,11 @@ class Resource(SQLModel, table=True):
 class Booking(SQLModel, table=True):
     """A use of one or more resources at one time. `school_id` is the school that books, `holder` whose use it is.
 
-    `state` is a `controller.scheduling.states.BookingState`. `title` is a class or club, never a pupil. A request
-    holds its claims until `hold_until_ms`. `sequence` rises with every change, as calendars want it. `series_id` is
-    common to the dates of one repetition. `wanted` is what was asked for, so that it can be chosen anew. `ended_ms` is
-    when it came to a state that holds nothing any more; `checked_in_by` took the machine, the holder or a substitute.
+    `state` is a `controller.scheduling.booking_states.BookingState`. `title` is a class or club, never a pupil. A
+    request and an offer hold their claims until `hold_until_ms`, and a wish on the waitlist waits until then.
+    `sequence` rises with every change, as calendars want it. `series_id` is common to the dates of one repetition.
+    `wanted` is what was asked for, so that it can be chosen anew. `ended_ms` is when it came to a state that holds
+    nothing any more; `checked_in_by` took the machine, the holder or a substitute.
     """
 
     __tablename__ = "booking"

@@ -19,13 +19,15 @@ from controller.scheduling.notices import Kind, News, post
 from controller.scheduling.tables import LeaseGrant, Notice, Resource, UseSpan
 from controller.scheduling.turns import LEEWAY_MS
 from controller.scheduling.uses import Reading, Use, uses
-from controller.telemetry.store import readings
+from controller.telemetry.store import Asked, readings
 from device_profiles.profile import DeviceProfile
 
 SWEEP_MS: Final = 60_000
 """So often it is looked for machines that fell silent at work, and for readings that came late."""
 BACK_MS: Final = 26 * 3_600_000
 """At a start so much of the past is looked at anew."""
+_TOGETHER: Final = 50
+"""So many machines are looked at in one transaction."""
 _LATE_MS: Final = 2 * 60_000
 _ONE_USE_MS: Final = 15 * 60_000
 """Two words of a use without a booking within this time are about the same one."""
@@ -98,15 +100,14 @@ class Usage:
             self._swept_ms = now_ms
         with self._lock:
             since, self._since = self._since, {}
-        while since:
-            device_id, from_ms = since.popitem()
+        waiting = [(self._workers[each], from_ms) for each, from_ms in since.items() if each in self._workers]
+        for at in range(0, len(waiting), _TOGETHER):
             try:
-                if device_id in self._workers:
-                    self._follow(self._workers[device_id], from_ms, now_ms)
+                self._follow(waiting[at : at + _TOGETHER], now_ms)
             except SQLAlchemyError:
                 with self._lock:
-                    for each, each_ms in {**since, device_id: from_ms}.items():
-                        self._note(each, each_ms)
+                    for worker, from_ms in waiting[at:]:
+                        self._note(worker.device_id, from_ms)
                 raise
 
     def _note(self, device_id: int, from_ms: int) -> None:
@@ -136,26 +137,33 @@ class Usage:
                 if worker.agent_id in late:
                     self._note(worker.device_id, late[worker.agent_id])
 
-    def _follow(self, worker: _Worker, from_ms: int, now_ms: int) -> None:
-        """Have what is kept of a machine from then on be what its readings say."""
+    def _follow(self, waiting: Sequence[tuple[_Worker, int]], now_ms: int) -> None:
+        """Have what is kept of each machine from its time on be what its readings say."""
         with Session(self._engine) as db:
-            series_id = _series(db, worker)
-            if series_id is None:
-                return
-            kept = _kept(db, worker, from_ms)
-            begin_ms = min([from_ms, *(each.from_ms for each in kept)])
-            found = readings(self._engine, series_id, begin_ms - worker.lasts_ms, now_ms)
-            said = (Reading(at_ms, None if value is None else bool(value)) for at_ms, value in found)
-            true = {each.from_ms: each for each in uses(said, worker.lasts_ms, now_ms) if _touches(each, begin_ms)}
-            for span in kept:
-                use = true.pop(span.from_ms, None)
-                if use is None:
-                    db.delete(span)
-                elif use.until_ms != span.until_ms:
-                    span.until_ms = use.until_ms
-            for use in true.values():
-                self._begin(db, worker, use)
+            series = _series(db, [worker for worker, _ in waiting])
+            kept = _kept(db, waiting)
+            due = [
+                (worker, min([from_ms, *(each.from_ms for each in kept[worker.device_id])]))
+                for worker, from_ms in waiting
+                if worker.device_id in series
+            ]
+            asked = [Asked(series[worker.device_id], begin_ms - worker.lasts_ms, now_ms) for worker, begin_ms in due]
+            for (worker, begin_ms), found in zip(due, readings(self._engine, asked), strict=True):
+                said = (Reading(at_ms, None if value is None else bool(value)) for at_ms, value in found)
+                true = [each for each in uses(said, worker.lasts_ms, now_ms) if _touches(each, begin_ms)]
+                self._mend(db, worker, kept[worker.device_id], true)
             db.commit()
+
+    def _mend(self, db: Session, worker: _Worker, kept: Sequence[UseSpan], found: Sequence[Use]) -> None:
+        true = {each.from_ms: each for each in found}
+        for span in kept:
+            use = true.pop(span.from_ms, None)
+            if use is None:
+                db.delete(span)
+            elif use.until_ms != span.until_ms:
+                span.until_ms = use.until_ms
+        for use in true.values():
+            self._begin(db, worker, use)
 
     def _begin(self, db: Session, worker: _Worker, use: Use) -> None:
         grant = _lease(db, worker.device_id, use.from_ms)
@@ -210,18 +218,27 @@ def _worker(device: Device, profile: DeviceProfile | None) -> _Worker | None:
     return _Worker(device.id, device.agent_id, device.school_id, device.slug, profile.in_use, lasts_ms)
 
 
-def _series(db: Session, worker: _Worker) -> int | None:
-    asked = rows(Series.id).where(Series.device_id == worker.device_id, Series.metric == worker.metric)
-    return db.exec(asked).first()
-
-
-def _kept(db: Session, worker: _Worker, from_ms: int) -> Sequence[UseSpan]:
-    """Those that reach to `from_ms` or may turn out to, and all after them."""
-    reach_ms = from_ms - worker.lasts_ms
-    asked = rows(UseSpan).where(
-        UseSpan.device_id == worker.device_id, or_(col(UseSpan.until_ms).is_(None), col(UseSpan.until_ms) >= reach_ms)
+def _series(db: Session, workers: Sequence[_Worker]) -> Mapping[int, int]:
+    """By device: the series of the metric that says whether it is at work."""
+    metric_of = {worker.device_id: worker.metric for worker in workers}
+    asked = rows(Series.device_id, Series.metric, Series.id).where(
+        col(Series.device_id).in_(metric_of), col(Series.metric).in_(set(metric_of.values()))
     )
-    return db.exec(asked).all()
+    return {device: series or 0 for device, metric, series in db.exec(asked) if metric_of[device] == metric}
+
+
+def _kept(db: Session, waiting: Sequence[tuple[_Worker, int]]) -> Mapping[int, list[UseSpan]]:
+    """By device: those that reach to its time or may turn out to, and all after them."""
+    reach_ms = {worker.device_id: from_ms - worker.lasts_ms for worker, from_ms in waiting}
+    asked = rows(UseSpan).where(
+        col(UseSpan.device_id).in_(reach_ms),
+        or_(col(UseSpan.until_ms).is_(None), col(UseSpan.until_ms) >= min(reach_ms.values())),
+    )
+    kept: dict[int, list[UseSpan]] = {device: [] for device in reach_ms}
+    for span in db.exec(asked):
+        if span.until_ms is None or span.until_ms >= reach_ms[span.device_id]:
+            kept[span.device_id].append(span)
+    return kept
 
 
 def _touches(use: Use, begin_ms: int) -> bool:

@@ -10,7 +10,7 @@ from controller.fleet.tables import Room, School
 from controller.identity.policy import Permission, Principal, may
 from controller.identity.tables import User
 from controller.scheduling.booking_states import BookingState
-from controller.scheduling.stock import Item
+from controller.scheduling.stock import Item, items_of
 from controller.scheduling.tables import Assignment, Booking, Resource, Supervisor
 from controller.scope import Scope
 
@@ -64,7 +64,8 @@ class Had:
 class BookingView:
     """A booking as somebody may see it. `title`, `purpose` and `holder` are empty for whom they do not concern.
 
-    `things` are what it has: of one that ended before its time those that it had till then.
+    `things` are what it has: of one that ended before its time those that it had till then. `wanted` is what it was
+    made from; one that waits has nothing else.
     """
 
     id: str
@@ -88,6 +89,7 @@ class BookingView:
     ended_ms: int | None
     supervisors: tuple[str, ...]
     mine: bool
+    wanted: tuple[Item, ...] = ()
 
     @property
     def span_ms(self) -> range:
@@ -303,6 +305,7 @@ def _view(row: Row[Any], had: tuple[Had, ...], supervisors: tuple[str, ...], who
         ended_ms=row.ended_ms,
         supervisors=supervisors,
         mine=who is not None and row.holder == who.id,
+        wanted=items_of(row.wanted),
     )
 
 

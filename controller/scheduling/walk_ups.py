@@ -13,11 +13,13 @@ from controller.identity.tables import User
 from controller.scheduling import claims
 from controller.scheduling.booked import WALK_UP_KIND
 from controller.scheduling.booking_states import BookingState
-from controller.scheduling.bookings import holds_of, shorten
 from controller.scheduling.claims import Hold
+from controller.scheduling.holdings import holds_of, shorten
+from controller.scheduling.outward import kind_of, tell
 from controller.scheduling.school_time import TICK_MS, ticks
 from controller.scheduling.stock import Item
 from controller.scheduling.tables import Assignment, Booking, Claim, Load, Resource
+from controller.webhooks.kinds import EventKind
 
 _ASSIGNMENT: Table = Assignment.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
 _BOOKING: Table = Booking.__table__  # type: ignore[attr-defined]
@@ -112,6 +114,7 @@ def begin(connection: Connection, place: Place, holder: str, now_ms: int, room_:
         )
     )
     _take(connection, place, booking_id, room_.free)
+    tell(connection, booking_id, EventKind.BOOKING_MADE, now_ms)
     return booking_id
 
 
@@ -123,6 +126,7 @@ def stretch(connection: Connection, place: Place, booking_id: str, now_ms: int, 
         .values(end_ms=room_.until_ms, changed_ms=now_ms, sequence=_BOOKING.c.sequence + 1)
     )
     _take(connection, place, booking_id, room_.free)
+    tell(connection, booking_id, EventKind.BOOKING_CHANGED, now_ms)
 
 
 def end(connection: Connection, booking_id: str, now_ms: int) -> None:
@@ -135,6 +139,7 @@ def end(connection: Connection, booking_id: str, now_ms: int) -> None:
         .returning(_BOOKING.c.id)
     )
     if ended.first() is not None:
+        tell(connection, booking_id, kind_of(BookingState.DONE), now_ms)
         shorten(connection, booking_id, ticks(0, now_ms).stop)
 
 

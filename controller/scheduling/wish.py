@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 
 from controller.scheduling import search
 from controller.scheduling.alternatives import Alternative, Sight, nearest, runs
-from controller.scheduling.bookings import Request
 from controller.scheduling.choice import Choice, Demand
 from controller.scheduling.policy import (
     LASTING_RULES,
@@ -29,6 +28,7 @@ from controller.scheduling.policy import (
     standing,
 )
 from controller.scheduling.reach import Reach
+from controller.scheduling.request import Request
 from controller.scheduling.school_time import TICK_MS, instant, ticks
 from controller.scheduling.series import Occupant
 from controller.scheduling.stock import Item, Serving, widened
@@ -136,7 +136,7 @@ class Wish:
         """What speaks against one thing by itself. If nothing does, then nothing against those that are like it."""
         hours, health = self._facts.hours.get(thing.id), self._facts.health.get(thing.id)
         kind = (thing.school_id, thing.shared, thing.hazard, thing.certificate)
-        alike = (span_ms, rules, kind, id(hours), health)
+        alike = (span_ms, rules, kind, id(hours), health, self._facts.resting.get(thing.id))
         if self._known.get(alike) != ():
             proposal, facts = self._case(span_ms)
             self._known[alike] = problems(proposal, replace(facts, things=(thing,)), rules)

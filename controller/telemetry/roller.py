@@ -19,7 +19,7 @@ from controller.telemetry.rows import rows_in
 from controller.telemetry.tiers import FIVE_MINUTES, HOUR, Grain, Tier
 from controller.telemetry.writing import writing
 
-BATCHES: Final = 2_000
+BATCHES: Final = 20_000
 """Of one pass."""
 SERIES: Final = 100
 """So many of an agent's series are read at a time."""

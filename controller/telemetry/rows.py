@@ -16,16 +16,22 @@ from controller.telemetry.thinning import Point
 
 
 class Rows(Protocol):
-    """Readings by day, in one kind of database. Keeps in mind which days have a table: `forget` after a rollback."""
+    """Readings by day, in one kind of database. One thread adds, flushes, then commits.
+
+    What was added and which days have a table is kept in mind: `forget` before a rollback.
+    """
 
     def days(self, connection: Connection) -> list[Day]:
         """The days there are readings of, oldest first."""
 
-    def insert(self, connection: Connection, day: Day, rows: list[Row]) -> None:
-        """Store rows whose times are all of that day, and maybe sort them; its table is made if there is none."""
+    def add(self, connection: Connection, day: Day, rows: list[Row]) -> None:
+        """Rows whose times are all of that day. They may be on their way at once, or wait for `flush`."""
+
+    def flush(self, connection: Connection) -> None:
+        """Store what was added; a day's table is made if there is none."""
 
     def forget(self) -> None:
-        """What was made may be gone."""
+        """Give up what was added; what was made may be gone."""
 
     def of_day(self, connection: Connection, day: Day) -> Iterator[Row]:
         """All rows of a day in the order of the key."""

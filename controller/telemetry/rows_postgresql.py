@@ -1,10 +1,15 @@
 """Readings in PostgreSQL: a partition a day, filled by binary COPY."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from enum import Enum
+from typing import Any, Final
 
-from sqlalchemy import Connection, Table
+import psycopg
+from sqlalchemy import Connection, Table, event
 
 from controller.telemetry.checksum import Row
+from controller.telemetry.copying import Copying
 from controller.telemetry.days import DAY_MS, Day, days_in, table_of
 from controller.telemetry.postgresql_tables import copy, cursor_of, drop, make_partition, partitions, size
 from controller.telemetry.rollup import LARGEST, UNKNOWN_MS, Bucket
@@ -16,6 +21,8 @@ _KEY_TYPES = ("int4", "int8", "int8")
 _VALUE = "number, whole, text"
 """A reading lies in the column of its own type, so that it comes back as what it was."""
 _PORTION = 20_000
+_MANY: Final = 5_000
+"""Fewer are not worth a COPY of their own before the end."""
 _LATEST_TYPES = ("int4", "int8", "float8", "text", "int8")
 _DRAFT = "CREATE TEMPORARY TABLE IF NOT EXISTS latest_draft (LIKE latest) ON COMMIT DELETE ROWS"
 _UPSERT = """INSERT INTO latest (series_id, at_ms, number, text, received_ms)
@@ -35,32 +42,83 @@ FROM {{table}} WHERE series = ANY(%s) AND at_ms >= %s AND at_ms < %s) AS reading
 GROUP BY series, slot ORDER BY series, slot"""  # noqa: S608 - own names
 
 
+class _Column(Enum):
+    """Where a value lies: (name, type)."""
+
+    NUMBER = ("number", "float8")
+    WHOLE = ("whole", "int8")
+    TEXT = ("text", "text")
+
+
 class PostgresRows:
-    """Implements rows.Rows."""
+    """Implements rows.Rows. What is many goes ahead while a transaction is still being made up, one column at a time:
+    the server stores it on one processor while messages are decoded on another. Any other statement waits for its end.
+    """
 
     def __init__(self) -> None:
         self._made: set[Day] = set()
+        self._waiting: dict[tuple[Day, _Column], list[Row]] = {}
+        self._ahead: tuple[tuple[Day, _Column], Copying] | None = None
+        self._heeded: Connection | None = None
 
     def days(self, connection: Connection) -> list[Day]:
         return days_in(partitions(connection, "reading"))
 
-    def insert(self, connection: Connection, day: Day, rows: list[Row]) -> None:
-        cursor = cursor_of(connection)
-        if day not in self._made:
-            bounds = (day * DAY_MS, (day + 1) * DAY_MS)
-            make_partition(cursor, "reading", table_of(day), "at_ms", bounds)
-            self._made.add(day)
-        table = table_of(day)
+    def add(self, connection: Connection, day: Day, rows: list[Row]) -> None:
         numbers = [row for row in rows if row[3].__class__ is float]
+        self._put(connection, (day, _Column.NUMBER), numbers)
+        if len(numbers) == len(rows):
+            return
         others = [row for row in rows if row[3].__class__ is not float]
-        wholes = [row for row in others if row[3].__class__ is not str]
-        texts = [row for row in others if row[3].__class__ is str]
-        copy(cursor, f"{table} ({_KEY}, number)", (*_KEY_TYPES, "float8"), numbers)
-        copy(cursor, f"{table} ({_KEY}, whole)", (*_KEY_TYPES, "int8"), wholes)
-        copy(cursor, f"{table} ({_KEY}, text)", (*_KEY_TYPES, "text"), texts)
+        self._put(connection, (day, _Column.WHOLE), [row for row in others if row[3].__class__ is not str])
+        self._put(connection, (day, _Column.TEXT), [row for row in others if row[3].__class__ is str])
+
+    def flush(self, connection: Connection) -> None:
+        for place, rows in self._waiting.items():
+            if rows:
+                self._send(connection, place, rows)
+        self._wait()
+        self._waiting = {}
 
     def forget(self) -> None:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            with suppress(psycopg.Error):  # the connection may be what failed
+                ahead[1].give_up()
         self._made.clear()
+        self._waiting.clear()
+
+    def _put(self, connection: Connection, place: tuple[Day, _Column], rows: list[Row]) -> None:
+        waiting = self._waiting.setdefault(place, [])
+        waiting += rows
+        if len(waiting) >= _MANY:
+            self._send(connection, place, waiting)
+            waiting.clear()
+
+    def _send(self, connection: Connection, place: tuple[Day, _Column], rows: list[Row]) -> None:
+        if self._ahead is None or self._ahead[0] != place:
+            self._wait()
+            self._ahead = (place, self._begin(connection, *place))
+        self._ahead[1].write(rows)
+
+    def _begin(self, connection: Connection, day: Day, column: _Column) -> Copying:
+        self._make(connection, day)
+        if self._heeded is not connection:
+            self._heeded = connection
+            event.listen(connection, "before_cursor_execute", self._wait)
+        name, kind = column.value
+        return Copying(cursor_of(connection), f"{table_of(day)} ({_KEY}, {name})", (*_KEY_TYPES, kind))
+
+    def _wait(self, *_about: Any) -> None:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead[1].end()
+
+    def _make(self, connection: Connection, day: Day) -> None:
+        if day not in self._made:
+            bounds = (day * DAY_MS, (day + 1) * DAY_MS)
+            make_partition(cursor_of(connection), "reading", table_of(day), "at_ms", bounds)
+            self._made.add(day)
 
     def of_day(self, connection: Connection, day: Day) -> Iterator[Row]:
         with cursor_of(connection, "readings_of_a_day") as cursor:  # a portion at a time, not all at once

@@ -31,11 +31,20 @@ class SqliteRows:
 
     def __init__(self) -> None:
         self._inserts: dict[Day, str] = {}
+        self._waiting: dict[Day, list[Row]] = {}
 
     def days(self, connection: Connection) -> list[Day]:
         return days_in(named(connection, "reading"))
 
-    def insert(self, connection: Connection, day: Day, rows: list[Row]) -> None:
+    def add(self, connection: Connection, day: Day, rows: list[Row]) -> None:  # noqa: ARG002 - all together is quicker
+        self._waiting.setdefault(day, []).extend(rows)
+
+    def flush(self, connection: Connection) -> None:
+        for day, rows in self._waiting.items():
+            self._insert(connection, day, rows)
+        self._waiting = {}
+
+    def _insert(self, connection: Connection, day: Day, rows: list[Row]) -> None:
         asked = cursor(connection)
         statement = self._inserts.get(day)
         if statement is None:
@@ -50,6 +59,7 @@ class SqliteRows:
 
     def forget(self) -> None:
         self._inserts.clear()
+        self._waiting.clear()
 
     def of_day(self, connection: Connection, day: Day) -> Iterator[Row]:
         yield from cursor(connection).execute(

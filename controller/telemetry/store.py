@@ -5,17 +5,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, text
 
 from contract.model import Kind
 from controller.telemetry import register
 from controller.telemetry.archive import Archive
-from controller.telemetry.days import DAY_MS
+from controller.telemetry.days import DAY_MS, Day
 from controller.telemetry.lines import Step, joined, of_bucket, of_reading
 from controller.telemetry.rollup import Bucket
 from controller.telemetry.rollups import rollups_in
-from controller.telemetry.rows import rows_in
+from controller.telemetry.rows import Rows, rows_in
 from controller.telemetry.sources import WIDTH_MS, Kept, Source, sources, wanted
 from controller.telemetry.thinning import Point, thinned, with_gaps
 from controller.telemetry.tiers import FIVE_MINUTES, HOUR, Grain, Tier
@@ -42,6 +43,14 @@ class Line:
     tier: Tier
     resolution_ms: int
     points: list[Point]
+
+
+class Asked(NamedTuple):
+    """A series between two times, both inclusive."""
+
+    series: int
+    from_ms: int
+    to_ms: int
 
 
 class History:
@@ -116,22 +125,24 @@ class History:
             yield from (of_bucket(each, source.from_ms, source.until_ms) for each in buckets)
 
     def _readings(self, connection: Connection, series: int, source: Source) -> list[Point]:
-        return _readings(connection, series, source.from_ms, source.until_ms - 1)
+        asked = Asked(series, source.from_ms, source.until_ms - 1)
+        return _readings(connection, self._rows, self._rows.days(connection), asked)
 
 
-def readings(engine: Engine, series_id: int, from_ms: int, to_ms: int) -> list[Point]:
-    """All that came of a series between two times, both inclusive, in the order of time, as far as rows are kept."""
+def readings(engine: Engine, asked: Sequence[Asked]) -> list[list[Point]]:
+    """All that came of each, in the order of time, as far as rows are kept. Raises SQLAlchemyError."""
     with reading(engine) as connection:
-        return _readings(connection, series_id, from_ms, to_ms)
+        rows = rows_in(connection)
+        days = rows.days(connection)
+        return [_readings(connection, rows, days, each) for each in asked]
 
 
-def _readings(connection: Connection, series_id: int, from_ms: int, to_ms: int) -> list[Point]:
-    readings: list[Point] = []
-    rows = rows_in(connection)
-    for day in rows.days(connection):
-        if from_ms // DAY_MS <= day <= to_ms // DAY_MS:
-            readings += rows.of_series(connection, day, series_id, from_ms, to_ms)
-    return readings
+def _readings(connection: Connection, rows: Rows, days: Sequence[Day], asked: Asked) -> list[Point]:
+    found: list[Point] = []
+    for day in days:
+        if asked.from_ms // DAY_MS <= day <= asked.to_ms // DAY_MS:
+            found += rows.of_series(connection, day, asked.series, asked.from_ms, asked.to_ms)
+    return found
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,9 @@ from controller.web.spreadsheet import MARK, plain
 
 _COLUMNS: Final = ("id", "at", "actor", "who", "action", "what", "subject", "school_id", "address", "detail",
                    "line_sha256", "segment", "segment_seal")  # fmt: skip
+
+_MOMENT: Final = re.compile(r"\b1[5-9][0-9]{11}\b")
+"""A time in a detail: ms since 1970, of the years 2017 to 2033."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ class Reader:
             self._person(line.subject),
             self.schools.get(line.school_id or "", line.school_id or ""),
             line.address,
-            line.detail,
+            _MOMENT.sub(lambda found: moment(int(found[0]), self.now_ms, self.words), line.detail),
         )
 
     def _person(self, person_id: str) -> str:

@@ -177,7 +177,7 @@ def _whose(booking: BookingView, known: Known, words: Language) -> str:
     school = known.shorts.get(booking.school_id, booking.school)
     told = " · ".join(filter(None, (str(capital(Markup.escape(class_words(booking.title, words)))), school)))
     pending = words.t("pending")
-    return f"{told} ({pending})" if booking.state is BookingState.REQUESTED else told
+    return f"{told} ({pending})" if booking.state in (BookingState.OFFERED, BookingState.REQUESTED) else told
 
 
 def _next(held: Sequence[_Held], known: Known, words: Language) -> tuple[str, str]:

@@ -19,6 +19,8 @@ from controller.web import picks
 from controller.web.i18n import Language
 from controller.web.typography import tidy
 
+WAIT: Final = "wait"
+"""The choice not to have anything now, but to be on the waitlist."""
 MOST_ITEMS: Final = 4
 """Lines of a bundle."""
 MOST_SUPERVISORS: Final = 2
@@ -47,7 +49,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The fields as they were typed. `choice` is an alternative that was offered, `lanes` what the calendar shows.
+    """The fields as they were typed. `choice` is an alternative that was offered, or `WAIT`; `lanes` what the calendar
+    shows.
 
     `begins` and `ends` are times of the clock, and count before the periods `first` and `last`.
     """
@@ -339,7 +342,7 @@ class Other:
 
 @dataclass(frozen=True, slots=True)
 class LookView:
-    """What would become of it. `unclear` stands alone: then there is nothing to tell yet."""
+    """What would become of it. `unclear` stands alone: then there is nothing to tell yet. `waitable`: one may wait."""
 
     unclear: Markup | None = None
     summary: Markup | None = None
@@ -347,6 +350,7 @@ class LookView:
     request: bool = False
     overridable: bool = False
     others: tuple[Other, ...] = ()
+    waitable: bool = False
     quota: Markup | None = None
     percent: float = 0.0
 
@@ -371,6 +375,7 @@ def look_view(wish: Asked, look: Look, ground: Ground) -> LookView:
             Other(_choice(each, wish, ground), say.alternative_words(each, ground.names, ground.year, words))
             for each in look.alternatives
         ),
+        waitable=not look.problems and not look.free,
         quota=words.t("Your school has used {used} of {limit} periods this week.", used=look.used, limit=limit)
         if limit
         else None,
@@ -381,12 +386,5 @@ def look_view(wish: Asked, look: Look, ground: Ground) -> LookView:
 def summary(wish: Asked, ground: Ground) -> Markup:
     """What and when: "Máy in 3D B · tiết 3–4 (09:15–10:50), Thứ Tư 25/11"."""
     when = say.when_words(range(wish.start_ms, wish.end_ms), ground.year, ground.words)
-    return Markup("{} · {}").format(", ".join(_item_words(each, ground) for each in wish.items), when)
-
-
-def _item_words(item: Item, ground: Ground) -> str:
-    thing = ground.thing(item.resource_id) if item.resource_id is not None else None
-    if thing is None:
-        name = say.class_words(item.class_name, ground.words)
-        return ground.words.t("any {kind}", kind=name) if item.count == 1 else f"{item.count} × {name}"
-    return f"{item.count} × {tidy(thing.name)}" if thing.kind == "pool" else tidy(thing.name)
+    things = ", ".join(say.item_words(each, ground.names, ground.words) for each in wish.items)
+    return Markup("{} · {}").format(things, when)

@@ -13,8 +13,9 @@ from controller.scheduling.booking_states import BookingState
 from controller.scheduling.policy import Code, Problem
 from controller.scheduling.school_time import Half, SchoolYear, Slot
 from controller.scheduling.series import Occupant
+from controller.scheduling.stock import Item
 from controller.web.i18n import Language, number
-from controller.web.typography import NBSP
+from controller.web.typography import NBSP, tidy
 
 Say: TypeAlias = Callable[[Language], Markup]
 Names: TypeAlias = Mapping[int, str]
@@ -31,6 +32,8 @@ class Look:
 
 
 STATES: Final[Mapping[BookingState, Look]] = {
+    BookingState.WAITING: Look(lambda words: words.t("On the waitlist"), "warning", icon="hourglass"),
+    BookingState.OFFERED: Look(lambda words: words.t("Kept for an offer"), "in-use", icon="hourglass"),
     BookingState.REQUESTED: Look(lambda words: words.t("Waiting for approval"), "warning", icon="hourglass"),
     BookingState.CONFIRMED: Look(lambda words: words.t("Confirmed"), "ok", icon="circle-check"),
     BookingState.CHECKED_IN: Look(lambda words: words.t("Checked in"), "in-use", icon="player-play"),
@@ -79,6 +82,15 @@ _CLASSES: Final[Mapping[str, Say]] = {
 def class_words(class_name: str, words: Language) -> str:
     """What "any of five" is said of; a class that is not known here keeps its own name."""
     return _CLASSES[class_name](words) if class_name in _CLASSES else class_name
+
+
+def item_words(item: Item, names: Names, words: Language) -> str:
+    """What is wanted: "Máy in 3D B", "12 × bộ kit", "bất kỳ máy in 3D"."""
+    if item.resource_id is not None:
+        name = tidy(names.get(item.resource_id, "")) or str(words.t("This machine"))
+        return f"{item.count} × {name}" if item.count > 1 else name
+    name = class_words(item.class_name, words)
+    return words.t("any {kind}", kind=name) if item.count == 1 else f"{item.count} × {name}"
 
 
 # time
@@ -229,10 +241,21 @@ _PROBLEMS: Final[Mapping[Code, _Tell]] = {
         limit=case.limit,
         thing=case.thing,
     ),
+    Code.TOO_MANY_WISHES: lambda words, case: words.tn(
+        "{n} wish is on the waitlist already; leave it first.",
+        "{n} wishes are on the waitlist already; leave one of them first.",
+        case.limit,
+    ),
     Code.FAULT: lambda words, case: words.t("{thing} has a fault now, and the time is near.", thing=case.thing),
     Code.OFFLINE: lambda words, case: words.t("{thing} is offline now, and the time is near.", thing=case.thing),
     Code.UNDER_MAINTENANCE: lambda words, case: words.t(
         "{thing} is under maintenance now, and the time is near.", thing=case.thing
+    ),
+    Code.RESTING: lambda words, case: words.t(
+        "{thing}: some came back late and are being charged and cleaned. {limit} are ready then, {found} are wanted.",
+        thing=case.thing,
+        limit=case.limit,
+        found=case.found,
     ),
 }
 

@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 from markupsafe import Markup
 
 from controller.scheduling.booking_states import BookingState
-from controller.scheduling.choice import Use, most
 from controller.scheduling.policy import MAINTENANCE
-from controller.scheduling.school_time import Half, SchoolYear, Slot, ticks
+from controller.scheduling.school_time import Half, SchoolYear, Slot
+from controller.scheduling.spare import Spare, Why
 from controller.scheduling.views import BookingView, ThingView
 from controller.web import booking_words as say
 from controller.web.i18n import Language, number
@@ -33,6 +33,7 @@ class Look(StrEnum):
     PENDING = "pending"
     MAINTENANCE = "maintenance"
     PREPARING = "preparing"
+    NO_POWER = "no-power"
     PAST = "past"
     CLOSED = "closed"
 
@@ -118,7 +119,7 @@ def closed_word(day: date, reader: Reader) -> Markup:
 def _look(booking: BookingView) -> Look:
     if booking.kind == MAINTENANCE:
         return Look.MAINTENANCE
-    if booking.state is BookingState.REQUESTED:
+    if booking.state in (BookingState.OFFERED, BookingState.REQUESTED):
         return Look.PENDING
     return Look.MINE if booking.mine else Look.BOOKED
 
@@ -128,7 +129,9 @@ def mark_of(booking: BookingView, slots: Sequence[Slot], reader: Reader) -> Mark
     words, look = reader.words, _look(booking)
     ours = booking.mine or booking.school_id == reader.school_id
     whole = not slots or (slots[0].start_ms, slots[-1].end_ms) == (booking.start_ms, booking.end_ms)
-    word, whose = str(_LOOKS[look](words)), (booking.holder if ours else "") or tidy(booking.school)
+    offered = booking.state is BookingState.OFFERED
+    word = str(say.state_word(booking.state, words) if offered else _LOOKS[look](words))
+    whose = (booking.holder if ours else "") or tidy(booking.school)
     title = tidy(booking.title)
     named = look is not Look.MAINTENANCE and title
     return Mark(
@@ -147,9 +150,13 @@ _LOOKS: Final[Mapping[Look, say.Say]] = {
     Look.PENDING: lambda words: words.t("pending"),
     Look.MAINTENANCE: lambda words: words.t("Maintenance"),
     Look.PREPARING: lambda words: words.t("setup or clean-up"),
+    Look.NO_POWER: lambda words: words.t("circuit is full"),
     Look.PAST: lambda words: words.t("Over"),
     Look.CLOSED: lambda words: words.t("No lessons"),
 }
+
+
+_AGAINST: Final[Mapping[Why, Look]] = {Why.NO_TIME: Look.PREPARING, Why.NO_POWER: Look.NO_POWER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +204,11 @@ def _overlap(one: range, other: range) -> bool:
 
 
 class Grid:
-    """`days` are those that are shown."""
+    """`days` are those that are shown. What nobody has is free if `spare` says so."""
 
-    def __init__(self, reader: Reader, bookings: Sequence[BookingView]) -> None:
+    def __init__(self, reader: Reader, bookings: Sequence[BookingView], spare: Spare) -> None:
         self._reader = reader
+        self._spare = spare
         self._year = reader.year
         self._words = reader.words
         self._said: dict[range, Markup] = {}
@@ -284,7 +292,10 @@ class Grid:
             at_it = [each for each in touching if _overlap(each.span_ms, range(slot.start_ms, slot.end_ms))]
             look = _look(at_it[0]) if at_it else Look.PREPARING
             return _Content(look, tuple(each.id for each in (at_it or touching)))
-        return _Content(Look.PAST) if over else _Content(Look.FREE, alone=True)
+        if over:
+            return _Content(Look.PAST)
+        against = self._spare.against(column.thing.id, range(slot.start_ms, slot.end_ms))
+        return _Content(Look.FREE, alone=True) if against is None else _Content(_AGAINST[against])
 
     def _cell(self, column: _Column, places: Sequence[_Place], content: _Content) -> Cell:
         slots = [column.slots[place] for place in places if place in column.slots]
@@ -309,16 +320,9 @@ class Grid:
         )
 
     def _left(self, column: _Column, slot: Slot, look: Look) -> tuple[Look, str]:
-        """How many of a pool nobody has in that period."""
-        taken = [
-            Use(ticks(had.span_ms.start, had.span_ms.stop), had.count)
-            for each in column.bookings
-            for had in each.things
-            if had.resource_id == column.thing.id
-        ]
-        capacity = column.thing.capacity
-        left = capacity - most(taken, ticks(slot.start_ms, slot.end_ms))
-        counts = {"n": number(left, self._words.code), "all": number(capacity, self._words.code)}
+        """How many of a pool could be had in that period."""
+        left = self._spare.of_pool(column.thing.id, range(slot.start_ms, slot.end_ms))
+        counts = {"n": number(left, self._words.code), "all": number(column.thing.capacity, self._words.code)}
         text = str(self._words.t("{n}/{all} free", **counts))
         return (look if left or look is Look.PAST else Look.BOOKED), text
 

@@ -15,7 +15,15 @@ from sqlmodel import Session
 from controller.identity import store
 from controller.identity.policy import Permission, Principal
 from controller.identity.tables import User
-from controller.scheduling.booking_errors import NoSuchBooking, NothingOfThatKind, NotYours, Refused, Taken, TooLate
+from controller.scheduling.booking_errors import (
+    FreeNow,
+    NoSuchBooking,
+    NothingOfThatKind,
+    NotYours,
+    Refused,
+    Taken,
+    TooLate,
+)
 from controller.scheduling.office import Asked
 from controller.scheduling.policy import OVERRULERS
 from controller.scheduling.views import BookingView, ThingView
@@ -32,7 +40,15 @@ from controller.web.i18n import Language
 from controller.web.typography import tidy
 from controller.web.visit import Form, is_part
 
-_STATUS: Final = {Taken: 409, TooLate: 409, Refused: 422, NothingOfThatKind: 422, NoSuchBooking: 404, NotYours: 403}
+_STATUS: Final = {
+    Taken: 409,
+    FreeNow: 409,
+    TooLate: 409,
+    Refused: 422,
+    NothingOfThatKind: 422,
+    NoSuchBooking: 404,
+    NotYours: 403,
+}
 _FIRST_PERIOD: Final = "morning-1"
 
 Booker = Annotated[Principal, Depends(allowed(Permission.BOOK))]
@@ -56,10 +72,11 @@ def _add_week(routes: APIRouter, services: Services) -> None:
         reader = desk.reader(read_day(asked.get("week", "")), read_day(asked.get("day", "")), chosen)
         if reader is None:
             return desk.render("calendar_empty.html")
-        had = services.office.of_things(who, [each.id for each in reader.lanes], week_span(reader.monday, reader.year))
+        shown, span = [each.id for each in reader.lanes], week_span(reader.monday, reader.year)
+        had, spare = services.office.of_things(who, shown, span), services.office.spare(shown, span)
         return desk.render(
             "calendar.html",
-            view=week_page(reader, had),
+            view=week_page(reader, had, spare),
             picker=picker(reader, desk.things),
             made=desk.made(asked.get("booked", ""), reader),
             waiting=booking_notes.waiting(services.office.requests(who), reader.year, desk.words),
@@ -90,7 +107,12 @@ def _add_form(routes: APIRouter, services: Services) -> None:
         desk = _Desk(services, request, who)
         given = booking_form.draft(fields)
         try:
+            if given.choice == booking_form.WAIT:
+                desk.wait(given)
+                return _leads_to(request, "/my?done=waiting#waiting")
             made = desk.book(given)
+        except FreeNow:
+            return desk.refused(given, _STATUS[FreeNow], free=True)
         except (Unclear, Taken, Refused, NothingOfThatKind) as error:
             return desk.refused(given, 422 if isinstance(error, Unclear) else _STATUS[type(error)])
         return _leads_to(request, desk.shows(made, given))
@@ -238,11 +260,16 @@ class _Desk:
         wish = self.asked(given, self.ground(given))
         return self.services.office.book(self.who, wish, key=given.key, reason=given.reason)
 
-    def refused(self, given: Draft, status: int) -> Response:
-        """Why not, and what would do: beside the form, or for a script alone."""
+    def wait(self, given: Draft) -> None:
+        """Raises Unclear, FreeNow, Refused, NothingOfThatKind."""
+        wish = self.asked(replace(given, choice=""), self.ground(given))
+        self.services.office.wait(self.who, wish, key=given.key)
+
+    def refused(self, given: Draft, status: int, *, free: bool = False) -> Response:
+        """Why not, and what would do: beside the form, or for a script alone. `free`: it came free just now."""
         given = replace(given, choice="")
         look = self.look(given)
-        if look.good:  # it was not, a moment ago
+        if look.good and not free:  # it was not, a moment ago
             look = replace(look, against=(say.taken_words((), self.words),))
         if is_part(self.request):
             return self.render("calendar_look.html", status=status, given=given, look=look)

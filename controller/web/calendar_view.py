@@ -8,6 +8,7 @@ from typing import Final
 from markupsafe import Markup
 
 from controller.scheduling.school_time import SchoolYear, Week, instant
+from controller.scheduling.spare import Spare
 from controller.scheduling.views import BookingView, ThingView
 from controller.web import booking_words as say
 from controller.web.calendar_grid import Grid, Mark, Reader, Row, closed_word, mark_of
@@ -79,9 +80,9 @@ def lanes(things: Sequence[ThingView], chosen: Sequence[int]) -> tuple[ThingView
     return tuple(found[:MOST_LANES]) or tuple(things[:MOST_LANES])
 
 
-def week_page(reader: Reader, bookings: Sequence[BookingView]) -> WeekPage:
-    """`bookings` are all that the lanes have in that week."""
-    grid = Grid(reader, bookings)
+def week_page(reader: Reader, bookings: Sequence[BookingView], spare: Spare) -> WeekPage:
+    """`bookings` are all that the lanes have in that week, `spare` what is left of them."""
+    grid = Grid(reader, bookings, spare)
     year, words, monday = reader.year, reader.words, reader.monday
     week = year.week_of(monday)
     last = grid.days[-1]

@@ -61,7 +61,7 @@ _REFUSALS: Final[Mapping[str, Say]] = {
     "no-such-device": lambda words: words.t("This device is no longer there."),
     "no-such-action": lambda words: words.t("This machine has no such command."),
     "bad-arguments": lambda words: words.t("The values given do not fit this command."),
-    "job": lambda words: words.t("A file is printed by way of a print job."),
+    "job": lambda words: words.t("A file is sent to this machine as a job."),
     "busy": lambda words: words.t("Too many commands are waiting for this machine already."),
     "key": lambda words: words.t("This form was used before. Load the page again."),
 }

@@ -1,4 +1,4 @@
-"""The pages of one device: its own, its part of the drawer, and its cards of commands and print jobs."""
+"""The pages of one device: its own, its part of the drawer, and its cards of commands and jobs."""
 
 import secrets
 from collections.abc import Mapping
@@ -27,6 +27,7 @@ from controller.web.device_bookings import today
 from controller.web.device_view import DevicePage, Known, Reader, device_page
 from controller.web.formats import local
 from controller.web.history import Past
+from controller.web.job_speech import speech
 from controller.web.signin import address
 from controller.web.typography import tidy
 from controller.web.visit import Form, Refused, Visit, is_part, refused
@@ -73,7 +74,9 @@ def router(services: Services) -> APIRouter:
     @routes.get("/devices/{device_id}/jobs")
     def jobs(request: Request, who: DeviceViewer, device_id: RowId) -> Response:
         visit = Visit(services, request, who, device_id)
-        return visit.render("jobs.html", device=visit.device, jobs=_jobs(visit))
+        return visit.render(
+            "jobs.html", device=visit.device, jobs=_jobs(visit), said=speech(visit.work, visit.language)
+        )
 
     @routes.post("/devices/{device_id}/agent/readmit")
     def readmit(request: Request, who: Enroller, device_id: RowId) -> Response:
@@ -107,8 +110,9 @@ def _page(visit: Visit, why: Refused | None = None, span: Span = DAY) -> Respons
         view=_view(visit, span),
         card=_card(visit, error=why.text if why else ""),
         device=visit.device,
-        prints=visit.prints,
-        jobs=_jobs(visit) if visit.prints else (),
+        takes_files=visit.takes_files,
+        said=speech(visit.work, visit.language),
+        jobs=_jobs(visit) if visit.takes_files else (),
         thing=_thing(visit),
         readmits=may(visit.who, Permission.ENROL_AGENTS),
         configures=may(visit.who, Permission.CONFIGURE),

@@ -17,6 +17,7 @@ from controller.web.i18n import Language
 from controller.web.typography import tidy
 
 _STANDING: Final = {
+    BookingState.OFFERED: Standing.TENTATIVE,
     BookingState.REQUESTED: Standing.TENTATIVE,
     BookingState.REFUSED: Standing.CANCELLED,
     BookingState.EXPIRED: Standing.CANCELLED,

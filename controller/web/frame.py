@@ -83,7 +83,7 @@ def _entries(who: Principal, path: str, words: Language) -> tuple[Entry, ...]:
     if who.role in (Role.TEACHER, Role.COORDINATOR):
         found.append(Entry("/my", str(words.t("My bookings")), icon="list-check", current=path == "/my"))
     if may(who, Permission.ENROL_AGENTS):
-        current = path.startswith("/agents")
+        current = path.startswith(("/agents", "/connections"))
         found.append(Entry("/agents", str(words.t("Agents")), icon="device-desktop-plus", current=current))
     if who.role in (Role.TEACHER, Role.TECHNICIAN):  # who plans has it among the planning pages
         found.append(Entry("/kits", str(words.t("Kits")), icon="package", current=path.startswith("/kits")))

@@ -1,4 +1,4 @@
-"""What a print job's file asks for, and what a teacher releases it on, as plain values."""
+"""What a job's file asks for, and what a teacher releases it on, as plain values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from controller.commands.service import CommandView, Offer
 from controller.fleet.picture import DeviceView
 from controller.jobs.service import JobLine, JobView
 from controller.jobs.states import JobState
+from controller.jobs.work import Work
 from controller.web import job_words
 from controller.web.command_words import Reason, reason_of, refusal
 from controller.web.device_view import Reader
@@ -85,7 +86,7 @@ def first_bad(job: JobView, told: JobLine, language: Language) -> Reason | None:
     if not found or not told.detail.startswith("line "):
         return None
     line = language.t("Line {n}", n=found[0].line)
-    return Reason(f"{line}: {found[0].text}")
+    return Reason(line + ": " + found[0].text)  # both are safe in HTML, and stay so
 
 
 def drawing(job: JobView, language: Language) -> Drawing | None:
@@ -93,7 +94,7 @@ def drawing(job: JobView, language: Language) -> Drawing | None:
     if not preview or not preview.get("strokes"):
         return None
     size = _size(preview, language)
-    if is_cut(job):
+    if job.work is Work.CUT:
         return Drawing(preview, language.t("{title} as it is cut, seen from the front left", title=title(job)))
     return Drawing(
         preview, language.t("{title} as it is printed, {size}, seen from the front left", title=title(job), size=size)
@@ -110,8 +111,8 @@ def facts(job: JobView, reader: Reader) -> tuple[Fact, ...]:
     review, preview, language = job.review, job.preview or {}, reader.language
     if review is None or job.state is JobState.REFUSED:
         return ()
-    if is_cut(job):
-        return _cut_facts(job, language)
+    if job.work is not Work.PRINT:
+        return _cut_facts(job, language) if job.work is Work.CUT else _program_facts(job, language)
     sliced = language.t("by the slicer") if review["sliced"] else language.t("estimated from the moves")
     length = str(shown(review["filament_mm"] / 1000, "m", language))
     weight = str(shown(round(review["filament_g"], 1), "g", language))
@@ -127,11 +128,6 @@ def facts(job: JobView, reader: Reader) -> tuple[Fact, ...]:
     return tuple(found)
 
 
-def is_cut(job: JobView) -> bool:
-    """Whether the file is one for a laser cutter."""
-    return (job.review or {}).get("kind") == "cut"
-
-
 def _cut_facts(job: JobView, language: Language) -> tuple[Fact, ...]:
     review = job.review or {}
     far = review["cut_mm"] >= 1000
@@ -145,19 +141,52 @@ def _cut_facts(job: JobView, language: Language) -> tuple[Fact, ...]:
     )
 
 
+def _program_facts(job: JobView, language: Language) -> tuple[Fact, ...]:
+    review = job.review or {}
+    size = str(shown(job.size, "By", language))
+    found = [
+        Fact(language.t("Length"), language.tn("{n} line", "{n} lines", review.get("lines", 0)), size, icon="ruler-2")
+    ]
+    if modules := review.get("modules"):
+        found.append(Fact(language.t("Uses"), ", ".join(modules), language.t("modules of MicroPython"), icon="package"))
+    return tuple(found)
+
+
 def estimate_ms(job: JobView) -> int:
     return round(1000 * float((job.review or {}).get("duration_s", 0.0)))
 
 
 def checks(job: JobView, machine: Machine, reader: Reader) -> Sequence[Check]:
+    language = reader.language
+    found = [_came_to_nothing(job, language)] if job.detail else []
+    found += _program_checks(language) if job.work is Work.RUN else _gcode_checks(job, machine, reader)
+    why_not = blocked(machine, language)
+    ready = why_not or language.t("In contact, and not at work")
+    found.append(Check("fault" if why_not else "ok", language.t("The machine is ready"), ready))
+    text = language.t("Only somebody who stands in front of it can say that.")
+    found.append(Check("warning", _must(job.work, language), text))
+    return found
+
+
+def _must(work: Work, language: Language) -> str:
+    """What only a person can see."""
+    if work is Work.CUT:
+        return language.t("Material, lid and extractor")
+    return language.t("The kit may move") if work is Work.RUN else language.t("The bed must be empty")
+
+
+def _program_checks(language: Language) -> list[Check]:
+    text = language.t("It can be read as Python; what the kit itself cannot do, it says when it runs.")
+    lease = language.t("Until it ends or is stopped")
+    return [Check("ok", language.t("A program"), text), Check("ok", language.t("Time it takes"), lease)]
+
+
+def _gcode_checks(job: JobView, machine: Machine, reader: Reader) -> list[Check]:
     language, review = reader.language, job.review or {}
-    found = []
-    if job.detail:
-        found.append(_came_to_nothing(job, language))
     commands = number(review.get("commands", 0), language.code)
     text = language.t("{commands} commands read; none asks for more than it may do", commands=commands)
-    found.append(Check("ok", language.t("Right for this machine"), text))
-    if is_cut(job):
+    found = [Check("ok", language.t("Right for this machine"), text)]
+    if job.work is Work.CUT:
         power = str(shown(review.get("power_percent", 0.0), "%", language))
         text = language.t("The beam is off whenever the machine stands; at most {power} of its power", power=power)
         found.append(Check("ok", language.t("Laser"), text))
@@ -170,12 +199,6 @@ def checks(job: JobView, machine: Machine, reader: Reader) -> Sequence[Check]:
         time=ends,
     )
     found.append(Check("ok", language.t("Time it takes"), text))
-    why_not = blocked(machine, language)
-    ready = why_not or language.t("In contact, and not at work")
-    found.append(Check("fault" if why_not else "ok", language.t("The machine is ready"), ready))
-    text = language.t("Only somebody who stands in front of it can say that.")
-    must = language.t("Material, lid and extractor") if is_cut(job) else language.t("The bed must be empty")
-    found.append(Check("warning", must, text))
     return found
 
 

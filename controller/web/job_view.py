@@ -1,4 +1,4 @@
-"""What the pages of print jobs show, as plain values."""
+"""What the pages of jobs show, as plain values."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Final
 from controller.fleet.picture import DeviceView
 from controller.jobs.service import JobLine, JobView
 from controller.jobs.states import JobState
+from controller.jobs.work import Work
 from controller.web import job_review, job_words
 from controller.web.command_view import LOOKS, Line, line_of
 from controller.web.command_words import Reason, status_word
@@ -14,6 +15,7 @@ from controller.web.device_view import Reader
 from controller.web.formats import clock, date_time, duration, moment
 from controller.web.i18n import Language, number
 from controller.web.job_review import BadLine, Check, Drawing, Fact, Machine, estimate_ms, title
+from controller.web.job_speech import Speech, share_done, speech, under_way
 from controller.web.typography import tidy
 from controller.web.views import crumbs
 from controller.web.views import words as said
@@ -44,10 +46,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a print is. `percent` is None if the machine does not say."""
+    """How far a job is. `percent` is None if the machine does not say."""
 
     percent: float | None
     text: str
+    share: str
     ends: str
     left: str
     more: tuple[str, ...]
@@ -98,8 +101,8 @@ class JobPage:
     place: str
     by: str
     why: Reason
+    said: Speech
     lines: tuple[BadLine, ...]
-    cut: bool
     drawing: Drawing | None
     facts: tuple[Fact, ...]
     checks: tuple[Check, ...]
@@ -112,28 +115,25 @@ class JobPage:
     news: str
 
 
-def badge(state: JobState, language: Language) -> Badge:
-    look = job_words.STATES[state]
-    return Badge(look.say(language), look.mood, look.icon)
+def badge(job: JobView, language: Language) -> Badge:
+    look = job_words.STATES[job.state]
+    return Badge(job_words.state_word(job.state, job.work, language), look.mood, look.icon)
 
 
 def entry(job: JobView, language: Language, now_ms: int, machine: str = "") -> Entry:
     """A line of a list. `machine` is named where the list is not of one machine."""
     parts = (machine, tidy(job.group), date_time(job.created_ms, now_ms, language))
     percent = _percent(job.progress, language) if job.state is JobState.PRINTING else ""
-    return Entry(job.id, title(job), _joined(parts), badge(job.state, language), percent)
+    return Entry(job.id, title(job), _joined(parts), badge(job, language), percent)
 
 
 def at_work(jobs: Sequence[JobView], language: Language) -> str:
-    """What a machine prints now, for the question before it is stopped; empty if it prints no job."""
+    """What a machine is at work on, for the question before it is stopped; empty if that is no job."""
     job = next((job for job in jobs if job.state is JobState.PRINTING), None)
     if job is None:
         job = next((job for job in jobs if job.state is JobState.RELEASED), None)
         return language.t("“{job}” is about to begin.", job=_whose(job)) if job else ""
-    if job.progress is None:
-        return language.t("“{job}” is being printed.", job=_whose(job))
-    percent = _percent(job.progress, language)
-    return language.t("“{job}” is being printed, {percent} is done.", job=_whose(job), percent=percent)
+    return under_way(job.work, _whose(job), _percent(job.progress, language), language)
 
 
 def _whose(job: JobView) -> str:
@@ -144,7 +144,7 @@ def job_page(job: JobView, machine: Machine, reader: Reader) -> JobPage:
     language, device = reader.language, machine.device
     room = (device.room_id, tidy(device.room))
     path = crumbs(device.school_id, tidy(device.school), language, fleet=reader.fleet, room=room)
-    look = badge(job.state, language)
+    look = badge(job, language)
     sent = language.t("sent at {time}", time=date_time(job.created_ms, reader.now_ms, language))
     waits = job.state is JobState.WAITING
     return JobPage(
@@ -159,8 +159,8 @@ def job_page(job: JobView, machine: Machine, reader: Reader) -> JobPage:
         place=_joined((tidy(device.room), tidy(device.school)), ", "),
         by=job.by,
         why=job_words.why(job.state, job.detail, language),
+        said=speech(job.work, language),
         lines=job_review.bad_lines(job, language),
-        cut=job_review.is_cut(job),
         drawing=job_review.drawing(job, language),
         facts=job_review.facts(job, reader),
         checks=tuple(job_review.checks(job, machine, reader)) if waits else (),
@@ -178,12 +178,14 @@ def _progress(job: JobView, machine: Machine, reader: Reader) -> Progress:
     language = reader.language
     ends_ms = None if machine.paused else _ends_ms(job, reader.now_ms)
     ends = left = ""
+    percent = _percent(job.progress, language)
     if ends_ms is not None:
         ends = language.t("Ends about {time}", time=clock(ends_ms))
         left = language.t("{duration} left", duration=duration(ends_ms - reader.now_ms, language))
     return Progress(
         percent=job.progress,
-        text=_percent(job.progress, language),
+        text=percent,
+        share=share_done(job.work, percent, language),
         ends=ends,
         left=left,
         more=_more(job, language),
@@ -193,8 +195,11 @@ def _progress(job: JobView, machine: Machine, reader: Reader) -> Progress:
 
 
 def _ends_ms(job: JobView, now_ms: int) -> int | None:
-    """By the machine's own pace once it can be told, else by the file's estimate; None if it has not begun."""
-    if job.state is not JobState.PRINTING or job.started_ms is None:
+    """By the machine's own pace once it can be told, else by the file's estimate; None if it has not begun.
+
+    A program does not say when it ends.
+    """
+    if job.work is Work.RUN or job.state is not JobState.PRINTING or job.started_ms is None:
         return None
     if job.progress is not None and job.progress >= TRUSTED_PERCENT:
         spent_ms = max(now_ms - job.started_ms, 0)
@@ -242,7 +247,7 @@ def _cancel(job: JobView, device: DeviceView, language: Language) -> Cancel:
 
 def _log_line(line: JobLine, job: JobView, reader: Reader) -> LogLine:
     known = job_words.LOG.get(line.kind)
-    text = known.say(reader.language) if known else line.kind
+    text = known.say(reader.language, speech(job.work, reader.language)) if known else line.kind
     icon = known.icon if known else "point"
     return LogLine(
         moment(line.at_ms, reader.now_ms, reader.language),

@@ -1,4 +1,4 @@
-"""What the states, codes and log lines of print jobs say to a reader."""
+"""What the states, codes and log lines of jobs say to a reader."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,59 +7,63 @@ from typing import Any, Final, TypeAlias
 from markupsafe import Markup
 
 from controller.jobs.states import JobState
+from controller.jobs.work import Work
 from controller.web.command_words import Reason, reason_of
 from controller.web.i18n import Language
+from controller.web.job_speech import Speech, speech
 
 Say: TypeAlias = Callable[[Language], Markup]
+Spoken: TypeAlias = Callable[[Language, Speech], Markup]
+"""By what the machine does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
     """`mood` is the state of ui.html's badges whose colour it has."""
 
-    say: Say
+    say: Spoken
     mood: str
     icon: str
 
 
 STATES: Final[Mapping[JobState, Look]] = {
-    JobState.CHECKING: Look(lambda words: words.t("The file is being checked"), "in-use", icon="file-search"),
-    JobState.WAITING: Look(lambda words: words.t("Waits for a teacher's release"), "warning", icon="hourglass"),
-    JobState.RELEASED: Look(lambda words: words.t("Released, going to the machine"), "in-use", icon="send"),
-    JobState.PRINTING: Look(lambda words: words.t("Printing"), "in-use", icon="player-play"),
-    JobState.DONE: Look(lambda words: words.t("Printed"), "ok", icon="circle-check"),
-    JobState.FAILED: Look(lambda words: words.t("Did not succeed"), "fault", icon="circle-x"),
-    JobState.CANCELLED: Look(lambda words: words.t("Cancelled"), "offline", icon="x"),
-    JobState.RETURNED: Look(lambda words: words.t("Handed back to the group"), "warning", icon="arrow-back-up"),
-    JobState.REFUSED: Look(lambda words: words.t("File not accepted"), "fault", icon="ban"),
-    JobState.UNKNOWN: Look(lambda words: words.t("Outcome not known"), "warning", icon="help"),
+    JobState.CHECKING: Look(lambda words, _: words.t("The file is being checked"), "in-use", icon="file-search"),
+    JobState.WAITING: Look(lambda words, _: words.t("Waits for a teacher's release"), "warning", icon="hourglass"),
+    JobState.RELEASED: Look(lambda words, _: words.t("Released, going to the machine"), "in-use", icon="send"),
+    JobState.PRINTING: Look(lambda _, said: said.working, "in-use", icon="player-play"),
+    JobState.DONE: Look(lambda _, said: said.done, "ok", icon="circle-check"),
+    JobState.FAILED: Look(lambda words, _: words.t("Did not succeed"), "fault", icon="circle-x"),
+    JobState.CANCELLED: Look(lambda words, _: words.t("Cancelled"), "offline", icon="x"),
+    JobState.RETURNED: Look(lambda words, _: words.t("Handed back to the group"), "warning", icon="arrow-back-up"),
+    JobState.REFUSED: Look(lambda words, _: words.t("File not accepted"), "fault", icon="ban"),
+    JobState.UNKNOWN: Look(lambda words, _: words.t("Outcome not known"), "warning", icon="help"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    say: Say
+    say: Spoken
     icon: str
 
 
 LOG: Final[Mapping[str, Entry]] = {
-    "sent": Entry(lambda words: words.t("File sent"), icon="upload"),
-    "checked": Entry(lambda words: words.t("File checked: fit for this machine"), icon="shield-check"),
-    "refused": Entry(lambda words: words.t("File checked: not fit for this machine"), icon="ban"),
-    "released": Entry(lambda words: words.t("Released; the bed was clear"), icon="check"),
-    "not-started": Entry(lambda words: words.t("The machine did not begin"), icon="alert-triangle"),
-    "started": Entry(lambda words: words.t("The machine began to print"), icon="player-play"),
-    "stopping": Entry(lambda words: words.t("Asked to stop"), icon="player-stop"),
-    "not-stopped": Entry(lambda words: words.t("The machine was not stopped"), icon="alert-triangle"),
-    "done": Entry(lambda words: words.t("Printed"), icon="circle-check"),
-    "failed": Entry(lambda words: words.t("The print did not succeed"), icon="circle-x"),
-    "cancelled": Entry(lambda words: words.t("Cancelled"), icon="x"),
-    "returned": Entry(lambda words: words.t("Handed back to the group"), icon="arrow-back-up"),
-    "unknown": Entry(lambda words: words.t("Outcome not known"), icon="help"),
+    "sent": Entry(lambda words, _: words.t("File sent"), icon="upload"),
+    "checked": Entry(lambda words, _: words.t("File checked: fit for this machine"), icon="shield-check"),
+    "refused": Entry(lambda words, _: words.t("File checked: not fit for this machine"), icon="ban"),
+    "released": Entry(lambda _, said: said.let_go, icon="check"),
+    "not-started": Entry(lambda words, _: words.t("The machine did not begin"), icon="alert-triangle"),
+    "started": Entry(lambda _, said: said.began, icon="player-play"),
+    "stopping": Entry(lambda words, _: words.t("Asked to stop"), icon="player-stop"),
+    "not-stopped": Entry(lambda words, _: words.t("The machine was not stopped"), icon="alert-triangle"),
+    "done": Entry(lambda _, said: said.done, icon="circle-check"),
+    "failed": Entry(lambda _, said: said.failed, icon="circle-x"),
+    "cancelled": Entry(lambda words, _: words.t("Cancelled"), icon="x"),
+    "returned": Entry(lambda words, _: words.t("Handed back to the group"), icon="arrow-back-up"),
+    "unknown": Entry(lambda words, _: words.t("Outcome not known"), icon="help"),
 }
 
 _FILE: Final[Mapping[str, Say]] = {
-    "no-commands": lambda words: words.t("There is nothing to print in this file."),
+    "no-commands": lambda words: words.t("There is nothing for the machine to do in this file."),
     "file-lost": lambda words: words.t("The file is no longer on the server. Send it again."),
     "no-limits": lambda words: words.t(
         "The server does not know what this machine may do, so it takes no files for it."
@@ -75,11 +79,12 @@ _PROBLEMS: Final[Mapping[str, Say]] = {
     "outside": lambda words: words.t("outside of the space of this machine"),
     "forbidden": lambda words: words.t("a command that this machine may not be given by a file"),
     "unreadable": lambda words: words.t("cannot be read"),
-    "too-long": lambda words: words.t("longer than a printer takes"),
+    "too-long": lambda words: words.t("longer than this machine takes"),
+    "syntax": lambda words: words.t("is no Python"),
 }
 
 _DETAILS: Final[Mapping[str, Callable[[Language, Mapping[str, str]], Markup]]] = {
-    "letters": lambda words, given: words.t("{count} letters; a printer takes {most}", **given),
+    "letters": lambda words, given: words.t("{count} letters; this machine takes {most}", **given),
     "no-gcode": lambda words, given: words.t("{line} is no G-code for certain", **given),
     "words": lambda words, given: words.t("{line} cannot be read for certain", **given),
     "not-allowed": lambda words, given: words.t("{code} is not allowed on this machine", **given),
@@ -96,13 +101,18 @@ _DETAILS: Final[Mapping[str, Callable[[Language, Mapping[str, str]], Markup]]] =
     ),
     "after-end": lambda words, given: words.t("there is a command after the end of the job", **given),
     "nowhere": lambda words, given: words.t("it moves by so much before it has gone to any place", **given),
+    "python": lambda words, given: words.t("Python says: {words}", **given),
+    "program-long": lambda words, given: words.t("the program has more than {most} bytes", **given),
+    "program-utf-8": lambda words, given: words.t("the program is no text in UTF-8", **given),
+    "program-control": lambda words, given: words.t("the program holds control characters", **given),
+    "nested": lambda words, given: words.t("it is nested too deeply", **given),
     "place": lambda words, given: words.t("{code} goes to {axis}{at}; {axis} may be {least} to {most} mm", **given),
 }
-"""What `device_profiles.gcode.DETAILS` says of a line."""
+"""What `device_profiles.gcode.DETAILS` says of a line, and `controller.jobs.program` of one of a program."""
 
 _ENDS: Final[Mapping[str, Say]] = {
-    "lost": lambda words: words.t("The machine no longer prints it, and nobody saw how it ended."),
-    "not-seen": lambda words: words.t("The machine never said that it prints it."),
+    "lost": lambda words: words.t("The machine is no longer at work on it, and nobody saw how it ended."),
+    "not-seen": lambda words: words.t("The machine never said that it began."),
     "silent": lambda words: words.t("Nothing was heard of the machine for a day."),
 }
 """What is known of an end that the machine did not tell."""
@@ -110,24 +120,22 @@ _ENDS: Final[Mapping[str, Say]] = {
 _ENDED: Final = frozenset({JobState.FAILED, JobState.CANCELLED, JobState.UNKNOWN})
 
 _REFUSALS: Final[Mapping[str, Say]] = {
-    "type": lambda words: words.t(
-        "This is not a G-code text file. Slice a model for this machine first, and send the .gcode file."
-    ),
     "size": lambda words: words.t("The file is too large."),
+    "name": lambda words: words.t("The file's name leads into other folders. Give the file a plain name."),
     "empty": lambda words: words.t("The file is empty."),
     "digest": lambda words: words.t("The file changed on its way. Send it again."),
-    "quota": lambda words: words.t("The school's space for print files is used up. Older ones are removed in time."),
+    "quota": lambda words: words.t("The school's space for job files is used up by jobs that have not ended."),
     "disk": lambda words: words.t("The server has no room for more files now."),
-    "bed": lambda words: words.t("Look at the bed first, and say that it is empty and clean."),
+    "bed": lambda words: words.t("Look at the machine first, and tick what you have seen."),
     "file-lost": lambda words: words.t("The file is no longer on the server. Send it again."),
-    "machine-busy": lambda words: words.t("The machine is at work on another print job."),
-    "state": lambda words: words.t("The print job has gone on meanwhile. This page shows how it stands now."),
+    "machine-busy": lambda words: words.t("The machine is at work on another job."),
+    "state": lambda words: words.t("The job has gone on meanwhile. This page shows how it stands now."),
 }
 """Why a file was not taken, or a job not changed."""
 
 
-def state_word(state: JobState, words: Language) -> str:
-    return STATES[state].say(words)
+def state_word(state: JobState, work: Work, words: Language) -> str:
+    return STATES[state].say(words, speech(work, words))
 
 
 def problem_word(code: str, words: Language) -> str:
@@ -156,6 +164,7 @@ def why(state: str, detail: str, words: Language) -> Reason:
     return Reason(_ENDS[detail](words)) if detail in _ENDS and state in _ENDED else reason_of(detail, words)
 
 
-def refusals(words: Language) -> dict[str, str]:
-    """Every code with its words, for the page that sends a file."""
-    return {code: say(words).unescape() for code, say in _REFUSALS.items()}
+def refusals(work: Work, words: Language) -> dict[str, str]:
+    """Every code with its words, for the page that sends a file for such work."""
+    told = {code: say(words).unescape() for code, say in _REFUSALS.items()}
+    return told | {"type": speech(work, words).type.unescape()}

@@ -1,4 +1,4 @@
-"""The pages of print jobs: send a file, look at it, release it, see how it goes."""
+"""The pages of jobs: send a file, look at it, release it, see how it goes."""
 
 import secrets
 from collections.abc import Callable
@@ -17,7 +17,9 @@ from controller.services import Services
 from controller.web import job_words
 from controller.web.access import allowed
 from controller.web.device_view import Reader
+from controller.web.formats import shown
 from controller.web.job_review import Machine
+from controller.web.job_speech import speech
 from controller.web.job_view import JobPage, job_page
 from controller.web.signin import address
 from controller.web.typography import tidy
@@ -42,8 +44,8 @@ def _add_views(routes: APIRouter, services: Services) -> None:
     def new(request: Request, who: JobHandler, device_id: RowId) -> Response:
         visit = Visit(services, request, who, device_id)
         device = visit.device
-        if not visit.prints:
-            raise HTTPException(404, "this machine takes no print jobs")
+        if not visit.takes_files:
+            raise HTTPException(404, "this machine takes no files")
         room = (device.room_id, tidy(device.room))
         path = crumbs(device.school_id, tidy(device.school), visit.language, fleet=visit.fleet, room=room)
         return visit.render(
@@ -51,9 +53,11 @@ def _add_views(routes: APIRouter, services: Services) -> None:
             script="upload.js",
             device=device,
             crumbs=(*path, (tidy(device.name), f"/devices/{device_id}")),
-            most_bytes=services.config.jobs.max_bytes,
-            suffixes=SUFFIXES,
-            refusals=job_words.refusals(visit.language),
+            said=speech(visit.work, visit.language),
+            size=shown(services.jobs.most_bytes(visit.work), "By", visit.language),
+            most_bytes=services.jobs.most_bytes(visit.work),
+            suffixes=SUFFIXES[visit.work],
+            refusals=job_words.refusals(visit.work, visit.language),
         )
 
     @routes.get("/jobs/{job_id}")
@@ -109,7 +113,7 @@ def _decided(
 def _found(services: Services, request: Request, who: Principal, job_id: int) -> tuple[Visit, JobView]:
     found = services.jobs.find(who.scope, job_id)
     if found is None:
-        raise HTTPException(404, "no such print job")
+        raise HTTPException(404, "no such job")
     return Visit(services, request, who, found.device_id), found
 
 

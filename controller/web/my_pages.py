@@ -18,6 +18,7 @@ from controller.identity.policy import Permission, Principal, may
 from controller.jobs.states import JobState
 from controller.scheduling.alternatives import Alternative
 from controller.scheduling.booking_errors import NoSuchBooking, NothingOfThatKind, NotYours, Refused, Taken, TooLate
+from controller.scheduling.booking_states import BookingState
 from controller.scheduling.noticeboard import Noticeboard
 from controller.scheduling.office import MAX_KEY, Asked, Office
 from controller.scheduling.policy import periods
@@ -29,7 +30,7 @@ from controller.services import Services
 from controller.web import job_view, move_view, my_view, notice_view, picks, repeat_view, views
 from controller.web.access import allowed
 from controller.web.booking_reader import Reader, Years
-from controller.web.booking_words import Names, day_of
+from controller.web.booking_words import Names, day_of, problem_words
 from controller.web.frame import language_of, render
 from controller.web.i18n import Language
 from controller.web.move_view import OTHER_UNIT, Found, MoveSheet, Trouble
@@ -37,8 +38,10 @@ from controller.web.visit import Form
 
 _AHEAD_MS: Final = 400 * 86_400_000
 _MOST_TIMES: Final = 20
-_DONE: Final = frozenset({"moved", "cancelled"})
+_DONE: Final = frozenset({"moved", "cancelled", "waiting", "left", "declined", "accepted"})
 """What a page is told of that was done just before."""
+_LEFT: Final = {BookingState.WAITING: "left", BookingState.OFFERED: "declined"}
+"""What it is to cancel a booking that was so."""
 
 Booker = Annotated[Principal, Depends(allowed(Permission.BOOK))]
 BookingId = Annotated[str, Path(max_length=32)]
@@ -132,7 +135,8 @@ def _mine(services: Services, board: Noticeboard, who: Principal, reader: Reader
     office = services.office
     begins_ms = instant(office.today(), time(0), office.zone)
     bookings = office.mine(who, range(begins_ms, reader.now_ms + _AHEAD_MS))
-    return my_view.my_bookings(bookings, board.moved(who, [each.id for each in bookings]), reader)
+    names = {each.id: each.name for each in office.things(who)}
+    return my_view.my_bookings(bookings, board.moved(who, [each.id for each in bookings]), names, reader)
 
 
 def _notices(
@@ -149,7 +153,7 @@ def _notices(
 
 
 def _open_jobs(services: Services, who: Principal, words: Language) -> Mapping[str, object]:
-    """The print jobs of the reader's school, those that wait for a release first, and how many do."""
+    """The jobs of the reader's school, those that wait for a release first, and how many do."""
     if not may(who, Permission.HANDLE_JOBS):
         return {"jobs": (), "waiting": 0}
     names = {device.id: device.name for device in services.live.devices(who.scope)}
@@ -243,23 +247,38 @@ def _add_cancel(routes: APIRouter, services: Services) -> None:
     def ask(request: Request, who: Booker, booking_id: BookingId) -> Response:
         desk = Desk(services, request, who, booking_id)
         booking, _ = desk.own()
-        return desk.render("my_cancel.html", my_view.cancel_sheet(booking, desk.reader))
+        return desk.render("my_cancel.html", my_view.cancel_sheet(booking, desk.names, desk.reader))
 
     @routes.post("/my/{booking_id}/cancel")
     def cancel(request: Request, who: Booker, booking_id: BookingId) -> Response:
         desk = Desk(services, request, who, booking_id)
-        desk.own()
+        booking, _ = desk.own()
         try:
             services.office.cancel(who, booking_id)
         except TooLate:
             return _over(desk)
-        return RedirectResponse("/my?done=cancelled", 303)
+        return RedirectResponse(f"/my?done={_LEFT.get(booking.state, 'cancelled')}", 303)
+
+    @routes.post("/my/{booking_id}/accept")
+    def accept(request: Request, who: Booker, booking_id: BookingId) -> Response:
+        """Have what is offered from the waitlist."""
+        desk = Desk(services, request, who, booking_id)
+        booking, _ = desk.own()
+        try:
+            services.office.accept(who, booking_id)
+        except TooLate:
+            return _over(desk)
+        except Refused as error:
+            sheet = my_view.cancel_sheet(booking, desk.names, desk.reader)
+            told = " ".join(problem_words(each, desk.names, desk.reader.words) for each in error.problems)
+            return desk.render("my_cancel.html", replace(sheet, against=told), 422)
+        return RedirectResponse("/my?done=accepted", 303)
 
 
 def _over(desk: Desk) -> Response:
     """It ended before anything could be done with it."""
     booking, _ = desk.own()
-    return desk.render("my_cancel.html", my_view.cancel_sheet(booking, desk.reader, over=True), 409)
+    return desk.render("my_cancel.html", my_view.cancel_sheet(booking, desk.names, desk.reader, over=True), 409)
 
 
 # repeating

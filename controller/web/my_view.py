@@ -14,7 +14,7 @@ from controller.scheduling.sight import OPENS_MS
 from controller.scheduling.views import BookingView
 from controller.web import booking_words
 from controller.web.booking_reader import Reader
-from controller.web.booking_words import capital, clock_words, date_words, day_of, day_words, period_words
+from controller.web.booking_words import Names, capital, clock_words, date_words, day_of, day_words, period_words
 from controller.web.formats import clock, date_time
 from controller.web.i18n import Language
 from controller.web.notice_view import moved_words
@@ -39,7 +39,10 @@ class Badge:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`look` is `soon`, `pending` or empty. `changeable`: it may be moved and cancelled; `again`: also repeated."""
+    """`look` is `soon`, `pending` or empty. `changeable`: it may be moved and cancelled; `again`: also repeated.
+
+    `offered`: it is kept until its holder says whether they want it.
+    """
 
     id: str
     look: str
@@ -51,6 +54,18 @@ class Entry:
     changeable: bool
     begun: bool
     again: bool
+    offered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody waits for, and until when."""
+
+    id: str
+    things: str
+    when: str
+    about: str
+    until: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +78,12 @@ class Day:
 class MyBookings:
     week: str
     days: tuple[Day, ...]
+    waiting: tuple[Wish, ...]
 
 
-def my_bookings(bookings: Sequence[BookingView], moved: Mapping[str, NoticeView], reader: Reader) -> MyBookings:
+def my_bookings(
+    bookings: Sequence[BookingView], moved: Mapping[str, NoticeView], names: Names, reader: Reader
+) -> MyBookings:
     """`bookings` by their start, from today on; `moved` are the notices of those that were moved."""
     shown = [each for each in bookings if each.state in SHOWN]
     series: defaultdict[str, list[BookingView]] = defaultdict(list)
@@ -79,7 +97,18 @@ def my_bookings(bookings: Sequence[BookingView], moved: Mapping[str, NoticeView]
         )
         for day, of_day in groupby(shown, key=lambda each: day_of(each.start_ms, zone))
     )
-    return MyBookings(_week(shown, reader), days)
+    waiting = tuple(_wish(each, names, reader) for each in bookings if each.state is BookingState.WAITING)
+    return MyBookings(_week(shown, reader), days, waiting)
+
+
+def _wish(booking: BookingView, names: Names, reader: Reader) -> Wish:
+    return Wish(
+        id=booking.id,
+        things=wanted_of(booking, names, reader.words),
+        when=reader.when(booking),
+        about=_about(booking, reader.words),
+        until=date_time(booking.hold_until_ms or booking.start_ms, reader.now_ms, reader.words),
+    )
 
 
 def _day_title(day: date, today: date, words: Language) -> str:
@@ -117,17 +146,18 @@ def _entry(booking: BookingView, moved: NoticeView | None, series: Sequence[Book
         changeable=holding,
         begun=booking.state is BookingState.CHECKED_IN,
         again=holding and _repeatable(booking),
+        offered=booking.state is BookingState.OFFERED,
     )
 
 
 def _repeatable(booking: BookingView) -> bool:
     """Not what is one of several dates already, nor what nobody has said yes to."""
-    settled = booking.state is not BookingState.REQUESTED
+    settled = booking.state not in (BookingState.OFFERED, BookingState.REQUESTED)
     return settled and booking.series_id is None and booking.kind != MAINTENANCE
 
 
 def _look(booking: BookingView, now_ms: int) -> str:
-    if booking.state is BookingState.REQUESTED:
+    if booking.state in (BookingState.OFFERED, BookingState.REQUESTED):
         return "pending"
     near = booking.start_ms - _SOON_MS <= now_ms < booking.end_ms
     return "soon" if near and booking.state.holds else ""
@@ -137,6 +167,13 @@ def things_of(booking: BookingView, words: Language) -> str:
     """What it has: "Phòng 206, 2 × bộ kit"."""
     named = (tidy(each.name) if not each.count else f"{each.count} × {tidy(each.name)}" for each in booking.things)
     return ", ".join(named) or str(words.t("Booking"))
+
+
+def wanted_of(booking: BookingView, names: Names, words: Language) -> str:
+    """What it has, or of one that waits what is wanted: "bất kỳ máy in 3D"."""
+    if booking.things:
+        return things_of(booking, words)
+    return ", ".join(booking_words.item_words(each, names, words) for each in booking.wanted)
 
 
 def _about(booking: BookingView, words: Language) -> str:
@@ -153,7 +190,10 @@ def _badges(
     if moved is not None and booking.state.holds:
         text = moved_words(moved, booking, reader)
         yield Badge(text, "maintenance", icon="arrows-exchange")
-    if booking.state is BookingState.REQUESTED:
+    if booking.state is BookingState.OFFERED:
+        until = date_time(booking.hold_until_ms or booking.start_ms, reader.now_ms, words)
+        yield Badge(str(words.t("From the waitlist: kept for you until {time}", time=until)), "warning", "hourglass")
+    elif booking.state is BookingState.REQUESTED:
         until = date_time(booking.hold_until_ms or booking.start_ms, reader.now_ms, words)
         yield Badge(str(words.t("Waiting for approval until {time}", time=until)), "warning", icon="hourglass")
     elif booking.state is BookingState.CONFIRMED and _look(booking, reader.now_ms) == "soon":
@@ -174,21 +214,32 @@ def _badges(
 
 @dataclass(frozen=True, slots=True)
 class CancelSheet:
-    """`problem` says why it cannot be, empty if it can; `begun`: what is left of it is given back."""
+    """`problem` says why it cannot be, empty if it can; `begun`: what is left of it is given back.
+
+    `waiting` and `offered` are of the waitlist: it is left, or the offer let go; `against` is what keeps one from
+    taking it.
+    """
 
     id: str
     things: str
     when: str
     meaning: tuple[str, ...]
     begun: bool
+    waiting: bool
+    offered: bool
     problem: str
+    against: str = ""
 
 
-def cancel_sheet(booking: BookingView, reader: Reader, *, over: bool = False) -> CancelSheet:
+def cancel_sheet(booking: BookingView, names: Names, reader: Reader, *, over: bool = False) -> CancelSheet:
     """`over` is what was found by trying."""
     words = reader.words
-    over = over or not booking.state.holds
+    over = over or booking.state.over
     meaning = [words.t("What it holds is free for others at once, and no longer counts in the week's periods.")]
+    if booking.state is BookingState.WAITING:
+        meaning = [words.t("You will not be told any more when it comes free. You can join again later, as the last.")]
+    if booking.state is BookingState.OFFERED:
+        meaning = [words.t("The place goes to the next who waits for it, or is free for all.")]
     if booking.state is BookingState.REQUESTED:
         meaning = [words.t("The request is withdrawn. What it holds is free for others at once.")]
     if booking.state is BookingState.CHECKED_IN:
@@ -197,9 +248,11 @@ def cancel_sheet(booking: BookingView, reader: Reader, *, over: bool = False) ->
         meaning.append(words.t("The other dates of the series stay."))
     return CancelSheet(
         id=booking.id,
-        things=things_of(booking, words),
+        things=wanted_of(booking, names, words),
         when=reader.when(booking),
         meaning=tuple(str(each) for each in meaning),
         begun=booking.state is BookingState.CHECKED_IN,
+        waiting=booking.state is BookingState.WAITING,
+        offered=booking.state is BookingState.OFFERED,
         problem=str(words.t("This booking is over already. Nothing was changed.")) if over else "",
     )

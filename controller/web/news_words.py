@@ -9,6 +9,7 @@ from contract.model import CommandStatus
 from controller.fleet.live import LiveFleet
 from controller.identity.policy import Principal
 from controller.jobs.states import JobState
+from controller.jobs.work import Work, work_of
 from controller.notifications.outlet import Message
 from controller.notifications.tables import Bulletin
 from controller.scheduling.booking_errors import NoSuchBooking
@@ -21,6 +22,7 @@ from controller.web.booking_reader import Reader, Years
 from controller.web.i18n import Language, language
 from controller.web.typography import tidy
 from controller.web.views import words as said
+from device_profiles.profile import DeviceProfile
 
 _COMMANDS: Final = frozenset({"command-done", "command-failed"})
 _JOBS: Final = frozenset({"job-done", "job-failed"})
@@ -67,11 +69,12 @@ class NewsWords:
         return self._message(title, text, f"/devices/{detail['device_id']}", words)
 
     def _job(self, bulletin: Bulletin, words: Language) -> Message:
+        device_id = bulletin.detail["device_id"]
         title = words.t(
-            "{machine}: print job {number}: {state}",
-            machine=self._machine(bulletin.detail["device_id"], words),
+            "{machine}: job {number}: {state}",
+            machine=self._machine(device_id, words),
             number=bulletin.subject,
-            state=job_words.state_word(JobState(bulletin.detail["state"]), words),
+            state=job_words.state_word(JobState(bulletin.detail["state"]), self._work(device_id), words),
         )
         return self._message(title, "", f"/jobs/{bulletin.subject}", words)
 
@@ -87,11 +90,17 @@ class NewsWords:
         except KeyError:
             return str(words.t("a machine"))
 
-    def _action(self, device_id: int, action: str, words: Language) -> str:
+    def _profile(self, device_id: int) -> DeviceProfile | None:
         try:
-            profile = self._live.profile(CLUSTER, device_id)
+            return self._live.profile(CLUSTER, device_id)
         except KeyError:
-            profile = None
+            return None
+
+    def _work(self, device_id: int) -> Work:
+        return work_of(self._profile(device_id))
+
+    def _action(self, device_id: int, action: str, words: Language) -> str:
+        profile = self._profile(device_id)
         found = profile.actions.get(action) if profile is not None else None
         return action if found is None else str(said(found.label, words))
 

@@ -2,12 +2,12 @@
 
 Of bookings the detail may have: `thing`, and `start_ms` with `end_ms`, as it was; `to`, the machine that it has now;
 `reason`, which is `fault`, `offline` or `maintenance`; `by`, the name of who did it; `text`, that person's own words;
-of a lost one `fate` and its `school_id`.
+of an offer `until_ms`, to when it is kept; of a lost one `fate` and its `school_id`.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from markupsafe import Markup
 
@@ -16,13 +16,10 @@ from controller.scheduling.notices import Kind
 from controller.scheduling.telling import REMINDER, REQUESTED
 from controller.scheduling.views import BookingView
 from controller.web.booking_reader import Reader
-from controller.web.booking_words import Say, capital, day_of, day_words
+from controller.web.booking_words import Say, capital, day_of, day_words, moment_words
 from controller.web.formats import age
 from controller.web.i18n import Language
 from controller.web.typography import tidy
-
-OFFER: Final = "waitlist-offer"
-"""What somebody on the waitlist is offered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +45,7 @@ class _Told:
     reason: str
     by: str
     text: str
+    until: str = ""
 
 
 def _by(words: Language, told: _Told) -> Markup | str:
@@ -136,11 +134,30 @@ _FORMS: Final[Mapping[str, _Form]] = {
         "in-use",
         icon="clock",
     ),
-    OFFER: _Form(
+    Kind.OFFER: _Form(
         lambda words, told: words.t("Free for you: {thing}, {when}", thing=told.thing, when=told.when),
-        lambda words, _: words.t("It is kept for a while. Say soon whether you want it."),
+        lambda words, told: (
+            words.t(
+                "It is kept for you until {until}. Take it, or let it go to the next, under “My bookings”.",
+                until=told.until,
+            )
+            if told.until
+            else words.t("It is kept for a while. Say soon whether you want it.")
+        ),
         "in-use",
         icon="info-circle",
+    ),
+    Kind.LAPSED: _Form(
+        lambda words, told: words.t("No longer kept for you: {thing}, {when}", thing=told.thing, when=told.when),
+        lambda words, _: words.t("The offer was not answered in time, and went on to the next who waits."),
+        "warning",
+        icon="hourglass",
+    ),
+    Kind.NOT_SERVED: _Form(
+        lambda words, told: words.t("Nothing came free: {thing}, {when}", thing=told.thing, when=told.when),
+        lambda words, _: words.t("The wish has left the waitlist. You can book another time."),
+        "warning",
+        icon="hourglass",
     ),
     Kind.LOST: _Form(
         lambda words, told: words.t(
@@ -229,6 +246,13 @@ def moved_words(notice: NoticeView, booking: BookingView, reader: Reader) -> Mar
     return text if reason is None else Markup("{} ({})").format(text, reason[0](words))
 
 
+def _until(detail: Mapping[str, Any], reader: Reader) -> str:
+    if "until_ms" not in detail:
+        return ""
+    until_ms = int(detail["until_ms"])
+    return str(moment_words(until_ms, reader.year(until_ms, str(detail.get("school_id", ""))), reader.words))
+
+
 def _was(notice: NoticeView, booking: BookingView) -> range:
     """When it was, before."""
     detail = notice.detail
@@ -257,4 +281,5 @@ def _told(notice: NoticeView, booking: BookingView | None, reader: Reader) -> _T
         reason="" if reason is None else str(reason[1](words)),
         by=tidy(str(detail.get("by", ""))),
         text=tidy(str(detail.get("text", ""))),
+        until=_until(detail, reader),
     )

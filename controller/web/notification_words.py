@@ -118,8 +118,8 @@ TOPICS: Final[Mapping[Topic, Say]] = {
     Topic.CALENDAR: lambda words: words.t("The school calendar changed around my booking"),
     Topic.COMMAND_DONE: lambda words: words.t("A command of mine is done"),
     Topic.COMMAND_FAILED: lambda words: words.t("A command of mine did not succeed"),
-    Topic.JOB_DONE: lambda words: words.t("A print job of mine is printed"),
-    Topic.JOB_FAILED: lambda words: words.t("A print job of mine did not succeed"),
+    Topic.JOB_DONE: lambda words: words.t("A job of mine is done"),
+    Topic.JOB_FAILED: lambda words: words.t("A job of mine did not succeed"),
     Topic.MACHINE: lambda words: words.t("A problem with a machine, or use without a booking"),
 }
 NEWS: Final[Mapping[str, Say]] = {
@@ -136,8 +136,8 @@ NEWS: Final[Mapping[str, Say]] = {
     "calendar-changed": lambda words: words.t("School calendar changed"),
     "command-done": lambda words: words.t("Command done"),
     "command-failed": lambda words: words.t("Command did not succeed"),
-    "job-done": lambda words: words.t("Print job done"),
-    "job-failed": lambda words: words.t("Print job did not succeed"),
+    "job-done": lambda words: words.t("Job done"),
+    "job-failed": lambda words: words.t("Job did not succeed"),
     "problem": lambda words: words.t("Problem reported"),
     "use-without-booking": lambda words: words.t("Use without a booking"),
 }
@@ -166,6 +166,9 @@ _RESULTS: Final[Mapping[str, Say]] = {
     Result.TLS: lambda words: words.t("The service's certificate is not to be trusted."),
     Result.PRIVATE: lambda words: words.t(
         "The address leads inside of the network, where nothing is sent. The administrator can allow it."
+    ),
+    Result.PLAIN: lambda words: words.t(
+        "Without https:// nothing is sent out of the network. Remove it and add it with https://."
     ),
     Result.REFUSED: lambda words: words.t("The service did not take it."),
     Result.ZALO: lambda words: words.t("Zalo did not take it. Send the Official Account a message, and try again."),

@@ -17,7 +17,7 @@ from controller.services import Services
 from controller.web import csrf
 from controller.web.access import PROVIDERS, SESSION_COOKIE, Seated
 from controller.web.planning import see
-from controller.web.signin import address, entering, failed, local, source
+from controller.web.signin import address, entering, failed, local, source, whither
 
 COOKIE: Final = "fabfleet_oidc"
 _LASTS_S: Final = 600
@@ -63,7 +63,7 @@ def _add_way_there(routes: APIRouter, services: Services) -> None:
 
     @routes.get("/signin/with/{name}")
     def begin(request: Request, name: Name, shared: str = "", next: str = "") -> Response:  # noqa: A002
-        return leave_for(request, name, _SHARED if shared else _OWN, local(next))
+        return leave_for(request, name, _SHARED if shared else _OWN, whither(services, request, next))
 
     @routes.get("/signin/with/{name}/link")
     def link(request: Request, who: Seated, name: Name, token: str = "") -> Response:

@@ -21,6 +21,7 @@ from controller.web import (
     board_pages,
     calendar_pages,
     checkin_pages,
+    connection_pages,
     device_pages,
     feed_pages,
     found_pages,
@@ -43,7 +44,7 @@ from controller.web import (
 from controller.web.access import Asker, allowed, is_api
 from controller.web.frame import language_of, render, role_word
 from controller.web.i18n import Language
-from controller.web.signin import local
+from controller.web.signin import whither
 from controller.web.signin_view import signin_page
 from controller.web.statics import Statics
 
@@ -71,6 +72,7 @@ def router(services: Services) -> APIRouter:
     routes.include_router(found_pages.router(services))
     routes.include_router(settings_pages.router(services))
     routes.include_router(agent_pages.router(services))
+    routes.include_router(connection_pages.router(services))
     routes.include_router(privacy_pages.router(services))
     routes.include_router(audit_pages.router(services))
     routes.include_router(week_pages.router(services))
@@ -92,11 +94,10 @@ def _add_doors(routes: APIRouter, services: Services) -> None:
 
     @routes.get("/signin")
     def signin(request: Request, error: str = "", minutes: int = 0, next: str = "", done: str = "") -> Response:  # noqa: A002
+        there = whither(services, request, next)
         if request.state.user is not None:
-            return RedirectResponse(local(next) or home(request.state.user), 303)
-        view = signin_page(
-            error, minutes, local(next), language_of(request), done=done, providers=services.oidc.providers
-        )
+            return RedirectResponse(there or home(request.state.user), 303)
+        view = signin_page(error, minutes, there, language_of(request), done=done, providers=services.oidc.providers)
         return _page(services, request, "signin.html", view=view)
 
 

@@ -16,7 +16,7 @@ PERMISSIONS: Final[Mapping[Permission, _Say]] = {
     Permission.VIEW_DEVICES: lambda words: words.t("See devices and their readings"),
     Permission.VIEW_FLEET: lambda words: words.t("See all devices at once"),
     Permission.COMMAND: lambda words: words.t("Send commands to machines"),
-    Permission.HANDLE_JOBS: lambda words: words.t("Send, release and stop print jobs"),
+    Permission.HANDLE_JOBS: lambda words: words.t("Send, release and stop jobs"),
     Permission.BOOK: lambda words: words.t("Book machines"),
     Permission.MANAGE_BOOKINGS: lambda words: words.t("Confirm, move and cancel bookings of others"),
     Permission.PLAN: lambda words: words.t("Change school time, rooms and what can be booked"),
@@ -26,6 +26,7 @@ PERMISSIONS: Final[Mapping[Permission, _Say]] = {
     Permission.VIEW_METRICS: lambda words: words.t("Read the server's own figures"),
     Permission.ENROL_AGENTS: lambda words: words.t("Add agents"),
     Permission.CONFIGURE: lambda words: words.t("Change the settings of agents"),
+    Permission.CONNECT: lambda words: words.t("Connect other programs: Home Assistant, webhooks"),
     Permission.MANAGE_USERS: lambda words: words.t("Look after people"),
     Permission.SET_RIGHTS: lambda words: words.t("Say who may command which machines"),
 }
@@ -35,10 +36,15 @@ FAMILIES: Final[Mapping[str, _Say]] = {
     "computer": lambda words: words.t("Computers"),
     "kit": lambda words: words.t("Kits"),
     "laser": lambda words: words.t("Laser cutters"),
+    "network": lambda words: words.t("Networks"),
     "permit": lambda words: words.t("Relays that let machines run"),
+    "plug": lambda words: words.t("Smart plugs"),
+    "printer": lambda words: words.t("Paper printers"),
     "printer-3d": lambda words: words.t("3D printers"),
     "projector": lambda words: words.t("Projectors"),
     "robot": lambda words: words.t("Robots"),
+    "sensor": lambda words: words.t("Sensors"),
+    "switch": lambda words: words.t("Network switches"),
 }
 """A class that is not here goes by its own name."""
 _PEOPLE: Final[Mapping[people.Fault, _Say]] = {

@@ -59,8 +59,8 @@ def kept_words(words: Language) -> Mapping[str, str]:
         "kit_handout": words.t("Kits taken out"),
         "kit_lack": words.t("Kits brought back damaged"),
         "command": words.t("Commands given"),
-        "print_job": words.t("Print jobs"),
-        "job_step": words.t("Steps of print jobs"),
+        "print_job": words.t("Jobs"),
+        "job_step": words.t("Steps of jobs"),
     }
 
 

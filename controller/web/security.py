@@ -119,7 +119,7 @@ def _static_cache(path: str) -> str:
 
 
 class Gate:
-    """Refuses what need not be looked at: a foreign host name, and a body that is too large.
+    """Refuses what need not be looked at: a foreign host name, a path that leads out, and a body that is too large.
 
     Nothing of a file is read before the route asks for it, behind `Access`: so none comes in that nobody signed for.
     """
@@ -140,8 +140,12 @@ class Gate:
         if not self._hosts.allow(Headers(scope=scope).get("host", "")):
             await refuse(send, 421, "This server has another name.")
             return
+        if leads_out(scope["path"]):
+            await self._tell(Kind.PATH, scope)
+            await _malformed(send)
+            return
         if scope["method"] == "POST" and UPLOAD.fullmatch(scope["path"]):
-            await self._app(scope, self._metered(receive), send)
+            await self._app(scope, self._metered(scope, receive), send)
             return
         table = scope["method"] == "POST" and scope["path"] == SHEETS
         try:
@@ -162,7 +166,7 @@ class Gate:
         detail = f"{scope['method']} {ascii(scope['path'])[1:-1]}"
         await to_thread.run_sync(partial(self._refusals.tell, kind, address, detail=detail))
 
-    def _metered(self, receive: Receive) -> Receive:
+    def _metered(self, scope: Scope, receive: Receive) -> Receive:
         """A `receive` that raises HTTPException, which the application answers, if too much comes or too slowly."""
         left, coming = self._max_upload, True
 
@@ -172,10 +176,12 @@ class Gate:
                 async with asyncio.timeout(PIECE_S if coming else None):
                     message = await receive()
             except TimeoutError:
+                await self._tell(Kind.TOO_SLOW, scope)
                 raise HTTPException(408, "the file came too slowly") from None
             coming = message.get("more_body", False)
             left -= len(message.get("body", b""))
             if left < 0:
+                await self._tell(Kind.TOO_LARGE, scope)
                 raise HTTPException(413, "the file is far too large")
             return message
 
@@ -197,6 +203,11 @@ class Gate:
                 return b"".join(parts)
 
 
+def leads_out(path: str) -> bool:
+    """Whether a path, its escapes undone, climbs out of a folder or cuts a name short. None of ours does."""
+    return "\0" in path or ".." in re.split(r"[/\\]", path)
+
+
 def _replay(body: bytes, receive: Receive) -> Receive:
     """A `receive` that gives the body once, and then what comes after it."""
     given = False
@@ -209,6 +220,13 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return again
+
+
+async def _malformed(send: Send) -> None:
+    body = b'{"detail": "this path leads nowhere"}'
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 400, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def refuse(send: Send, status: int, text: str) -> None:

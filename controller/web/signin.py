@@ -7,6 +7,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from controller.identity.policy import home
+from controller.identity.refusals import Kind
 from controller.identity.signin import Refused, SignedIn, Source, TooManyTries
 from controller.services import Services
 from controller.web.access import GUEST_COOKIE, LANGUAGE_COOKIE, LANGUAGES, SESSION_COOKIE
@@ -28,7 +29,7 @@ def router(services: Services) -> APIRouter:
         next: Annotated[str, Form(max_length=2000)] = "",  # noqa: A002 - the form's field
     ) -> Response:
         """`error=wrong` or `error=wait&minutes=N` go back to the form."""
-        there = local(next)
+        there = whither(services, request, next)
         try:
             entered = services.signin.enter(login, password, shared_machine=bool(shared), source=source(request))
         except TooManyTries as error:
@@ -55,7 +56,7 @@ def router(services: Services) -> APIRouter:
         next: Annotated[str, Form(max_length=2000)] = "",  # noqa: A002 - the form's field
     ) -> Response:
         chosen = lang if lang in LANGUAGES else LANGUAGES[0]
-        response = RedirectResponse(local(next) or "/", 303)
+        response = RedirectResponse(whither(services, request, next) or "/", 303)
         response.set_cookie(LANGUAGE_COOKIE, chosen, max_age=_YEAR_S, secure=secure, httponly=True, samesite="lax")
         if request.state.user is not None:
             services.signin.set_language(request.state.user, chosen)
@@ -82,6 +83,21 @@ def source(request: Request) -> Source:
 def address(request: Request) -> str:
     """Where a request came from."""
     return request.client.host if request.client else ""
+
+
+def whither(services: Services, request: Request, target: str) -> str:
+    """As `local`; who is led elsewhere follows a link that somebody forged, and that is audited."""
+    there = local(target)
+    if target and not there:
+        who = request.state.user
+        services.refusals.tell(
+            Kind.REDIRECT,
+            address(request),
+            actor=who.id if who else "",
+            school_id=who.school_id if who else None,
+            detail=f"{request.url.path}: {ascii(target)[1:-1]}",
+        )
+    return there
 
 
 def local(target: str) -> str:

@@ -1,4 +1,4 @@
-"""What the pages of devices and print jobs share: a look at one device, forms that are sent in, and refusals."""
+"""What the pages of devices and jobs share: a look at one device, forms that are sent in, and refusals."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,11 +12,12 @@ from controller.commands.errors import CommandError, NoSuchDevice, NotAllowed, N
 from controller.fleet.picture import DeviceView
 from controller.identity.policy import Permission, Principal, may
 from controller.jobs.errors import JobError, NoRoom, NoSuchJob, NotInThisState, WrongFile
+from controller.jobs.work import Work, taking, work_of
 from controller.services import Services
 from controller.web import command_words, job_words
 from controller.web.frame import language_of, render
 from controller.web.i18n import Language
-from device_profiles.profile import Action, DeviceProfile
+from device_profiles.profile import DeviceProfile
 
 MOST_FIELDS: Final = 80
 _STATUS: Final[Mapping[type[Exception], int]] = {
@@ -103,11 +104,14 @@ class Visit:
         return may(self.who, Permission.VIEW_FLEET)
 
     @property
-    def prints(self) -> bool:
-        """Whether the machine takes print jobs, and the visitor may handle them."""
-        profile = self.profile
-        takes = profile is not None and "limits" in profile.options and any(map(_of_file, profile.actions.values()))
-        return takes and may(self.who, Permission.HANDLE_JOBS)
+    def takes_files(self) -> bool:
+        """Whether the machine takes files, and the visitor may handle its jobs."""
+        return taking(self.profile) is not None and may(self.who, Permission.HANDLE_JOBS)
+
+    @property
+    def work(self) -> Work:
+        """What the machine does with a file."""
+        return work_of(self.profile)
 
     def render(self, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
         return render(self.services, self.request, template, values, status=status)
@@ -117,7 +121,3 @@ class Visit:
         answer = self.render("refusal.html", status=why.status, text=why.text)
         answer.headers.update({"HX-Retarget": slot, "HX-Reswap": "innerHTML", "HX-Reselect": ".note"})
         return answer
-
-
-def _of_file(action: Action) -> bool:
-    return action.file

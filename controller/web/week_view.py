@@ -28,7 +28,10 @@ A_SHEET: Final = 9
 _LONG_BREAK_MIN: Final = 15
 """A line tells of a break from so long on."""
 _WEEK: Final = timedelta(days=7)
-_MARKS: Final[Mapping[BookingState, str]] = {BookingState.REQUESTED: "pending"}
+_MARKS: Final[Mapping[BookingState, str]] = {
+    BookingState.OFFERED: "pending",
+    BookingState.REQUESTED: "pending",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from device_profiles.gcode.preview import Preview
 
 MOST_PROBLEMS: Final = 20
 DETAILS: Final[Mapping[str, str]] = {
-    "letters": "{count} letters, a printer takes {most}",
+    "letters": "{count} letters, this machine takes {most}",
     "no-gcode": "{line} is no G-code for certain",
     "words": "{line} cannot be read for certain",
     "not-allowed": "{code} is not allowed on this machine",
@@ -53,7 +53,8 @@ class Review:
     says so: it is told in a comment, and believed as far as ours bears it out. `filament_g` is reckoned from what is
     pushed. `layers` counts heights; `layer_mm` is 0 if they vary; `height_mm` is the highest place with plastic.
     `kind` is print, or cut for a laser cutter's, which has instead `power_percent`, the most of full power that it asks
-    for, and `cut_mm`, the way with the beam on.
+    for, and `cut_mm`, the way with the beam on; or run for a kit's program, which has `lines` and the `modules` that it
+    imports.
     `material`, `slicer` and `sliced_for` are what comments say, or empty.
     """
 
@@ -74,6 +75,8 @@ class Review:
     sliced_for: str = ""
     power_percent: float = 0.0
     cut_mm: float = 0.0
+    lines: int = 0
+    modules: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 

@@ -1,5 +1,6 @@
 """Third-party far ends, fetched when a test first needs them: pinned, checked, kept under .cache, never committed."""
 
+import fcntl
 import hashlib
 import os
 import subprocess
@@ -19,7 +20,7 @@ def python_packages(requirements: Path) -> Path:
     """A folder with the packages of a hashed requirements file, to be put on PYTHONPATH."""
 
     def install(folder: Path) -> None:
-        options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
+        options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile", "--require-hashes"]
         command = [sys.executable, "-m", "pip", "install", *options, "--target", str(folder), "-r", str(requirements)]
         subprocess.run(command, check=True, capture_output=True)
 
@@ -37,7 +38,7 @@ def environment(
 
     def install(folder: Path) -> None:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True, capture_output=True)
-        options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
+        options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile", "--require-hashes"]
         command = [str(folder / "bin" / "python"), "-m", "pip", "install", *options, "-r", str(requirements)]
         bounds = folder / "build.txt"
         bounds.write_text("\n".join(build))
@@ -66,16 +67,16 @@ def npm_package(name: str, version: str, sha512: str) -> Path:
 
 
 def cached(name: str, content: bytes, make: Callable[[Path], None]) -> Path:
-    """The path that `make` makes, made once for this `content`; safe when several test processes ask at once."""
+    """The path that `make` makes, made once for this `content`; of several test processes one makes it, the others
+    wait."""
     target = CACHE / f"{name}-{hashlib.sha256(content).hexdigest()[:12]}"
     if not target.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
-            made = Path(scratch) / "made"
-            make(made)
-            try:
-                made.rename(target)
-            except OSError:
-                if not target.exists():
-                    raise
+        with (CACHE / f"{target.name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not target.exists():
+                with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+                    made = Path(scratch) / "made"
+                    make(made)
+                    made.rename(target)
     return target

@@ -14,6 +14,8 @@ def interpreter() -> Path:
     def install(folder: Path) -> None:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True, capture_output=True)
         pip: list[str | Path] = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check"]
-        subprocess.run([*pip, "install", "--quiet", OCTOPRINT.requirement], check=True, capture_output=True)
+        subprocess.run(
+            [*pip, "install", "--quiet", "--no-compile", OCTOPRINT.requirement], check=True, capture_output=True
+        )
 
     return cached("octoprint", OCTOPRINT.requirement.lower().encode(), install) / "bin" / "python"

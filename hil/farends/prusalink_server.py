@@ -1,7 +1,9 @@
 """A printer's PrusaLink as its specification has it, with a job that takes its time: for what the real one cannot do
 without a printer. Access by API key or by Digest.
 
-Source: Prusa-Link-Web, spec/openapi.yaml.
+Source: Prusa-Link-Web, spec/openapi.yaml (1.0.0-draft): /api/v1/status (StatusPrinter, StatusJob), /api/v1/job,
+DELETE /api/v1/job/{id}, PUT .../pause and .../resume, PUT /api/v1/files/{storage}/{path} with Print-After-Upload and
+Overwrite.
 """
 
 import hashlib
@@ -10,7 +12,8 @@ import re
 import secrets
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
@@ -22,7 +25,10 @@ REALM = "Printer API"
 
 @dataclass(slots=True)
 class Model:
-    """The printer. A job takes `job_s` seconds; `fault` is how it answers: none, garbage, huge, silent, error."""
+    """The printer. A job takes `job_s` seconds.
+
+    `fault` is how it answers: none, garbage, huge, silent, error, or locked (to every key).
+    """
 
     job_s: float = 3.0
     state: str = "IDLE"
@@ -32,6 +38,8 @@ class Model:
     printed_s: float = 0.0
     seen_s: float = 0.0
     fault: str = "none"
+    stored: set[str] = field(default_factory=set)
+    """Files on its stick."""
 
     def pass_time(self) -> None:
         now_s = time.monotonic()
@@ -83,7 +91,7 @@ class PrusalinkServer:
         two = _md5(f"{method}:{path}")
         return told.get("response") == _md5(f"{one}:{self.nonce}:{told['nc']}:{told['cnonce']}:auth:{two}")
 
-    def answer(self, method: str, path: str, body: bytes) -> tuple[int, Any]:
+    def answer(self, method: str, path: str, body: bytes, wishes: Mapping[str, str]) -> tuple[int, Any]:
         """Status and what is told as JSON; None for nothing."""
         model = self.model
         model.pass_time()
@@ -94,21 +102,43 @@ class PrusalinkServer:
                 return 200, self._status()
             case "GET", ["job"]:
                 return (
-                    (200, {**self._job(), "file": {"name": "A~1.GCO", "display_name": model.file}})
+                    (
+                        200,
+                        {**self._job(), "state": model.state, "file": {"name": "A~1.GCO", "display_name": model.file}},
+                    )
                     if (model.number and model.state != "IDLE")
                     else (204, None)
                 )
             case "PUT", ["files", "usb", name]:
-                if model.works:
-                    return 409, {"title": "printer is printing"}
-                model.number += 1
-                model.state, model.file, model.content, model.printed_s = "PRINTING", unquote(name), body, 0.0
-                return 201, None
-            case (("PUT" | "DELETE"), ["job", number, *words]) if number == str(model.number) and model.works:
-                model.state = {"pause": "PAUSED", "resume": "PRINTING"}.get("".join(words), "STOPPED")
-                return 204, None
+                return self._taken(unquote(name), body, wishes), None
+            case ("PUT", ["job", number, ("pause" | "resume") as word]):
+                return self._told(number, {"pause": "PAUSED", "resume": "PRINTING"}[word])
+            case ("DELETE", ["job", number]):
+                return self._told(number, "STOPPED")
             case _:
                 return 409, {"title": "not in this state"}
+
+    def _taken(self, name: str, body: bytes, wishes: Mapping[str, str]) -> int:
+        """A file, which is printed if that is wished for: flags are `?1` and `?0`, after RFC 8941, section 3.3.6."""
+        model = self.model
+        prints = wishes.get("Print-After-Upload", "?0") == "?1"
+        if (prints and model.works) or (name in model.stored and wishes.get("Overwrite", "?0") != "?1"):
+            return 409
+        model.stored.add(name)
+        if prints:
+            model.number += 1
+            model.state, model.file, model.content, model.printed_s = "PRINTING", name, body, 0.0
+        return 201
+
+    def _told(self, number: str, state: str) -> tuple[int, Any]:
+        """What is to become of a job: 404 if it is not the printer's, 409 if it has ended."""
+        model = self.model
+        if number != str(model.number):
+            return 404, {"title": "no such job"}
+        if not model.works:
+            return 409, {"title": "not in this state"}
+        model.state = state
+        return 204, None
 
     def _status(self) -> dict[str, Any]:
         model = self.model
@@ -125,7 +155,7 @@ class PrusalinkServer:
 
     def _job(self) -> dict[str, Any]:
         share = 100 * min(self.model.printed_s / self.model.job_s, 1.0)
-        return {"id": self.model.number, "state": self.model.state, "progress": round(share, 1)}
+        return {"id": self.model.number, "progress": round(share, 1), "time_printing": round(self.model.printed_s)}
 
 
 def _handler(server: PrusalinkServer) -> type[BaseHTTPRequestHandler]:
@@ -147,10 +177,11 @@ def _handler(server: PrusalinkServer) -> type[BaseHTTPRequestHandler]:
                 case "error":
                     self.tell(500, b"")
                     return
-            if not server.lets_in(self.command, self.path, key, proof):
+            locked = server.model.fault == "locked"
+            if locked or not server.lets_in(self.command, self.path, key, proof):
                 self.tell(401, b"", f'Digest realm="{REALM}", nonce="{server.nonce}", algorithm=MD5-sess, qop="auth"')
                 return
-            status, told = server.answer(self.command, self.path, body)
+            status, told = server.answer(self.command, self.path, body, dict(self.headers.items()))
             self.tell(status, b"" if told is None else json.dumps(told).encode())
 
         def tell(self, status: int, content: bytes, challenge: str = "") -> None:

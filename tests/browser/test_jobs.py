@@ -116,7 +116,7 @@ def test_a_file_that_is_not_for_this_machine_shows_its_lines(visit: Visitor, in_
     expect(lines).to_have_count(2)
     expect(lines.nth(0)).to_contain_text("Dòng 2")
     expect(lines.nth(0)).to_contain_text("nóng hơn mức máy này cho phép")
-    expect(lines.nth(1)).to_contain_text("ra ngoài vùng in")
+    expect(lines.nth(1)).to_contain_text("ra ngoài vùng làm việc")
     expect(page.get_by_role("button", name="Duyệt và in")).to_have_count(0)
 
 

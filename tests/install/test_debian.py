@@ -1,4 +1,4 @@
-"""The Debian packages on a machine of their own: installed as docs/install.md says, hung, upgraded, removed."""
+"""The Debian packages on a machine of their own: installed as README.md says, hung, upgraded, removed."""
 
 import re
 from collections.abc import Iterator
@@ -11,15 +11,16 @@ from tests.install.container import Container, container
 from tools.deb import AGENT, PARTS, Target, build, commit_time
 
 pytestmark = [pytest.mark.install, pytest.mark.timeout(900)]
-GUIDE = Path(__file__).parents[2] / "docs" / "install.md"
+ROOT = Path(__file__).parents[2]
+README, GUIDE = ROOT / "README.md", ROOT / "docs" / "install.md"
 FIRST = Target("amd64", "3.11", 1, commit_time())
 NEXT = replace(FIRST, revision=2)
 SERVICES = ("fabfleet-agent", "fabfleet-controller")
 
 
-def guided(heading: str) -> list[str]:
-    """The commands of one section of the guide."""
-    section = GUIDE.read_text("utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+def guided(heading: str, file: Path = GUIDE) -> list[str]:
+    """The commands of one section of the guide, or of another file."""
+    section = file.read_text("utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     return re.findall(r"(?m)^ {4}(\S.*)$", section)
 
 
@@ -43,8 +44,8 @@ def machine(packages: dict[str, Path]) -> Iterator[Container]:
 
 @pytest.fixture(scope="module")
 def said(machine: Container) -> str:
-    """By the guide's commands, together."""
-    return machine.do("\n".join(guided("A server and its first agent")))
+    """By the README's commands, together: it is all that a stranger has."""
+    return machine.do("\n".join(guided("Install", README)))
 
 
 def online(machine: Container) -> None:
@@ -63,7 +64,8 @@ def process(machine: Container, service: str) -> str:
 
 
 def test_a_stranger_has_a_server_and_an_agent_in_fewer_than_ten_commands(machine: Container, said: str) -> None:
-    assert len(guided("A server and its first agent")) < 10
+    assert len(guided("Install", README)) < 10
+    assert guided("Install", README) == guided("A server and its first agent"), "README and guide say the same"
     assert re.search(r"(?m)^password: \S{12,}$", said)
     online(machine)
     assert "Nguyễn Thị An" in machine.do("fabfleet user list")
@@ -145,6 +147,40 @@ def test_purge_leaves_nothing_but_the_accounts(machine: Container, said: str) ->
     assert machine.told(f"ls -d {places}") == ""
     assert machine.told("find /etc/systemd /var/lib/systemd/deb-systemd-helper-enabled -name 'fabfleet*.service'") == ""
     assert machine.do("getent passwd fabfleet fabfleet-agent | cut -d: -f7").split() == ["/usr/sbin/nologin"] * 2
+
+
+def test_a_copy_of_an_image_enrols_by_the_seed_on_its_boot_partition_and_uses_it_up(
+    machine: Container, said: str, tmp_path: Path
+) -> None:
+    """After the purge nobody knows this computer: the packages are installed, and nothing else is done on it."""
+    machine.do(f"apt-get install -y ./fabfleet-*_{NEXT.version}_amd64.deb")
+    assert machine.told("systemctl is-active fabfleet-agent fabfleet-agent-seed").split() == ["inactive"] * 2
+    token = machine.do("fabfleet enrol-token --school thcs-hoa-ban --school-name 'THCS Hoa Ban' --uses 1")
+    seed = tmp_path / "fabfleet-seed.toml"
+    seed.write_text(f'url = "http://127.0.0.1:8080"\r\ntoken = "{token}"\r\nname = "card-7"\r\n')
+    machine.put(seed, "boot")
+    machine.reboot()
+    online(machine)
+    assert "thcs-hoa-ban/card-7" in machine.do("fabfleet-agent status")
+    machine.until("ls /boot", "")
+    assert "fabfleet-seed.toml" not in machine.do("ls -a /boot")
+    assert machine.do("stat -c '%a %U' /var/lib/fabfleet/agent/credentials.json") == "600 fabfleet-agent"
+    assert machine.told("systemctl --failed --no-legend") == ""
+
+
+def test_a_broker_of_ones_own_is_reloaded_each_time_its_files_change(machine: Container, said: str) -> None:
+    """As docs/operating.md has it, with a service that only counts in the broker's place."""
+    unit = "/etc/systemd/system/broker.service"
+    machine.do(
+        f"printf '[Service]\nExecStart=/usr/bin/sleep infinity\nExecReload=/bin/sh -c \"echo again >> /run/reloads\"\n'"
+        f" > {unit}; install -d -m 2750 -o fabfleet /var/lib/fabfleet-broker; systemctl daemon-reload;"
+        " systemctl start broker; systemctl enable --now fabfleet-broker@broker.path"
+    )
+    for count in (1, 2):
+        machine.do("touch /var/lib/fabfleet-broker/changed")
+        machine.until("cat /run/reloads | wc -l", str(count))
+    assert machine.told("ls /var/lib/fabfleet-broker") == ""
+    machine.do("systemctl disable --now fabfleet-broker@broker.path; systemctl stop broker")
 
 
 def test_the_same_commit_gives_the_same_package(packages: dict[str, Path], tmp_path: Path) -> None:

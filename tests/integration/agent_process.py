@@ -33,13 +33,15 @@ options = { effects = {} }
 class AgentProcess:
     """A real agent with simulated devices."""
 
-    def __init__(self, state: Path, credentials: Credentials, broker_port: int) -> None:
+    def __init__(self, state: Path, credentials: Credentials, broker_port: int, *, tls_ca: Path | None = None) -> None:
         folder = state / "agent"
         folder.mkdir(parents=True)
         address = credentials.address
         (folder / "agent.toml").write_text(
             f'school = "{address.school}"\nagent = "{address.agent}"\nflush_s = 0.1\n'
-            f"[broker]\nport = {broker_port}\nkeepalive_s = 2\n{DEVICES}"
+            f"[broker]\nport = {broker_port}\nkeepalive_s = 2\n"
+            + (f'tls_ca = "{tls_ca}"\n' if tls_ca else "")
+            + DEVICES
         )
         secrets = {"user": credentials.user, "password": credentials.password, "lease_key": credentials.lease_key}
         (folder / "credentials.json").write_text(json.dumps(secrets))

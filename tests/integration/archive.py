@@ -56,7 +56,8 @@ class Annals:
         stored = rows_in(self.engine)
         with self.engine.begin() as connection:
             for day, part in parts.items():
-                stored.insert(connection, day, part)
+                stored.add(connection, day, part)
+            stored.flush(connection)
         times = [row[1] for row in rows]
         with Session(self.engine) as session:
             session.add(

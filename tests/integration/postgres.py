@@ -24,13 +24,14 @@ def binary(name: str) -> str:
 
 
 class Server:
-    """A server with an empty cluster, durable as the real one is; it can be killed, frozen and started again.
+    """A server with an empty cluster; it can be killed, frozen and started again. `durable`: it waits for its disk.
 
     It lies in a folder of its own beside pytest's, which are root's alone: PostgreSQL refuses to run as root.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, durable: bool = True) -> None:
         self.folder = folder
+        self._durable = durable
         self._data = folder / "data"
         if os.getuid() == 0:
             os.chown(folder, _ORDINARY_USER, _ORDINARY_USER)
@@ -50,6 +51,8 @@ class Server:
     def start(self) -> None:
         """Returns when it takes connections."""
         options = f"-c listen_addresses={HOST} -p {self._port} -c unix_socket_directories= -c max_connections=120"
+        if not self._durable:
+            options += " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
         self._control("-w", "-t", "60", "-o", options, "-l", f"{self._data}/log", "start")
 
     def stop(self, mode: str = "fast") -> None:
@@ -86,10 +89,10 @@ class Server:
 
 
 @contextmanager
-def victim() -> Iterator[Server]:
-    """A server of one's own, running, to do harm to."""
+def victim(*, durable: bool = True) -> Iterator[Server]:
+    """A server of one's own, running, to do harm to; durable as the real one is."""
     with tempfile.TemporaryDirectory(prefix="fabfleet-postgres-") as name:
-        one = Server(Path(name))
+        one = Server(Path(name), durable=durable)
         one.start()
         try:
             yield one
@@ -98,9 +101,9 @@ def victim() -> Iterator[Server]:
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """The URL of the first database of a server."""
-    with victim() as one:
+def server(*, durable: bool = False) -> Iterator[str]:
+    """The URL of the first database of a server that nobody harms; `durable` where it counts what that costs."""
+    with victim(durable=durable) as one:
         yield one.url
 
 

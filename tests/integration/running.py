@@ -4,6 +4,7 @@ import json
 import os
 import queue
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -45,6 +46,14 @@ from tests.passwords import quick
 PASSWORD = "rất dài và khó đoán"
 METRIC = "nozzle-temperature"
 PROFILE = ProfileEntry("demo/printer-3d", "Printer", {METRIC: MetricEntry("Cel", Kind.FLOAT)})
+
+
+def free_port() -> int:
+    """One that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def settings(state: Path) -> ControllerConfig:
@@ -191,10 +200,12 @@ class Speaker:
     def __exit__(self, *_: object) -> None:
         self.client.__exit__(None, None, None)
 
-    def lists(self, *devices: str, state: BridgeState = BridgeState.OPEN, detail: str = "") -> None:
-        """Say the inventory: these devices, all of one profile and in one state."""
+    def lists(
+        self, *devices: str, state: BridgeState = BridgeState.OPEN, detail: str = "", name: str = "Máy in"
+    ) -> None:
+        """Say the inventory: these devices, all of one profile and in one state; each called `name` and its slug."""
         self._inventories += 1
-        entries = tuple(DeviceEntry(slug, f"Máy in {slug}", "p1", state, wall_ms(), detail=detail) for slug in devices)
+        entries = tuple(DeviceEntry(slug, f"{name} {slug}", "p1", state, wall_ms(), detail=detail) for slug in devices)
         inventory = Inventory(self._epoch, self._inventories, {"p1": PROFILE}, entries)
         self.client.say(self.address.topic(Channel.INVENTORY), encode(inventory), retain=True)
 

@@ -1,7 +1,8 @@
 """Who may say and hear what, on both brokers, by what arrives and what does not: a confirmation proves nothing.
 
-Allowed is this alone: an agent says its own upward channels and hears its own downward ones. Everything else of every
-channel, in each way there is, must be seen by nobody; what is allowed arrives in the same run, so silence means no.
+Allowed is this alone: an agent says its own upward channels and hears its own downward ones; a foreign reader hears
+what is told of its school, and says nothing. Everything else of every channel, in each way there is, must be seen by
+nobody; what is allowed arrives in the same run, so silence means no.
 """
 
 import json
@@ -22,13 +23,15 @@ import pytest
 
 from contract.topics import CONTROLLER, DOWN, UP, Address, Channel
 from controller.broker import embedded, mosquitto, nats
-from controller.broker.access import BrokerUser, Login, hash_password, mosquitto_hash
+from controller.broker.access import BrokerUser, Login, Member, Reader, hash_password, mosquitto_hash
 from tests.integration.mqtt import Client, eventually
 
 pytestmark = pytest.mark.integration
 
 VICTIM = Address("alpha", "room-1")
 ACTORS = {"itself": VICTIM, "same-school": Address("alpha", "room-2"), "other-school": Address("beta", "room-1")}
+SCHOOLS = ("alpha", "beta")
+"""With a reader each."""
 PASSWORD = "right"
 ADMIN = "watcher"
 HUB = Login(CONTROLLER, "hub-password")
@@ -62,9 +65,10 @@ class Broker:
         return Client(self.port, ADMIN, PASSWORD, f"{ADMIN}/{time.monotonic_ns()}")
 
 
-def users() -> list[BrokerUser]:
+def users() -> list[Member]:
     secret = (hash_password(PASSWORD), mosquitto_hash(PASSWORD))
-    return [BrokerUser(address, *secret) for address in ACTORS.values()]
+    readers = (Reader(f"ha_{school}", f"fabfleet/{school}", *secret) for school in SCHOOLS)
+    return [*(BrokerUser(address, *secret) for address in ACTORS.values()), *readers]
 
 
 def nats_command(folder: Path, port: int) -> list[str]:
@@ -77,7 +81,8 @@ def nats_command(folder: Path, port: int) -> list[str]:
 
 
 def mosquitto_command(folder: Path, port: int) -> list[str]:
-    made = mosquitto.render(mosquitto.MosquittoSettings(folder, port, "127.0.0.1"), HUB, users())
+    made = mosquitto.render_users(HUB, mosquitto_hash(HUB.password), users())
+    made[mosquitto.CONF] = mosquitto.render_conf(mosquitto.MosquittoSettings(folder, port, "127.0.0.1"))
     made[mosquitto.ACL] += f"\nuser {ADMIN}\ntopic readwrite #\n"
     made[mosquitto.PASSWORDS] += f"{ADMIN}:{mosquitto_hash(PASSWORD)}\n"
     if os.getuid() == 0:  # it would become a user who may not read its own files
@@ -251,3 +256,56 @@ def test_controller_hears_all_agents_and_tells_each(broker: Broker) -> None:
         for channel in DOWN:
             hub.say(VICTIM.topic(channel), channel.encode())
             assert mine.next() == (VICTIM.topic(channel), channel.encode())
+
+
+TOLD = ("sensor/room-1_lamp/power/config", "room-1_lamp/available", "room-1_lamp/state")
+"""Below a school's prefix."""
+
+
+@pytest.mark.parametrize("retain", [False, True], ids=["live", "retained"])
+def test_reader_hears_what_is_told_of_its_school_and_nothing_else(broker: Broker, retain: bool) -> None:
+    said = f"told {retain} {time.monotonic_ns()}".encode()
+    others = ("fabfleet/alphabet/x/state", "fabfleet/status", *(VICTIM.topic(channel) for channel in Channel))
+    below = {school: {f"fabfleet/{school}/{topic}" for topic in TOLD} for school in SCHOOLS}
+    wanted = ("fabfleet/alpha/#", "fabfleet/beta/#", "fabfleet/+/+/state", "fabfleet/#", *WILDCARDS)
+    with broker.admin() as teller, ExitStack() as stack:
+        everything = (*below["alpha"], *below["beta"], *others)
+        if retain:
+            for topic in everything:
+                teller.say(topic, said, retain=True)
+        ears = []
+        for number, topic in enumerate(wanted):
+            ear = stack.enter_context(Client(broker.port, "ha_alpha", PASSWORD, f"ha/{number}"))
+            ear.subscribe(topic)
+            ears.append(ear)
+        for topic in () if retain else everything:
+            teller.say(topic, said)
+        all_heard(teller)  # time for stragglers
+        heard = [{topic for topic, payload in list(ear.heard.queue) if payload == said} for ear in ears]
+        assert heard[0] == below["alpha"]
+        assert set().union(*heard) == below["alpha"]
+        for topic in everything:
+            teller.say(topic, b"", retain=True)
+
+
+def test_reader_says_nothing_to_anybody(broker: Broker) -> None:
+    said = f"by a reader {time.monotonic_ns()}".encode()
+    topics = (
+        "fabfleet/alpha/room-1_lamp/state",
+        "fabfleet/alpha",
+        "homeassistant/status",
+        VICTIM.topic(Channel.COMMAND),
+    )
+    with broker.admin() as watcher:
+        assert watcher.subscribe("#")
+        for topic in topics:
+            with Client(broker.port, "ha_alpha", PASSWORD, "ha/speaker") as speaker:
+                speaker.say(topic, said, 0, retain=True)
+                speaker.shout(topic, said)
+                time.sleep(0.1)
+        watcher.say("fabfleet/alpha/x/state", b"after " + said)
+        eventually(partial(hears, watcher, b"after " + said), "what is allowed arrives")
+        assert not [each for each in all_heard(watcher) if each[1] == said]
+    with broker.admin() as later:
+        assert later.subscribe("#")
+        assert not [each for each in all_heard(later) if each[1] == said]

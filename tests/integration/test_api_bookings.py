@@ -191,3 +191,22 @@ def test_availability_tells_what_is_taken_and_when_all_of_it_can_be_had(house: H
 def test_nonsense_books_nothing(house: House, ha: httpx.Client, change: dict[str, Any], status: int) -> None:
     wanted = {**house.wish("3D-01", span(house.made.engine, school_day(4), 5, 5)), **change}
     assert ha.post("/api/v1/bookings", json=wanted).status_code == status
+
+
+def test_what_is_taken_is_waited_for_and_accepted(house: House, ky: httpx.Client, nam: httpx.Client) -> None:
+    ha, at = _program(house, "duc"), house.free_span()
+    theirs = book(ky, house.wish("3D-01", at, school="an-phu", reason="hội thảo"))
+    wish = house.wish("3D-01", at, waitlist=True, key="wait")
+    waiting = book(ha, wish)
+    assert (waiting["state"], waiting["resources"]) == ("waiting", [])
+    assert book(ha, wish)["id"] == waiting["id"]
+    path = f"/api/v1/bookings/{waiting['id']}"
+    assert ha.patch(path, json={"state": "accepted"}).status_code == 409
+
+    ky.delete(f"/api/v1/bookings/{theirs['id']}")
+    offered = ha.get(path).json()
+    assert (offered["state"], offered["resources"][0]["name"]) == ("offered", "3D-01")
+    assert nam.patch(path, json={"state": "accepted"}).status_code == 404
+    assert ha.patch(path, json={"state": "accepted"}).json()["state"] == "confirmed"
+    at = house.free_span()
+    assert book(ha, house.wish("3D-01", at, waitlist=True))["state"] == "confirmed", "what is free is booked"

@@ -15,10 +15,11 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from controller.identity.admin import Admin
+from controller.identity.admin import Admin, NewUser
+from controller.identity.policy import Role
 from controller.main import wall_ms
 from tests.integration.bookable import Furnished, furnished
-from tests.integration.running import Running, running
+from tests.integration.running import PASSWORD, Running, running
 from tests.passwords import quick
 
 pytestmark = pytest.mark.integration
@@ -30,6 +31,7 @@ ROLES: Mapping[str, str] = {
     "technician": "ky",
     "coordinator": "lan",
     "administrator": "tri",
+    "auditor": "kiem",
     "nobody": "",
 }
 AT_CI, AT_FULL_SIZE = 20, 400
@@ -50,6 +52,8 @@ def place(state: Path) -> Furnished:
 def controller(state: Path, place: Furnished) -> Iterator[Running]:
     assert place.things
     with running(state) as one:
+        auditor = NewUser("kiem", "Person kiem", Role.AUDITOR, None)
+        Admin(one.services.engine, quick(), wall_ms).add_user(auditor, PASSWORD)
         yield one
 
 

@@ -1,34 +1,28 @@
 """Attacks on a controller in a process of its own, as it is installed: refused, audited, and nobody else suffers."""
 
 import contextlib
-import os
-import re
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
-from sqlalchemy import Engine
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
+from contract.messages import BridgeState, DeviceEntry, Inventory, encode
 from contract.topics import Channel
-from controller.database import make_engine
-from controller.identity.tables import AuditLine
+from controller.fleet.tables import Agent
+from controller.main import wall_ms
 from controller.web.patience import HEAD_S
 from tests.integration.mqtt import Client, eventually
-from tests.integration.running import PASSWORD, Cluster, csrf_of, seed, settings
+from tests.integration.running import PASSWORD, PROFILE, Speaker, csrf_of, seed
+from tests.integration.served import MB, Served, serving
 from tests.integration.workshop import GOOD
 
 pytestmark = pytest.mark.integration
-MB = 1_000_000
 HUGE = 100 * MB
 BAD_SIGN_INS = (1_000, pytest.param(10_000, marks=[pytest.mark.soak, pytest.mark.timeout(1800)]))
 """Over HTTP; ten thousand at the door itself are in test_identity.py."""
@@ -45,65 +39,27 @@ ELSEWHERE = (
 )
 
 
-@dataclass(frozen=True)
-class Served:
-    """The process, where it answers, and what its tables say."""
-
-    url: str
-    process: psutil.Process
-    engine: Engine
-    cluster: Cluster
-    broker_port: int
-    clients: contextlib.ExitStack
-
-    @property
-    def address(self) -> tuple[str, int]:
-        host, port = self.url.removeprefix("http://").split(":")
-        return host, int(port)
-
-    def client(self) -> httpx.Client:
-        return self.clients.enter_context(httpx.Client(base_url=self.url, timeout=60))
-
-    def signed_in(self, login: str) -> httpx.Client:
-        browser = self.client()
-        form = {"login": login, "password": PASSWORD, "csrf": csrf_of(browser)}
-        answer = browser.post("/signin", data=form)
-        assert "error" not in answer.headers["location"], answer.headers["location"]
-        return browser
-
-    def lines(self, action: str) -> list[AuditLine]:
-        with Session(self.engine) as db:
-            found = db.exec(select(AuditLine).where(AuditLine.action == action).order_by(col(AuditLine.id))).all()
-            db.expunge_all()
-            return list(found)
-
-    def memory_mb(self) -> float:
-        """Of the controller and its broker."""
-        return sum(each.memory_info().rss for each in (self.process, *self.process.children())) / MB
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    state = tmp_path_factory.mktemp("attacked") / "state"
+    with serving(state, seed(state)) as one:
+        yield one
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    folder = tmp_path_factory.mktemp("attacked")
-    state, log = folder / "state", folder / "log"
-    cluster = seed(state)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        broker_port: int = probe.getsockname()[1]
-    command = (sys.executable, "-m", "controller.cli", "serve", "--port", "0", "--state", str(state))
-    with log.open("wb") as output:
-        child = subprocess.Popen(command, stderr=output, env=os.environ | {"FABFLEET_BROKER_PORT": str(broker_port)})
-    try:
-        eventually(lambda: b"listening on" in log.read_bytes(), "it is up", 60)
-        found = re.search(r"listening on (http://\S+)", log.read_text())
-        assert found is not None
-        engine = make_engine(settings(state).database)
-        with contextlib.ExitStack() as clients:
-            yield Served(found[1], psutil.Process(child.pid), engine, cluster, broker_port, clients)
-        engine.dispose()
-    finally:
-        child.send_signal(signal.SIGTERM)
-        assert child.wait(30) == 0
+def printer(served: Served) -> int:
+    """A printer to which files may be sent."""
+    with Speaker(served.cluster.agents["an-phu"], served.broker_port) as speaker:
+        entry = DeviceEntry("printer", "Máy in", "p1", BridgeState.OPEN, wall_ms())
+        inventory = Inventory("00000000000000aa", 1, {"p1": replace(PROFILE, slug="prusa/mk3s")}, (entry,))
+        speaker.client.say(speaker.address.topic(Channel.INVENTORY), encode(inventory), retain=True)
+    browser = served.signed_in("ha")
+
+    def there() -> list[int]:
+        return [each["id"] for each in browser.get("/api/v1/devices").json()["items"]]
+
+    eventually(there, "it is shown")
+    return there()[0]
 
 
 def ended(wire: socket.socket, within_s: float) -> bytes:
@@ -159,12 +115,12 @@ def test_requests_that_come_drop_by_drop_are_ended_while_others_are_served(
     assert {line.address for line in served.lines("request-too-slow")} == {"127.0.0.1"}
 
 
-def flood(served: Served, head: str) -> bytes:
+def flood(served: Served, head: str, source: str) -> bytes:
     """Send a body of 100 MB as fast as it is taken; what is answered before the line is cut."""
     heard = b""
-    with socket.create_connection(served.address, timeout=60) as wire:
+    with socket.create_connection(served.address, timeout=60, source_address=(source, 0)) as wire:
         wire.sendall(head.encode())
-        piece = bytes(MB)
+        piece = (b"G1 X10 Y10\n" * MB)[:MB]
         try:
             for _ in range(HUGE // MB):
                 wire.sendall(piece)
@@ -174,29 +130,32 @@ def flood(served: Served, head: str) -> bytes:
         return heard
 
 
-def test_a_hundred_megabytes_are_refused_and_never_held(served: Served) -> None:
+def test_a_hundred_megabytes_are_refused_and_never_held(served: Served, printer: int) -> None:
     before = served.memory_mb()
     for path in ("/signin", "/import", "/api/v1/enrol"):
         head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {HUGE}\r\n\r\n"
-        assert flood(served, head)[9:12] in (b"413", b"")
-    assert "POST" in served.lines("request-too-large")[0].detail
+        assert flood(served, head, "127.0.0.2")[9:12] in (b"413", b"")
 
     browser = served.signed_in("ha")
     token = csrf_of(browser)
-    devices = browser.get("/api/v1/devices").json()["items"]
-    device = devices[0]["id"] if devices else 1
     cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
     head = (
-        f"POST /api/v1/devices/{device}/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: {HUGE}\r\n"
+        f"POST /api/v1/devices/{printer}/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: {HUGE}\r\n"
         f"Cookie: {cookie}\r\nX-CSRF-Token: {token}\r\nContent-Type: multipart/form-data; boundary=x\r\n\r\n"
         '--x\r\nContent-Disposition: form-data; name="file"; filename="a.gcode"\r\n\r\n'
     )
-    assert flood(served, head)[9:12] in (b"413", b"404", b"")
+    assert flood(served, head, "127.0.0.3")[9:12] in (b"413", b"")
+    assert browser.get(f"/api/v1/devices/{printer}/jobs").json()["items"] == []
+    eventually(lambda: len(served.lines("request-too-large")) == 2, "it is audited, by whom and what for")
+    told = [(line.address, line.detail) for line in served.lines("request-too-large")]
+    assert told == [("127.0.0.2", "POST /signin"), ("127.0.0.3", f"print job for device {printer}")]
 
     mine = served.cluster.agents["an-phu"]
     with Client(served.broker_port, mine.user, mine.password, mine.address.client_id) as agent:
         agent.say(mine.address.topic(Channel.REPORT), bytes(HUGE), qos=0)
         eventually(lambda: agent.disconnects, "the sender is cut off", 60)
+    eventually(lambda: served.lines("message-too-large"), "that is audited too")
+    assert "an-phu/pc-1" in served.lines("message-too-large")[0].detail
     assert served.client().get("/readyz").status_code == 200
     assert served.memory_mb() - before < 60
 
@@ -210,6 +169,10 @@ def test_redirects_lead_to_no_other_site(served: Served) -> None:
         assert browser.get("/signin", params={"next": target}).headers["location"] == "/fleet", target
         form = {"lang": "en", "csrf": csrf_of(browser), "next": target}
         assert browser.post("/language", data=form).headers["location"] == "/", target
+    eventually(lambda: served.lines("redirect-refused"), "it is audited")
+    told = served.lines("redirect-refused")[0]
+    assert (told.address, told.detail) == ("127.0.0.1", "/signin: //evil.example")
+    assert browser.get("/signin", params={"next": "/fleet?school=an-phu"}).headers["location"] == "/fleet?school=an-phu"
 
 
 def served_out(browser: httpx.Client) -> httpx.Client:
@@ -218,7 +181,7 @@ def served_out(browser: httpx.Client) -> httpx.Client:
     return browser
 
 
-def test_forged_form_and_stolen_token_are_refused_and_audited(served: Served) -> None:
+def test_forged_form_is_refused_and_audited(served: Served) -> None:
     victim = served.signed_in("ha")
     forged = victim.post("/signout", data={"csrf": "x"}, headers={"origin": "https://evil.example"})
     assert forged.status_code == 403
@@ -227,6 +190,8 @@ def test_forged_form_and_stolen_token_are_refused_and_audited(served: Served) ->
     assert line.detail == "POST /signout"
     assert (line.actor != "", line.school_id) == (True, "an-phu")
 
+
+def test_stolen_token_is_worth_nothing_once_revoked_and_its_use_is_audited(served: Served) -> None:
     admin = served.cluster.admin
     token = admin.add_api_token("ky", "stolen", None)
     thief = served.client()
@@ -237,6 +202,7 @@ def test_forged_form_and_stolen_token_are_refused_and_audited(served: Served) ->
     assert thief.post("/api/v1/bookings", json={}).status_code == 401
     assert served.lines("token-refused")[-1].detail == "GET /api/v1/devices"
 
+    victim = served.signed_in("ha")
     copied = dict(victim.cookies)
     victim.post("/signout", data={"csrf": csrf_of(victim)})
     with httpx.Client(base_url=served.url, cookies=copied) as stranger:
@@ -244,27 +210,67 @@ def test_forged_form_and_stolen_token_are_refused_and_audited(served: Served) ->
         assert stranger.get("/api/v1/devices").status_code == 401
 
 
-@pytest.mark.parametrize("name", ["../../../../etc/cron.d/x", "..\\..\\x.gcode", "/etc/passwd", "a\x00b.gcode"])
-def test_name_of_a_file_leads_nowhere(served: Served, name: str) -> None:
+def test_login_of_a_revoked_agent_is_refused_by_the_broker_and_audited(served: Served) -> None:
+    stolen = served.cluster.agents["binh-minh"]
+    with Session(served.engine) as db:
+        agent = db.exec(select(Agent).where(Agent.school_id == "binh-minh")).one()
+        agent.revoked = True
+        db.add(agent)
+        db.commit()
+
+    def refused() -> bool:
+        with Client(served.broker_port, stolen.user, stolen.password, "thief") as client:
+            return client.refused
+
+    eventually(refused, "the broker follows within seconds")
+    eventually(lambda: served.lines("broker-sign-in-refused"), "it is audited")
+    line = served.lines("broker-sign-in-refused")[0]
+    assert (line.address, line.detail) == ("127.0.0.1", "binh-minh.pc-1; calls itself thief")
+
+
+@pytest.mark.parametrize("name", ["../../../../etc/cron.d/x.gcode", "..\\..\\x.gcode", "/etc/passwd"])
+def test_name_of_a_file_that_leads_elsewhere_is_refused_and_audited(served: Served, printer: int, name: str) -> None:
     browser = served.signed_in("ha")
     headers = {"x-csrf-token": csrf_of(browser)}
     state = Path(str(served.engine.url.database)).parent
-    before = {path for path in state.rglob("*") if path.suffix not in {".db-wal", ".db-shm"}}
-    with Session(served.engine) as db:
-        lines = len(db.exec(select(AuditLine)).all())
-    answer = browser.post("/api/v1/devices/1/jobs", headers=headers, files={"file": (name, GOOD)})
-    assert answer.status_code in (201, 404, 422)
-    after = {path for path in state.rglob("*") if path.suffix not in {".db-wal", ".db-shm"}}
-    assert {path.parent.name for path in after - before if path.is_file()} <= {"files", "store"}
+    before = files_in(state)
+    answer = browser.post(f"/api/v1/devices/{printer}/jobs", headers=headers, files={"file": (name, GOOD)})
+    assert (answer.status_code, answer.json()["code"]) == (422, "name")
+    assert files_in(state) == before
+    assert not Path("/etc/cron.d/x.gcode").exists()
+    line = served.lines("file-name-refused")[0]
+    assert (line.school_id, line.address, line.actor != "") == ("an-phu", "127.0.0.1", True)
+
+
+def files_in(state: Path) -> set[Path]:
+    return {path for path in state.rglob("*") if path.suffix not in {".db-wal", ".db-shm"}}
+
+
+def test_path_that_leads_out_is_refused_and_audited(served: Served) -> None:
     for path in (
         "/api/v1/files/..%2f..%2ffabfleet.db",
         "/static/..%2f..%2f..%2fpyproject.toml",
         "/static/%2e%2e/main.py",
+        "/static/..%5c..%5cmain.py",
+        "/static/app.css%00.html",
     ):
-        assert browser.get(path).status_code in (401, 404, 422), path
-    assert not Path("/etc/cron.d/x").exists()
-    with Session(served.engine) as db:
-        assert len(db.exec(select(AuditLine)).all()) >= lines
+        head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        with socket.create_connection(served.address, timeout=30) as wire:  # a library would mend the path
+            wire.sendall(head.encode())
+            assert ended(wire, 30).startswith(b"HTTP/1.1 400"), path
+    eventually(lambda: served.lines("path-refused"), "it is audited")
+    assert served.lines("path-refused")[0].detail == "GET /api/v1/files/../../fabfleet.db"
+
+
+def test_address_that_somebody_claims_for_himself_counts_only_from_a_proxy_of_ours(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with serving(state, seed(state), {"FABFLEET_PROXIES": "127.0.0.2"}) as behind:
+        for source in ("127.0.0.2", "127.0.0.3"):
+            transport = httpx.HTTPTransport(local_address=source)
+            with httpx.Client(base_url=behind.url, transport=transport, timeout=60) as browser:
+                form = {"login": "ha", "password": "wrong", "csrf": csrf_of(browser)}
+                browser.post("/signin", data=form, headers={"x-forwarded-for": "10.1.2.3"})
+        assert [line.address for line in behind.lines("sign-in-failed")] == ["10.1.2.3", "127.0.0.3"]
 
 
 @pytest.mark.parametrize("tries", BAD_SIGN_INS)

@@ -8,10 +8,11 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from agent.connection import client_id
 from agent.control import ask
 from agent.errors import NotRunning
 from contract.lease import sign
-from contract.messages import LeaseBook, Order, encode
+from contract.messages import BridgeState, DeviceEntry, Inventory, LeaseBook, Order, encode
 from contract.model import Lease
 from contract.topics import DOWN, UP, Address, Channel
 from contract.wire import decode
@@ -20,7 +21,7 @@ from controller.fleet.enrolment import Credentials
 from controller.main import wall_ms
 from tests.integration.agent_process import AgentProcess
 from tests.integration.mqtt import Client, eventually
-from tests.integration.running import Cluster, Running, running, seed
+from tests.integration.running import PROFILE, Cluster, Running, Speaker, running, seed
 
 pytestmark = pytest.mark.integration
 HOUR_MS = 3_600_000
@@ -113,6 +114,11 @@ def test_order_that_is_sent_again_is_not_carried_out_again(
     eventually(lambda: asked(controller, found), "the late one is answered", 60)
     assert {row[0] for row in asked(controller, found)} == {"expired"}
     assert {bool(row[1]) for row in asked(controller, found)} == {False}, "nobody gave it here"
+    lines = "SELECT school_id, detail FROM audit_line WHERE action = '{}'"
+    unknown, repeated = lines.format("command-unknown"), lines.format("command-repeated")
+    eventually(lambda: asked(controller, repeated), "what came again is audited", 60)
+    assert asked(controller, repeated)[0] == ("an-phu", muted)
+    assert asked(controller, unknown) == [("an-phu", "c-forged")]
     told = asked(controller, f"SELECT DISTINCT status FROM outcome WHERE command_id = '{muted}'")
     assert {row[0] for row in told} == {"accepted", "running", "done"}
     assert desk.get(f"/api/v1/commands/{muted}").json()["steps"] == steps
@@ -194,6 +200,48 @@ def test_agent_says_and_hears_nothing_on_a_topic_that_is_not_its_own(
         assert victim.next() == (theirs.topic(Channel.ACK), b"true")
         assert hears.next() == (theirs.topic(Channel.REPORT), b"true")
         assert intruder.heard.empty()
-    log = next(cluster[0].rglob("nats.log")).read_text()
-    assert mine.user in log, "the broker's log names who tried"
-    assert "violation" in log.lower()
+    audited = "SELECT address, detail FROM audit_line WHERE action = 'topic-refused'"
+    eventually(lambda: asked(controller, audited), "who tried is audited", 60)
+    source, detail = asked(controller, audited)[0]
+    assert source == "127.0.0.1"
+    assert str(detail).endswith("calls itself intruder")
+
+
+def test_agent_cannot_be_thrown_off_by_whoever_takes_its_client_id(
+    controller: Running, cluster: tuple[Path, Cluster], mine: Credentials, agent: AgentProcess, folder: Path
+) -> None:
+    """A broker ends a connection when another one comes by its id; so what is known of an agent is not its id."""
+    assert agent
+    where, other = folder / "agent", cluster[1].agents["binh-minh"]
+
+    def connections() -> int:
+        return int(ask(where, "status", 30.0)["uplink"]["connections"])
+
+    eventually(lambda: ask(where, "status", 30.0)["uplink"]["online"], "it is online", 60)
+    before = connections()
+    for known in (mine.address.client_id, client_id(mine.address, other.password), client_id(mine.address, mine.user)):
+        with Client(controller.broker_port, other.user, other.password, known) as intruder:
+            intruder.say(other.address.topic(Channel.REPORT), b"here I am")
+    assert connections() == before
+    with Client(controller.broker_port, other.user, other.password, client_id(mine.address, mine.password)):
+        eventually(lambda: connections() > before, "who knew its password could", 60)
+    eventually(lambda: ask(where, "status", 30.0)["uplink"]["online"], "and it is back", 60)
+
+
+def test_script_as_the_name_of_a_device_is_audited_once_and_harms_nothing(
+    controller: Running, cluster: tuple[Path, Cluster], desk: httpx.Client
+) -> None:
+    """That pages show it as the text it is, test_attack_names.py says."""
+    with Speaker(cluster[1].agents["binh-minh"], controller.broker_port) as speaker:
+        entry = DeviceEntry("evil", "<script>alert(1)</script>", "p1", BridgeState.LOST, wall_ms())
+        for number in (1, 2):
+            inventory = Inventory("00000000000000aa", number, {"p1": PROFILE}, (entry,))
+            speaker.client.say(speaker.address.topic(Channel.INVENTORY), encode(inventory), retain=True)
+        audited = "SELECT school_id, detail FROM audit_line WHERE action = 'device-name-script'"
+        eventually(lambda: asked(controller, audited), "it is audited", 60)
+    assert asked(controller, audited) == [("binh-minh", f"evil: {entry.name}")]
+    path = "/api/v1/devices?school=binh-minh"
+    eventually(lambda: desk.get(path).json()["items"], "it is shown")
+    shown = desk.get(path)
+    assert shown.headers["content-type"] == "application/json"
+    assert [each["name"] for each in shown.json()["items"]] == [entry.name]

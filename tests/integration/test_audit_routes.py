@@ -23,6 +23,7 @@ from controller.identity.admin import Admin, NewUser
 from controller.identity.policy import Role
 from controller.identity.tables import AuditLine, EnrolToken, OidcLink
 from controller.main import wall_ms
+from controller.scheduling.booking_states import BookingState
 from controller.scheduling.bookings import Bookings, Request
 from controller.scheduling.kit_tables import KitHandout, KitLack
 from controller.scheduling.school_time import TICK_MS
@@ -132,6 +133,7 @@ def test_every_request_that_changes_something_leaves_a_line(controller: Running,
     _people(walk)
     _accounts(walk)
     _notifications(walk)
+    _connections(walk)
     _agents(walk)
     _found(walk)
     _trials(walk)
@@ -147,6 +149,40 @@ def test_every_request_that_changes_something_leaves_a_line(controller: Running,
     with Session(lab.engine) as db:
         actions = {line.action for line in store.audit_lines(db)}
     assert actions <= action_words(language("en")).keys()
+
+
+def _connections(walk: Walk) -> None:
+    """Nobody listens at the address: what is sent there is given up, and can be sent again."""
+    url, page, api = "http://127.0.0.1:1/hook", "/connections", f"/api/v1/schools/{HERE}"
+    kinds = {"kind-device.state": "on"}
+    school = {"school": HERE}
+    for on, action in (("yes", "home-assistant-on"), ("no", "home-assistant-off"), ("yes", "home-assistant-on")):
+        walk("ky", page + "/home-assistant", action, on=on, language="vi", **school)
+    walk("ky", page + "/home-assistant/account", "home-assistant-account-make", **school)
+    walk("ky", page + "/home-assistant/account/revoke", "home-assistant-account-revoke", **school)
+    one = "/api/v1/schools/{school_id}"
+    walk("ky", one + "/home-assistant", "home-assistant-on", api + "/home-assistant", method="PUT", json={"on": True})
+    account = "/home-assistant/account"
+    walk("ky", one + account, "home-assistant-account-make", api + account, json={})
+    walk("ky", one + account, "home-assistant-account-revoke", api + account, method="DELETE", json={})
+
+    walk("ky", page + "/webhooks", "webhook-add", url=url, **kinds, **school)
+    wanted = {"url": url, "kinds": ["device.state"]}
+    hook = walk("ky", one + "/webhooks", "webhook-add", api + "/webhooks", json=wanted).json()["id"]
+    for way, form in ((f"{page}/webhooks", school), (f"{one}/webhooks", {"json": {}})):
+        here = way.replace(one, api)
+        words = ("renew", "test") if form is school else ("secret", "test")
+        for word, action in zip(words, ("webhook-renew", "webhook-test"), strict=True):
+            walk("ky", f"{way}/{{hook_id}}/{word}", action, f"{here}/{hook}/{word}", **form)
+    sent = walk.people["ky"].get(api + "/deliveries").json()["items"]
+    assert [each["state"] for each in sent] == ["failed", "failed"]
+    for way, form, number in ((page, school, sent[0]["id"]), (one, {"json": {}}, sent[1]["id"])):
+        path = f"{way.replace(one, api)}/deliveries/{number}/retry"
+        walk("ky", way + "/deliveries/{delivery_id}/retry", "webhook-retry", path, **form)
+    walk("ky", page + "/webhooks/{hook_id}/remove", "webhook-remove", f"{page}/webhooks/{hook}/remove", **school)
+    left = walk.people["ky"].get(api + "/webhooks").json()["items"][0]["id"]
+    path = f"{api}/webhooks/{left}"
+    walk("ky", one + "/webhooks/{hook_id}", "webhook-remove", path, method="DELETE", json={})
 
 
 def _doors(walk: Walk) -> None:
@@ -219,7 +255,15 @@ def _bookings(walk: Walk) -> None:
     walk("ha", "/my/{booking_id}/again", "booking-make", f"/my/{mine}/again", **ticks)
     walk("ha", "/my/{booking_id}/cancel", "booking-end", f"/my/{mine}/cancel")
 
+    at = walk.at(3, 5)
+    theirs = walk.book("duc", "3D-02", at)
+    wait = {"item1": f"thing:{walk.lab.things['3D-02']}", "first": "morning-5", "last": "morning-5", "choice": "wait"}
+    walk("ha", "/calendar", "booking-make", **{**form, **wait})
     office, ha = walk.controller.services.office, walk.lab.person("ha")
+    (waits,) = [each.id for each in office.mine(ha, at) if each.state is BookingState.WAITING]
+    office.cancel(walk.lab.person("duc"), theirs)
+    walk("ha", "/my/{booking_id}/accept", "booking-confirmed", f"/my/{waits}/accept")
+
     for word, period in (("confirm", 1), ("refuse", 2)):
         at = walk.at(4, period)
         given = {"items": [{"resource": walk.lab.things["Laser"]}], "start_ms": at.start, "end_ms": at.stop,

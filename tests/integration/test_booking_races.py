@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from sqlalchemy import Engine, text
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from controller.database import make_engine, migrate
 from controller.fleet.enrolment import Place, enrol
@@ -25,7 +25,7 @@ from controller.identity import store as people
 from controller.identity.policy import Role
 from controller.main import wall_ms
 from controller.scheduling.school_time import Half
-from controller.scheduling.tables import BookingLimits
+from controller.scheduling.tables import Booking, BookingLimits
 from tests.integration import postgres
 from tests.integration.bookable import HERE, THERE, Furnished, furnish, is_holiday, school_day, span
 from tests.integration.running import Running, running, settings
@@ -218,11 +218,65 @@ def test_what_is_cancelled_is_had_by_one_at_the_most(hall: Hall, rounds: Sequenc
     _all_agree(hall.made.engine)
 
 
+def test_what_is_cancelled_while_many_begin_to_wait_is_kept_for_one_of_them(hall: Hall, rounds: Sequence[int]) -> None:
+    for size in rounds[7:12]:  # nobody may wait for very much
+        at = hall.slot()
+        mine = hall.book(0, at, ("3D-02", 1))
+        wish = hall.wish(at, ("3D-02", 1))
+        answers = hall.crowd.at_once(
+            [("DELETE", f"/bookings/{mine}", None)]
+            + [("POST", "/bookings", {**wish, "waitlist": True})] * (size - 4)
+            + [("POST", "/bookings", wish)] * 3
+        )
+        assert answers[0].status == 200
+        assert {each.status for each in answers[1:-3]} == {201}, "each has it or waits for it"
+        ids = [str(each.body["id"]) for each in answers[1:] if each.status == 201]
+        assert _had(hall, ids) == 1
+        assert _states(hall, ids).count("waiting") == len(ids) - 1
+    _all_agree(hall.made.engine)
+
+
+def test_offers_that_are_answered_at_once_go_on_to_one_after_the_other(hall: Hall, rounds: Sequence[int]) -> None:
+    for size in rounds[7:12]:
+        at = hall.slot()
+        mine = hall.book(0, at, ("Kit", 30))
+        wait = {**hall.wish(at, ("Kit", 12)), "waitlist": True}
+        ids = [str(hall.crowd.ask(number, "POST", "/bookings", wait).body["id"]) for number in range(1, size)]
+        hall.crowd.ask(0, "DELETE", f"/bookings/{mine}")
+        assert _states(hall, ids)[:3] == ["offered", "offered", "waiting"]
+        leave: tuple[str, object] = ("DELETE", None)
+        accept: tuple[str, object] = ("PATCH", {"state": "accepted"})
+        asks = [(leave if number % 2 else accept, booking) for number, booking in enumerate(ids)]
+        answers = hall.crowd.at_once(
+            [("GET", f"/bookings/{mine}", None)]
+            + [(method, f"/bookings/{booking}", body) for (method, body), booking in asks]
+        )
+        assert {each.status for each in answers} <= {200, 409}
+        states = _states(hall, ids)
+        accepted = [each for each in answers[1:] if each.status == 200 and each.body["state"] == "confirmed"]
+        assert states.count("confirmed") == len(accepted)
+        assert _had(hall, ids) == min(2, len(ids) - states.count("cancelled")), "nothing lies free that is waited for"
+    _all_agree(hall.made.engine)
+
+
+def _states(hall: Hall, booking_ids: Sequence[str]) -> list[str]:
+    """In their order."""
+    asked = select(Booking.id, Booking.state).where(col(Booking.id).in_(booking_ids))
+    with Session(hall.made.engine) as db:
+        found = {row.id: row.state for row in db.execute(asked)}
+    return [found[each] for each in booking_ids]
+
+
+def _had(hall: Hall, booking_ids: Sequence[str]) -> int:
+    return sum(each in ("offered", "confirmed") for each in _states(hall, booking_ids))
+
+
 def _all_agree(engine: Engine) -> None:
     """Each unit's claims, each pool's loads and the assignments of bookings that stand say the same."""
     with engine.connect() as connection:
         ticks = "SELECT COALESCE(SUM((a.until_ms - a.from_ms) / 300000), 0) FROM assignment a"
-        standing = "JOIN booking b ON b.id = a.booking_id WHERE b.state IN ('requested', 'confirmed', 'checked-in')"
+        states = "('offered', 'requested', 'confirmed', 'checked-in')"
+        standing = f"JOIN booking b ON b.id = a.booking_id WHERE b.state IN {states}"
         units, claims = (
             connection.execute(text(sql)).scalar_one()
             for sql in (f"{ticks} {standing} AND a.quantity = 0", "SELECT COUNT(*) FROM claim")
@@ -238,6 +292,6 @@ def _all_agree(engine: Engine) -> None:
             "SELECT COUNT(*) FROM assignment a JOIN assignment o ON a.resource_id = o.resource_id"
             " AND a.booking_id < o.booking_id AND a.from_ms < o.until_ms AND o.from_ms < a.until_ms"
             " JOIN booking b ON b.id = a.booking_id JOIN booking p ON p.id = o.booking_id"
-            " WHERE a.quantity = 0 AND b.state = 'confirmed' AND p.state = 'confirmed'"
+            " WHERE a.quantity = 0 AND b.state IN ('confirmed', 'offered') AND p.state IN ('confirmed', 'offered')"
         )
         assert connection.execute(text(twice)).scalar_one() == 0

@@ -108,7 +108,7 @@ def stored(state: Path) -> list[str]:
 
 
 def test_file_is_sent_read_and_shown(teacher: httpx.Client, state: Path) -> None:
-    answer = send(teacher, name="../cầu.gcode", title="Cầu giàn", group="Nhóm 3", digest=DIGEST.upper())
+    answer = send(teacher, name="C:\\in 3D\\cầu.gcode", title="Cầu giàn", group="Nhóm 3", digest=DIGEST.upper())
 
     assert answer.status_code == 201, answer.text
     sent = answer.json()

@@ -12,10 +12,12 @@ from controller.main import wall_ms
 from controller.scheduling.booking_errors import Taken
 from controller.scheduling.bookings import Booked, Bookings, Request
 from controller.scheduling.kit_pools import LackState, Part, Pool
+from controller.scheduling.kit_rest import resting
 from controller.scheduling.kits import KitFault, Kits, Lack, NoSuchKit, WrongKit
+from controller.scheduling.policy import Resting
 from controller.scheduling.stock import Item
 from controller.scheduling.stocktaking import Stocktaking
-from controller.scheduling.tables import Load
+from controller.scheduling.tables import Load, Resource
 from tests.integration.bookable import HERE, THERE, Furnished, populated, school_day, span
 from tests.integration.test_stocktaking import entry_of
 
@@ -151,3 +153,35 @@ def test_kits_that_are_charged_and_cleaned_are_held_so_long(shelf: Shelf) -> Non
     shelf.book(10, (3, 3))
     with pytest.raises(Taken):
         shelf.book(1, (3, 3))
+
+
+def test_kits_that_came_back_late_are_bookable_only_after_their_charge_and_clean_up_minutes(shelf: Shelf) -> None:
+    """In time, the booking itself holds them so long; late, and while they are out, the rule does."""
+    minute = 60_000
+    with Session(shelf.made.engine) as db:
+        pool = db.get_one(Resource, shelf.id)
+        pool.clean_up_min = 30
+        db.add(pool)
+        db.commit()
+    lesson = span(shelf.made.engine, school_day(), 1, 2)
+    handout = shelf.out(shelf.book(20), 20)
+    shelf.now_ms = lesson.stop - 5 * minute
+
+    def rest(count: int) -> Resting | None:
+        with Session(shelf.made.engine) as db:
+            return resting(db, (Item(shelf.id, count=count),), shelf.now_ms).get(shelf.id)
+
+    assert rest(15) is None, "the lesson goes on, and holds them until half an hour after its end"
+    shelf.now_ms = lesson.stop + 20 * minute
+    overdue = rest(15)
+    assert overdue is not None
+    assert (overdue.from_ms, overdue.until_ms) == (lesson.stop + 30 * minute, shelf.now_ms + 30 * minute)
+    assert (overdue.ready, overdue.wanted) == (10, 15)
+    shelf.kits.give_back(shelf.made.person("ha"), handout, [Lack("", LackState.BROKEN, 2)])
+    back = shelf.now_ms
+    shelf.now_ms += 10 * minute
+    late = rest(15)
+    assert late is not None
+    assert (late.until_ms, late.ready) == (back + 30 * minute, 10), "what is broken is off the pool, not resting too"
+    shelf.now_ms = back + 30 * minute
+    assert rest(15) is None

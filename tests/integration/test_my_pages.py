@@ -279,3 +279,41 @@ def test_lost_booking_is_told_to_who_made_it_and_to_the_technicians(house: House
 def test_names_are_shown_as_they_are_written(house: House, ha: httpx.Client) -> None:
     house.book("3D-01", house.at(0, 1, 2), title="<b>STEM & Co</b>")
     assert "&lt;b&gt;STEM &amp; Co&lt;/b&gt;" in ha.get("/my").text
+
+
+def test_who_waits_leaves_or_takes_what_comes_free_or_lets_it_go(
+    house: House, ha: httpx.Client, duc: httpx.Client
+) -> None:
+    at, day = house.at(0, 3, 3, day=3), house.day(0, 3)
+    fields = {"day": str(day), "first": "morning-3", "last": "morning-3", "title": "8A1"}
+    fields["item1"] = f"thing:{house.made.things['3D-01']}"
+    sent = post(ha, "/calendar", **fields, choice="wait")
+    assert sent.status_code == 409, "nobody need wait for what is free"
+    assert "Không trùng lịch" in text(sent)
+
+    theirs = house.book("3D-01", at, "duc")
+    look = ha.post("/calendar/look", data={"csrf": csrf_of(ha), **fields}, headers={"hx-request": "true"})
+    assert 'name="choice" value="wait"' in look.text
+    for number in range(3):
+        sent = post(ha, "/calendar", **fields, choice="wait")
+        assert (sent.status_code, sent.headers["location"]) == (303, "/my?done=waiting#waiting")
+        page = ha.get("/my?done=waiting")
+        (wish,) = re.findall(r'<h2 id="waiting-title">.*?href="/my/(\w+)/cancel"', page.text, re.DOTALL)
+        assert "Thầy cô đã vào danh sách chờ" in text(page)
+        assert "Rời danh sách chờ" in text(ha.get(f"/my/{wish}/cancel"))
+        if number == 0:
+            assert post(ha, f"/my/{wish}/cancel").headers["location"] == "/my?done=left"
+            continue
+        house.office.cancel(house.made.person("duc"), theirs.id)
+        page = ha.get("/my")
+        assert re.search(r"Giữ cho thầy cô đến .*Nhận chỗ này", text(page))
+        assert "Còn trống cho thầy cô" in text(page) or "Free for you" not in page.text
+        assert post(duc, f"/my/{wish}/accept").status_code == 403
+        if number == 1:
+            assert post(ha, f"/my/{wish}/cancel").headers["location"] == "/my?done=declined"
+            theirs = house.book("3D-01", at, "duc")
+    taken = post(ha, f"/my/{wish}/accept")
+    assert taken.headers["location"] == "/my?done=accepted"
+    assert [(each.id, each.state) for each in house.mine()] == [(wish, BookingState.CONFIRMED)]
+    late = post(ha, f"/my/{wish}/accept")
+    assert late.status_code == 409

@@ -179,6 +179,6 @@ def test_an_administrator_sees_what_failed_in_the_own_scope_and_has_it_tried_aga
 def test_sending_starts_and_stops_with_the_controller(tmp_path: Path) -> None:
     made = furnished(tmp_path)
     with running(tmp_path) as found:
-        assert found.services.plant._sender._thread.is_alive()
-    assert not found.services.plant._sender._thread.is_alive()
+        assert found.services.plant._sender._carrier._thread.is_alive()
+    assert not found.services.plant._sender._carrier._thread.is_alive()
     made.engine.dispose()

@@ -82,7 +82,7 @@ def test_how_a_print_job_ended_is_news_without_the_files_name(either_database: E
     shop.turn(job_id)
     assert told(shop.engine) == [("job-done", workshop.TEACHER.id)]
     message = read(shop, "vi")
-    assert message.title.replace("\u00a0", " ") == f"Máy {workshop.PRINTER}: bản in {job_id}: In xong"
+    assert message.title.replace("\u00a0", " ") == f"Máy {workshop.PRINTER}: việc {job_id}: In xong"
     assert message.body == f"Xem https://fab.example.vn/jobs/{job_id}"
     shop.send(HOT, "cua-an.gcode")
     shop.read()

@@ -138,7 +138,7 @@ def test_commands_show_the_authority_and_begin_and_end_its_rotation(
     engine.dispose()
 
 
-def test_command_writes_what_mosquitto_needs_for_the_owner_alone(
+def test_command_writes_what_mosquitto_needs_for_the_owner_and_the_broker_s_group(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert fabfleet(tmp_path, "broker-config", "mosquitto", str(tmp_path / "out")) == 1
@@ -153,7 +153,7 @@ def test_command_writes_what_mosquitto_needs_for_the_owner_alone(
     assert set(written) == {"fabfleet.conf", "fabfleet.acl", "fabfleet.passwords"}
     assert "user alpha.room-1\ntopic write ff/1/alpha/room-1/status\n" in written["fabfleet.acl"]
     assert "of the controller" not in "".join(written.values())
-    assert all(file.stat().st_mode & 0o777 == 0o600 for file in (tmp_path / "out").iterdir())
+    assert all(file.stat().st_mode & 0o777 == 0o640 for file in (tmp_path / "out").iterdir())
 
 
 def test_hash_for_mosquitto_is_what_mosquitto_makes_itself(tmp_path: Path) -> None:

@@ -105,6 +105,7 @@ WHO: Mapping[Permission | Only, str] = {
         POST /my/{booking_id}/move
         GET /my/{booking_id}/cancel
         POST /my/{booking_id}/cancel
+        POST /my/{booking_id}/accept
         GET /my/{booking_id}/again
         POST /my/{booking_id}/again
         GET /calendar
@@ -139,6 +140,28 @@ WHO: Mapping[Permission | Only, str] = {
         POST /reset/{secret}
         GET /api/v1/enrol
         GET /e/{token}
+    """,
+    P.CONNECT: """
+        GET /connections
+        POST /connections/home-assistant
+        POST /connections/home-assistant/account
+        POST /connections/home-assistant/account/revoke
+        POST /connections/webhooks
+        POST /connections/webhooks/{hook_id}/renew
+        POST /connections/webhooks/{hook_id}/test
+        POST /connections/webhooks/{hook_id}/remove
+        POST /connections/deliveries/{delivery_id}/retry
+        GET /api/v1/schools/{school_id}/home-assistant
+        PUT /api/v1/schools/{school_id}/home-assistant
+        POST /api/v1/schools/{school_id}/home-assistant/account
+        DELETE /api/v1/schools/{school_id}/home-assistant/account
+        GET /api/v1/schools/{school_id}/webhooks
+        POST /api/v1/schools/{school_id}/webhooks
+        POST /api/v1/schools/{school_id}/webhooks/{hook_id}/secret
+        POST /api/v1/schools/{school_id}/webhooks/{hook_id}/test
+        DELETE /api/v1/schools/{school_id}/webhooks/{hook_id}
+        GET /api/v1/schools/{school_id}/deliveries
+        POST /api/v1/schools/{school_id}/deliveries/{delivery_id}/retry
     """,
     P.ENROL_AGENTS: """
         POST /devices/{device_id}/agent/readmit
@@ -368,6 +391,7 @@ class House:
 NOWHERE = {
     **dict.fromkeys(("device_id", "room_id", "thing_id", "year_id", "certificate_id", "closure_id"), "999999"),
     **dict.fromkeys(("notice_id", "feed_id", "job_id", "place", "which", "channel_id", "number"), "999999"),
+    **dict.fromkeys(("hook_id", "delivery_id"), "999999"),
     **dict.fromkeys(
         ("booking_id", "command_id", "user_id", "person_id", "token_id", "token", "secret", "key", "name"), "nothing"
     ),
@@ -419,7 +443,7 @@ def _samples(services: Services, things: Mapping[str, int], admin: Admin, school
         assert room is not None
         assert year is not None
         db.commit()
-        found = {"device_id": str(device.id), "room_id": str(room.id), "year_id": str(year.id)}
+        found = {"device_id": str(device.id), "room_id": str(room.id), "year_id": str(year.id), "school_id": school}
     thing = things["3D-01" if school == HERE else "3D-09"]
     person = admin.add_user(NewUser(f"subject-{school}", "Subject", Role.TEACHER, school), PASSWORD)
     return found | {"thing_id": str(thing), "user_id": person, "person_id": person, "scope": f"room-{room.id}"}

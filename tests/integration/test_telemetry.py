@@ -39,7 +39,8 @@ def store(engine: Engine, rows: list[Row]) -> None:
     stored = rows_in(engine)
     with engine.begin() as connection:
         for day in sorted({row[1] // DAY_MS for row in rows}):
-            stored.insert(connection, day, [row for row in rows if row[1] // DAY_MS == day])
+            stored.add(connection, day, [row for row in rows if row[1] // DAY_MS == day])
+        stored.flush(connection)
 
 
 def test_a_day_of_readings_becomes_few_points_with_its_extremes(engine: Engine) -> None:

@@ -123,7 +123,9 @@ class Lab:
             series_id = found.id or 0
             db.merge(Latest(series_id=series_id, at_ms=at_ms, number=working, text=None, received_ms=at_ms))
             value = None if working is None else int(working)
-            rows_in(self.engine).insert(db.connection(), at_ms // DAY_MS, [(series_id, at_ms, 1, value)])
+            stored = rows_in(self.engine)
+            stored.add(db.connection(), at_ms // DAY_MS, [(series_id, at_ms, 1, value)])
+            stored.flush(db.connection())
             db.commit()
         if not late:
             self.clockwork.values_committed([Fresh(series_id, device_id, metric, at_ms, working)])

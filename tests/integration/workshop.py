@@ -24,7 +24,7 @@ from controller.jobs.states import JobState
 from controller.scheduling.leases import LeaseDesk
 from controller.scope import CLUSTER
 
-PRINTER, SECOND, PC, ELSEWHERE = 1, 2, 3, 4
+PRINTER, SECOND, PC, ELSEWHERE, KIT = 1, 2, 3, 4, 5
 TECHNICIAN = Principal("u-ky", "ky", "Kỹ", Role.TECHNICIAN, None)
 TEACHER = Principal("u-ha", "ha", "Hà", Role.TEACHER, "an-phu")
 STRANGER = Principal("u-minh", "minh", "Minh", Role.TECHNICIAN, "binh-minh")
@@ -36,6 +36,8 @@ KINDS = {
     "job": "text",
     "printing": "bool",
     "cutting": "bool",
+    "running": "bool",
+    "job-error": "text",
     "job-result": "text",
     "progress": "float",
     "fault": "text",
@@ -199,6 +201,7 @@ def fill(engine: Engine, now_ms: int) -> None:
             (SECOND, 1, "an-phu", "prusa/mk3s"),
             (PC, 1, "an-phu", "demo/classroom-pc"),
             (ELSEWHERE, 2, "binh-minh", "prusa/mk3s"),
+            (KIT, 1, "an-phu", "bbc/microbit"),
         ):
             device = Device(
                 id=number,

@@ -32,9 +32,11 @@ def free_port() -> int:
 def eventually(holds: Callable[[], object], within_s: float, what: str) -> None:
     """Raises AssertionError naming what did not come about."""
     deadline_s = time.monotonic() + within_s
+    pause_s = 0.005
     while not holds():
         assert time.monotonic() < deadline_s, f"not within {within_s:.0f} s: {what}"
-        time.sleep(0.05)
+        time.sleep(pause_s)
+        pause_s = min(1.5 * pause_s, 0.05)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ pytestmark = [pytest.mark.kill, pytest.mark.xdist_group("machine"), pytest.mark.
 
 RATE = ("--tick", "0.2", "--speed", "25", "--every-value", "--hurry")
 HOUR_S = 3_600.0
+BOOKED_EVERY_S = 900.0
+"""In the long form. One person may have twelve bookings at a time."""
 BATCHES = 60
 """So many come between backup and loss, at the least."""
 WAIT_S = 120.0
@@ -126,7 +128,7 @@ def test_drill_loses_no_reading_and_lists_every_lost_booking(
     scene.more_acked(BATCHES)
     while soak and time.monotonic() - began_s < HOUR_S:
         lost.add(scene.book())
-        time.sleep(60)
+        time.sleep(BOOKED_EVERY_S)
     assert "a controller runs" in scene.command("restore", str(file), code=1)
 
     assert stage.controller is not None

@@ -31,7 +31,8 @@ def test_credentials_that_the_broker_did_not_know_yet_are_tried_again(
     assert keyring.login(BROKER).password == "old"
 
     again = threading.Event()
-    one = Renewal(tmp_path, keyring, no_source, again.set)
+    taken = threading.Event()
+    one = Renewal(tmp_path, keyring, no_source, taken.set, again.set)
     one.wanted(2)
     assert again.wait(20)
     assert keyring.login(BROKER).password == "new"
@@ -40,4 +41,5 @@ def test_credentials_that_the_broker_did_not_know_yet_are_tried_again(
     one.wanted(2)
     one.wanted(1)
     assert not again.wait(0.2), "the newest are in use"
+    assert not taken.is_set(), "they were taken before, and that was told"
     one.stop()

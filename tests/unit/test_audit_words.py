@@ -5,7 +5,9 @@ from pathlib import Path
 
 import controller
 from controller.identity.refusals import Kind
+from controller.identity.seals import Line
 from controller.ingest.attacks import KINDS
+from controller.web.audit_view import Reader
 from controller.web.audit_words import action_words
 from controller.web.i18n import language
 
@@ -44,3 +46,10 @@ def test_names_are_of_actions_that_there_are() -> None:
 def test_vietnamese_has_words_of_its_own() -> None:
     theirs, ours = action_words(language("en")), action_words(language("vi"))
     assert all(str(theirs[name]) != str(ours[name]) for name in theirs)
+
+
+def test_times_in_details_are_read_as_times() -> None:
+    now_ms = 1_795_587_300_000
+    reader = Reader(language("en"), now_ms, {}, {})
+    line = Line(1, now_ms, "", "lease-begin", "b-1", None, "", f"device 38 from {now_ms} until {now_ms + 60_000}")
+    assert reader.row(line).detail == "device 38 from 13:15:00 until 13:16:00"

@@ -21,6 +21,9 @@ MAINTENANCE = replace(CONFIRMED, no_show_ms=None)
     [
         (REQUESTED, 9, None),
         (REQUESTED, 10, S.EXPIRED),
+        (replace(REQUESTED, state=S.WAITING), 9, None),
+        (replace(REQUESTED, state=S.WAITING), 10, S.EXPIRED),
+        (replace(REQUESTED, state=S.OFFERED), 10, S.EXPIRED),
         (CONFIRMED, 14, None),
         (CONFIRMED, 15, S.NO_SHOW),
         (USED, 1, S.CHECKED_IN),

@@ -23,6 +23,7 @@ from controller.scheduling.policy import (
     Limits,
     Problem,
     Proposal,
+    Resting,
     Thing,
     problems,
     standing,
@@ -82,6 +83,10 @@ REFUSED = {
         proposal(lesson(date(2026, 11, 23))),
         facts(health={PRINTER.id: DeviceState.MAINTENANCE}),
     ),
+    Code.RESTING: (
+        proposal(lesson(date(2026, 11, 23))),
+        facts(resting={PRINTER.id: Resting(NOW_MS, at(date(2026, 11, 23), "09:00"), ready=9, wanted=10)}),
+    ),
 }
 """For each code a wish that has this problem and no other."""
 
@@ -95,10 +100,23 @@ def test_codes_keep_their_names() -> None:
     final = {"other-school", "not-for-others", "not-for-maintenance", "not-shared", "in-the-past"}
     final |= {"no-certificate", "certificate-runs-out", "no-supervisor"}
     overridable = {"closed", "short-notice", "too-far-ahead", "too-short", "too-long", "quota-person", "quota-school"}
-    overridable |= {"too-many-pupils", "fault", "offline", "under-maintenance"}
+    overridable |= {"too-many-pupils", "fault", "offline", "under-maintenance", "resting"}
 
     assert {code.value for code in Code if not code.overridable} == final
     assert {code.value for code in Code if code.overridable} == overridable
+
+
+def test_kits_that_rest_stand_in_the_way_only_while_they_rest_and_if_too_few_are_left() -> None:
+    day = date(2026, 11, 23)
+    rest = Resting(at(day, "07:00"), at(day, "09:00"), ready=9, wanted=10)
+    for span, changed, expected in (
+        (range(at(day, "08:00"), at(day, "08:45")), rest, [Code.RESTING]),
+        (range(at(day, "08:00"), at(day, "08:45")), replace(rest, ready=10), []),
+        (range(at(day, "09:00"), at(day, "09:45")), rest, []),
+        (range(at(day, "06:10"), at(day, "07:00")), rest, []),
+    ):
+        assert codes(proposal(span), facts(resting={PRINTER.id: changed})) == expected
+    assert codes(proposal(kind=MAINTENANCE, holder="tam"), facts(asker=TECHNICIAN, resting={PRINTER.id: rest})) == []
 
 
 def test_technician_books_for_others_and_for_maintenance() -> None:

@@ -17,6 +17,7 @@ from firmware_bridges.nl80211_core import WirelessLink
 from firmware_bridges.ping import Pinger, tcp_ms
 from firmware_bridges.wireless import wireless_links
 from hil.farends.resolver import Resolver
+from hil.polling import assert_nothing_left_behind, resources_at_rest
 
 LINK = WirelessLink(3, "wlan1", "Lab", "02:00:00:00:00:00", 2437, -61, 130.0, 11.0, 7, 2, 1)
 ROUTE = """\
@@ -72,6 +73,24 @@ def test_network_says_that_nobody_answers() -> None:
         values = bridge.poll()
     assert (values["dns"], values["dns-time"]) == (NO_ANSWER, None)
     assert (values["controller-loss"], values["controller-latency"]) == (100.0, None)
+
+
+def test_network_reads_on_when_what_was_silent_answers_again_and_holds_nothing() -> None:
+    with Resolver() as resolver, socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        told = {"dns_port": resolver.port, "controller_host": "127.0.0.1", "controller_port": port, "timeout_s": 0.2}
+        bridge = opened(told, wireless=no_wireless)
+        bridge.poll()
+        baseline = resources_at_rest()
+        for _ in range(3):
+            assert bridge.poll()["dns"] == "ok"
+            resolver.silent = True
+            values = bridge.poll()
+            assert (values["dns"], values["controller-loss"]) == (NO_ANSWER, 0.0)
+            resolver.silent = False
+        assert bridge.poll()["dns"] == "ok"
+        bridge.close()
+        assert_nothing_left_behind(baseline)
 
 
 def test_network_reads_a_connected_wireless_link() -> None:

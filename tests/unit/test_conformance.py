@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 from jsonschema import Draft202012Validator
 
+from agent.profile_check import SOMEWHERE, check
 from contract.model import Kind, pattern_for
 from device_profiles import gcode
 from device_profiles.gcode import cut
@@ -23,33 +24,18 @@ from firmware_bridges.base import LinkLost
 from firmware_bridges.marlin_state import Ended, State
 from firmware_bridges.pjlink_core import Level, Power
 from firmware_bridges.printer_view import State as PrinterState
+from hil import test_conformance as all_profiles
+from hil.farends.child import ROOT
 from hil.farends.pins import PINS
+from hil.record_equipment import EQUIPMENT
 from tests.vocabulary import undeclared, untold
 from tools import devices
 
 SLUGS = tuple(slugs())
+OF_THIS_MACHINE = tuple(slug for slug in SLUGS if load(slug).bridge in ("host", "network"))
 SIMULATED = tuple(slug for slug in SLUGS if load(slug).bridge == "simulated")
 SCHEMA = Draft202012Validator(json.loads((PROFILES / "schema.json").read_text("utf-8")))
 VERSION = re.compile(r"\b\d+(?:\.\d+)+\b")
-SOMEWHERE = {
-    "firmata": "/dev/ttyACM0",
-    "grbl": "/dev/ttyUSB0",
-    "host": "",
-    "line_protocol": "tcp://192.0.2.1:4660",
-    "marlin": "/dev/ttyUSB0",
-    "micropython": "/dev/ttyACM0",
-    "moonraker": "http://192.0.2.1",
-    "mqtt_device": "mqtt://192.0.2.1/air-206",
-    "network": "",
-    "octoprint": "http://192.0.2.1",
-    "pjlink": "tcp://192.0.2.1",
-    "prusalink": "http://192.0.2.1",
-    "samsung_mdc": "tcp://192.0.2.1",
-    "snmp": "udp://192.0.2.1",
-    "simulated": "sim:conformance",
-    "smart_plug": "http://192.0.2.1",
-}
-"""An endpoint of the kind that each bridge takes."""
 
 
 class Rule(NamedTuple):
@@ -174,8 +160,11 @@ def test_profile_keeps_the_schema(profile: DeviceProfile) -> None:
     assert [error.message for error in SCHEMA.iter_errors(table)] == []
 
 
-def test_profile_gives_its_bridge_options_that_it_takes(profile: DeviceProfile) -> None:
-    bridge_for(profile.bridge, SOMEWHERE[profile.bridge], profile.options)
+def test_profile_passes_the_check_that_technicians_run(profile: DeviceProfile) -> None:
+    """Its bridge takes its options, and nothing is doubted but what is not verified."""
+    checked = check(profile.slug, (PROFILES / f"{profile.slug}.toml").read_text("utf-8"))
+    assert checked.profile == profile
+    assert [remark.key for remark in checked.remarks] == ([] if profile.verified else ["verified"])
 
 
 def test_profile_speaks_both_languages(profile: DeviceProfile) -> None:
@@ -312,7 +301,7 @@ def test_simulated_model_is_lost_seldom(slug: str) -> None:
     assert profile.options["fault_every"] > 0
 
 
-@pytest.mark.parametrize("slug", [slug for slug in SLUGS if load(slug).bridge in ("host", "network")])
+@pytest.mark.parametrize("slug", OF_THIS_MACHINE)
 def test_profile_declares_everything_this_machine_tells(slug: str) -> None:
     profile = load(slug)
     probed = {"controller_host": "127.0.0.1", "controller_port": 9} if profile.bridge == "network" else {}
@@ -331,6 +320,22 @@ def test_what_a_profile_was_verified_with_is_what_is_pinned(profile: DeviceProfi
         assert told[0] == told[1]
         assert told[0] <= pinned
         assert any(str(pin) in profile.verified.en for pin in PINS[profile.bridge]) or not told[0]
+
+
+def driven() -> set[str]:
+    """The profiles that a test drives against a far end: by all profiles of a bridge, or by its own name."""
+    named = "".join(path.read_text("utf-8") for path in (ROOT / "hil").glob("test_*.py"))
+    return {*all_profiles.SLUGS, *EQUIPMENT, *OF_THIS_MACHINE, *(slug for slug in SLUGS if f'"{slug}"' in named)}
+
+
+def test_nothing_is_called_verified_that_no_test_drives_against_its_far_end() -> None:
+    assert [slug for slug in SLUGS if load(slug).verified and slug not in driven()] == []
+
+
+def test_there_are_enough_models_of_each_kind_of_proof() -> None:
+    real = [load(slug) for slug in SLUGS if slug not in SIMULATED]
+    assert sum(profile.verified is not None for profile in real) >= 12
+    assert sum(profile.verified is None for profile in real) >= 20
 
 
 def test_document_of_devices_is_that_of_the_profiles() -> None:

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.profile_check import SOMEWHERE
 from device_profiles.profile import load, slugs
 from firmware_bridges import BRIDGES, bridge_for
 from firmware_bridges.base import Bridge, LinkLost, Refused
-from tests.unit.test_conformance import SOMEWHERE
 
-PATIENCE_S = 1.0
+PATIENCE_S = 0.4
 """How long a bridge is told to wait for a device that says nothing."""
 CONNECT_S = 5.0
 """How long links.open_link takes at most, where a bridge says no more."""

@@ -130,5 +130,6 @@ def test_controller_reads_a_cut_job_in_a_process_of_its_own(tmp_path: Path) -> N
     table = '{"x_mm": [0, 300], "y_mm": [0, 200], "z_mm": [0, 0], "full_power_s": 1000, "most_power_s": 500,'
     limits = table + ' "fastest_mm_s": 100, "acceleration_mm_s2": 500}'
     command = [sys.executable, "-m", "controller.jobs.inspect", str(path)]
-    done = subprocess.run(command, input=limits, capture_output=True, text=True, check=True)
+    asked = f'{{"work": "cut", "limits": {limits}}}'
+    done = subprocess.run(command, input=asked, capture_output=True, text=True, check=True)
     assert "S600 is asked for, the laser may have S500" in done.stdout

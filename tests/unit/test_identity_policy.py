@@ -21,6 +21,7 @@ TABLE = {
     Permission.VIEW_QUARANTINE: (False, True, True, False, True, False),
     Permission.ENROL_AGENTS: (False, True, True, False, True, False),
     Permission.CONFIGURE: (False, True, True, False, True, False),
+    Permission.CONNECT: (False, True, True, False, True, False),
     Permission.VIEW_METRICS: (False, False, True, False, True, False),
     Permission.MANAGE_USERS: (False, False, False, False, True, False),
     Permission.SET_RIGHTS: (False, False, False, False, True, False),

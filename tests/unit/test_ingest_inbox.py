@@ -57,6 +57,14 @@ def test_take_waits_for_the_first_and_gathers_what_follows() -> None:
     assert [each.received_ms for each in taken] == [1, 2]
 
 
+def test_what_has_waited_for_company_already_waits_no_more() -> None:
+    now_s = 0.0
+    box = Inbox(lambda: now_s)
+    box.put(arrival(1))
+    now_s = 7.0
+    assert len(box.take(0, 5.0)) == 1
+
+
 def test_a_closed_inbox_gives_what_it_has_and_waits_no_more() -> None:
     box = Inbox()
     box.put(arrival(1))

@@ -100,7 +100,8 @@ def test_rows_come_back_from_the_database_with_the_same_checksum(
     engine = create_engine("sqlite://")
     with engine.begin() as connection:
         stored = rows_in(connection)
-        stored.insert(connection, 20_000, rows)
+        stored.add(connection, 20_000, rows)
+        stored.flush(connection)
         read = list(stored.of_day(connection, 20_000))
     engine.dispose()
     again = 0

@@ -4,13 +4,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.jobs.content import check_head, check_name, clean_name
+from controller.jobs.content import check_head, check_name, check_whole_name, clean_name
 from controller.jobs.errors import WrongFile
+from controller.jobs.work import Work
+
+
+@pytest.mark.parametrize("name", ["robot.py", "ĐI THẲNG.PY"])
+def test_name_of_a_program_is_taken_for_a_kit_alone(name: str) -> None:
+    check_name(name, Work.RUN)
+    check_head(b"solid = 1\nMZ = 2\n", Work.RUN)
+    for work in (Work.PRINT, Work.CUT):
+        with pytest.raises(WrongFile, match="only text G-code"):
+            check_name(name, work)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("a.mpy", "compiled"), ("a.HEX", "compiled"), ("a.llsp3", "blocks"), ("a.gcode", "ends in .py"), ("", "ends in")],
+)
+def test_name_of_anything_else_is_refused_for_a_kit(name: str, told: str) -> None:
+    with pytest.raises(WrongFile, match=told):
+        check_name(name, Work.RUN)
+    with pytest.raises(WrongFile, match=r"ends in \.py"):
+        check_head(b"\x7fELF\x02\x01", Work.RUN)
 
 
 @pytest.mark.parametrize("name", ["cầu-giàn-v3.gcode", "A.GCODE", "part.gco", "x.g", "two.dots.gcode"])
 def test_name_of_text_gcode_is_taken(name: str) -> None:
-    check_name(name)
+    check_name(name, Work.CUT)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +50,7 @@ def test_name_of_text_gcode_is_taken(name: str) -> None:
 )
 def test_name_of_anything_else_is_refused_with_what_to_do(name: str, told: str) -> None:
     with pytest.raises(WrongFile, match=told) as refused:
-        check_name(name)
+        check_name(name, Work.CUT)
     assert refused.value.code == "type"
 
 
@@ -37,7 +58,7 @@ def test_name_of_anything_else_is_refused_with_what_to_do(name: str, told: str) 
     "head", [b"; sliced by X\r\nG28\nG1 X1\n", "; cầu giàn\n".encode(), b"\xef\xbb\xbfG28\n", b"G"]
 )
 def test_head_of_text_is_taken(head: bytes) -> None:
-    check_head(head)
+    check_head(head, Work.PRINT)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +77,7 @@ def test_head_of_text_is_taken(head: bytes) -> None:
 )
 def test_head_of_anything_else_is_refused_with_what_to_do(head: bytes, told: str) -> None:
     with pytest.raises(WrongFile, match=told):
-        check_head(head)
+        check_head(head, Work.PRINT)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +92,18 @@ def test_head_of_anything_else_is_refused_with_what_to_do(head: bytes, told: str
 )
 def test_clean_name_keeps_what_can_be_shown_of_the_last_part(given_name: str, kept: str) -> None:
     assert clean_name(given_name) == kept
+
+
+@pytest.mark.parametrize("given_name", ["../x.gcode", "a\\..\\x.gcode", "/etc/x.gcode", "a\0.gcode", "..", "a/.."])
+def test_name_that_leads_elsewhere_is_refused(given_name: str) -> None:
+    with pytest.raises(WrongFile) as refused:
+        check_whole_name(given_name)
+    assert refused.value.code == "name"
+
+
+@pytest.mark.parametrize("given_name", ["x.gcode", "C:\\Users\\Hoa\\x.gcode", "a..b.gcode", "", "...gcode"])
+def test_name_with_a_folder_before_it_is_no_fault(given_name: str) -> None:
+    check_whole_name(given_name)
 
 
 def test_clean_name_cuts_the_stem_and_keeps_the_suffix() -> None:

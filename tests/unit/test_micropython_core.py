@@ -155,3 +155,20 @@ def test_spoiled_answers_bring_nothing_out_of_a_bridge_but_bridge_errors(
             assert undeclared(profile, bridge.poll()) == []
     bridge.close()
     assert link.closed
+
+
+def test_program_that_is_through_at_once_is_told_to_begin_and_to_end(tmp_path: Path) -> None:
+    """Whoever gave it would see neither otherwise, when the one before ended alike."""
+    link = FakeLink(board(b"1\r\n"))
+    bridge = met(link)
+    bridge.open()
+    path = tmp_path / "p.py"
+    path.write_bytes(b"\xef\xbb\xbfprint(1)\r\n")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    for name in ("one", "two"):
+        bridge.execute("run", {"path": str(path), "digest": digest, "name": name})
+        told = [bridge.poll() for _ in range(2)]
+        assert [(each["job"], each["running"], each["job-result"]) for each in told] == [
+            (name, True, "running"),
+            (name, False, "done"),
+        ]

@@ -16,6 +16,7 @@ from firmware_bridges.prusalink import PrusalinkBridge
 from hil.farends.prusalink_server import KEY, PASSWORD, PrusalinkServer
 from hil.polling import assert_nothing_left_behind, poll_until, resources_at_rest
 from hil.watched import Watched
+from tests.integration.mqtt import eventually
 from tests.unit.test_moonraker_core import JSON
 
 OPTIONS = {**load("prusa/mk4").options, "connect_s": 2.0, "reply_s": 2.0, "confirm_s": 20.0}
@@ -148,6 +149,30 @@ def test_agent_loses_it_once_and_finds_it_again_with_its_job(
         values = device.until_back(1)
         assert (values["job"], values["printing"]) == ("cube", True)
         assert device.faults() == [LinkLost]
+        assert_nothing_left_behind(baseline)
+    finally:
+        device.close()
+
+
+@pytest.mark.parametrize(
+    ("fault", "wanted"), [("silent", LinkLost), ("garbage", BadReply), ("huge", BadReply), ("locked", Refused)]
+)
+def test_agent_survives_a_server_that_answers_wrongly(
+    printer: PrusalinkServer, fault: str, wanted: type[BridgeError], tmp_path: Path
+) -> None:
+    """`locked`: its key is another one."""
+    told = {**OPTIONS, "key": KEY, "reply_s": 0.4}
+    device = Watched(tmp_path, load("prusa/mk4"), lambda: PrusalinkBridge(printer.endpoint, told))
+    try:
+        device.begin()
+        baseline = resources_at_rest()
+        printer.model.fault = fault
+        device.until_lost()
+        asked = len(printer.heard)
+        eventually(lambda: len(printer.heard) > asked, "it is asked in vain once more")
+        printer.model.fault = "none"
+        assert device.until_back(1)["state"] == "ready"
+        assert device.faults() == [wanted]
         assert_nothing_left_behind(baseline)
     finally:
         device.close()

@@ -8,9 +8,10 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from controller.database import make_engine
-from controller.identity import refusals, store
+from controller.identity import store
 from controller.identity.refusals import WINDOW_MS, Kind, Refusals
 from controller.identity.tables import AuditLine
+from controller.sparing import Sparing
 from tests.databases import fresh
 
 
@@ -55,12 +56,22 @@ def test_many_of_one_kind_and_address_are_one_line_and_the_next_counts_them(engi
     assert (lines(engine)[0].actor, lines(engine)[0].school_id) == ("u1", "an-phu")
 
 
-def test_addresses_that_are_remembered_are_bounded(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refusals, "_MOST", 3)
-    told = Refusals(engine, Clock())
-    for number in range(10):
-        told.tell(Kind.TOKEN, f"10.0.0.{number}")
-    assert len(told._seen) == 3
+def test_agent_that_goes_on_asking_the_broker_is_a_line_an_hour(engine: Engine) -> None:
+    clock = Clock()
+    told = Refusals(engine, clock)
+    for _ in range(60):
+        told.tell(Kind.BROKER, "10.0.0.1")
+        clock.ms += WINDOW_MS
+    told.tell(Kind.BROKER, "10.0.0.1", detail="an-phu.pc-1")
+    assert [line.detail for line in lines(engine)] == ["", "an-phu.pc-1; 59 more since the last line"]
+
+
+def test_keys_that_are_remembered_are_bounded() -> None:
+    sparing: Sparing[str] = Sparing(most=3)
+    assert [sparing.besides(f"10.0.0.{number}", 0, WINDOW_MS) for number in range(10)] == [0] * 10
+    assert len(sparing) == 3
+    assert sparing.besides("10.0.0.9", 1, WINDOW_MS) is None
+    assert sparing.besides("10.0.0.0", 1, WINDOW_MS) == 0, "it was forgotten"
 
 
 def test_refusal_that_cannot_be_written_is_no_fault(tmp_path: Path) -> None:

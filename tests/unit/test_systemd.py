@@ -14,7 +14,9 @@ from tools.deb import PARTS
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "systemd"
-UNITS = sorted(FOLDER.glob("*.service"))
+UNITS = [FOLDER / "fabfleet-agent.service", FOLDER / "fabfleet-controller.service"]
+"""Those that run for good."""
+HELPERS = sorted({*FOLDER.glob("*.service"), *FOLDER.glob("*.path")} - set(UNITS))
 HARDENED = {
     "NoNewPrivileges": "yes",
     "CapabilityBoundingSet": "",
@@ -42,8 +44,10 @@ def entries(name: str) -> list[list[str]]:
     return [line.split() for line in lines if line and not line.startswith("#")]
 
 
-def test_there_is_a_unit_for_the_controller_and_one_for_the_agent() -> None:
-    assert [unit.name for unit in UNITS] == ["fabfleet-agent.service", "fabfleet-controller.service"]
+def test_each_unit_is_in_the_package_of_its_part() -> None:
+    packed = {f"{part.package}.service" for part in PARTS.values()}
+    packed |= {name for part in PARTS.values() for name in part.more_units}
+    assert packed == {unit.name for unit in (*UNITS, *HELPERS)}
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
@@ -90,13 +94,15 @@ def test_unit_starts_the_program_where_its_package_puts_it(unit: Path) -> None:
     assert service(unit)["ExecStart"].split()[0] == f"/opt/fabfleet/{part.name}/bin/{part.command}"
 
 
-@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+@pytest.mark.parametrize("unit", [*UNITS, *HELPERS], ids=lambda unit: unit.name)
 def test_systemd_finds_nothing_wrong_with_the_unit(unit: Path, tmp_path: Path) -> None:
-    text = unit.read_text("utf-8")
-    command = service(unit)["ExecStart"].split()[0]
-    copy = tmp_path / unit.name
-    copy.write_text(text.replace(command, "/bin/true"), "utf-8")
+    for each in (*UNITS, *HELPERS):  # they name each other
+        text = re.sub(r"/opt/fabfleet/\S+", "/bin/true", each.read_text("utf-8"))
+        (tmp_path / each.name.replace("@.", "@mosquitto.")).write_text(text, "utf-8")
+    text, copy = unit.read_text("utf-8"), tmp_path / unit.name.replace("@.", "@mosquitto.")
     done = subprocess.run(["systemd-analyze", "verify", str(copy)], capture_output=True, text=True, check=False)
     assert done.stderr.strip() == ""
     assert done.returncode == 0
-    assert text.index("[Unit]") < text.index("[Service]") < text.index("[Install]")
+    assert re.findall(r"(?m)^\[(\w+)\]$", text) in (
+        ["Unit", "Service", "Install"], ["Unit", "Service"], ["Unit", "Path", "Install"]
+    )  # fmt: skip

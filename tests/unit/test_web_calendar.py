@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from controller.scheduling.booking_states import BookingState
-from controller.scheduling.school_time import Half
-from controller.scheduling.stock import Item
+from controller.scheduling.choice import Counted, Taken, Unit, Use, masks
+from controller.scheduling.school_time import Half, ticks
+from controller.scheduling.spare import Spare
+from controller.scheduling.stock import Item, ticks_of
 from controller.scheduling.views import BookingView, Had, ThingView
 from controller.web import booking_form, calendar_picker
 from controller.web.booking_form import Draft, Ground, Line, Unclear
@@ -45,6 +47,9 @@ def thing(number: int, kind: str = "unit", capacity: int = 1, school: str = SCHO
 
 
 PRINTER, KITS = thing(1), thing(2, "pool", 30)
+CIRCUIT = 9
+DRAWN = Use(ticks(lesson(WEDNESDAY, 3).start, lesson(WEDNESDAY, 3).stop), 500)
+"""Of the 800 W of the circuit somebody draws so much in a third period."""
 
 
 def booking(span: range, *, count: int = 0, clean_up_min: int = 0, number: int = 1, **changes: object) -> BookingView:
@@ -80,8 +85,28 @@ def reader(*shown: ThingView, monday: date = MONDAY, now_ms: int = NOW_MS) -> Re
     return Reader(YEAR, VI, now_ms, SCHOOL, "An Phú", monday, monday, shown or (PRINTER,))
 
 
-def week(*bookings: BookingView, of: Reader | None = None) -> WeekPage:
-    return week_page(of or reader(), bookings)
+def spare(of: Reader, bookings: Sequence[BookingView], *units: Unit) -> Spare:
+    """What is left of the reader's things; as `units` say where they do."""
+    known = {each.id: each for each in units}
+    had = [each for booking in bookings for each in booking.things]
+    first = ticks(at(of.monday, "00:00"), at(of.monday, "00:05")).start
+    held = [(each, ticks(each.span_ms.start, each.span_ms.stop)) for each in had]
+    taken = Taken(
+        first,
+        masks([(each.resource_id, span.start, span.stop) for each, span in held if not each.count], first),
+        {each.id: each.capacity for each in of.lanes if each.kind == "pool"} | {CIRCUIT: 800},
+        {KITS.id: [Use(span, each.count) for each, span in held if each.count], CIRCUIT: [DRAWN]},
+    )
+    return Spare(
+        {each.id: known.get(each.id, Unit(each.id)) for each in of.lanes if each.kind == "unit"},
+        {each.id: Counted(each.id, 1) for each in of.lanes if each.kind == "pool"},
+        taken,
+    )
+
+
+def week(*bookings: BookingView, of: Reader | None = None, units: Sequence[Unit] = ()) -> WeekPage:
+    of = of or reader()
+    return week_page(of, bookings, spare(of, bookings, *units))
 
 
 def row(page: WeekPage, number: int, half: Half = Half.MORNING) -> Row:
@@ -165,6 +190,24 @@ def test_what_is_cleaned_in_a_period_is_taken_in_it() -> None:
     found = cell(week(booking(lesson(WEDNESDAY, 1), clean_up_min=20)), 2)
     assert (found.look, found.marks) == (Look.PREPARING, ())
     assert found.word == "chuẩn bị, dọn dẹp"
+
+
+def test_period_is_free_only_if_the_machine_can_be_set_up_and_cleaned_around_it() -> None:
+    setup = Unit(PRINTER.id, setup=ticks_of(15), clean_up=ticks_of(30))
+    page = week(booking(lesson(WEDNESDAY, 2), clean_up_min=0), units=[setup])
+    assert [cell(page, number).look for number in (1, 2, 3, 4)] == [
+        Look.PREPARING,
+        Look.BOOKED,
+        Look.FREE,
+        Look.FREE,
+    ], "cleaned after the first it would run into the second; the break is long enough to set it up for the third"
+    assert cell(page, 1).href, "the form says what else would do"
+
+
+def test_period_is_not_free_if_the_circuit_feeds_others_then() -> None:
+    page = week(units=[Unit(PRINTER.id, watts=350, circuit=CIRCUIT)])
+    assert [cell(page, number).look for number in (2, 3, 4)] == [Look.FREE, Look.NO_POWER, Look.FREE]
+    assert cell(page, 3).word == "hết công suất mạch điện"
 
 
 def test_two_bookings_in_one_period_both_stand_in_it() -> None:

@@ -1,9 +1,11 @@
 """What the pages of print jobs say: facts, checks, progress, what is at stake, and why a job is as it is."""
 
+import re
 from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from contract.model import CommandStatus
 from controller.alerts.rules import DeviceState
@@ -11,6 +13,7 @@ from controller.commands.service import CommandView, Offer
 from controller.fleet.picture import DeviceView
 from controller.jobs.service import JobLine, JobView
 from controller.jobs.states import JobState
+from controller.jobs.work import Work
 from controller.web import job_words
 from controller.web.device_view import Reader
 from controller.web.i18n import language
@@ -47,6 +50,7 @@ PREVIEW: dict[str, Any] = {
 JOB = JobView(
     id=7,
     device_id=3,
+    work=Work.PRINT,
     file_name="cau-gian.gcode",
     title="Mô hình cầu giàn",
     group="Nhóm 3, lớp 8A1",
@@ -260,11 +264,11 @@ def test_a_refused_file_shows_its_lines_in_words() -> None:
 @pytest.mark.parametrize(
     ("state", "detail", "text", "quoted"),
     [
-        (JobState.REFUSED, "no-commands", "There is nothing to print in this file.", ""),
+        (JobState.REFUSED, "no-commands", "There is nothing for the machine to do in this file.", ""),
         (JobState.RETURNED, "Thành mỏng quá", "", "Thành mỏng quá"),
         (JobState.RETURNED, "busy", "", "busy"),
         (JobState.FAILED, "THERMAL RUNAWAY", "", "THERMAL RUNAWAY"),
-        (JobState.FAILED, "lost", "The machine no longer prints it, and nobody saw how it ended.", ""),
+        (JobState.FAILED, "lost", "The machine is no longer at work on it, and nobody saw how it ended.", ""),
         (JobState.UNKNOWN, "silent", "Nothing was heard of the machine for a day.", ""),
         (JobState.PRINTING, "no contact", "The agent has no contact with the device.", ""),
         (JobState.DONE, "", "", ""),
@@ -288,6 +292,53 @@ def test_the_log_is_told_newest_first_with_who_did_it() -> None:
         ("21:13:21", "File checked: fit for this machine", ""),
         ("21:13:20", "File sent", "Lê Minh Hà"),
     ]
+
+
+def test_what_python_says_of_a_line_is_escaped_once_in_the_log_too() -> None:
+    problems = [{"line": 1, "code": "syntax", "text": "", "detail": "python", "given": {"words": "expected ':'"}}]
+    log = (JobLine(NOW, "refused", "", "line 1: expected ':'"),)
+    job = replace(JOB, work=Work.RUN, state=JobState.REFUSED, review={"problems": problems}, log=log)
+    shown = page(job)
+    assert escape(shown.log[0].reason.text) == "Line 1: Python says: expected &#39;:&#39;"
+    assert escape(shown.lines[0].text) == "Python says: expected &#39;:&#39;"
+
+
+PROGRAM: dict[str, Any] = {"kind": "run", "commands": 4, "lines": 5, "modules": ["microbit"], "problems": []}
+KIT_JOB = replace(JOB, work=Work.RUN, review=PROGRAM, preview=None, file_name="tim.py", title="", size=2100)
+
+
+def test_program_tells_its_length_and_modules_and_neither_heat_nor_end() -> None:
+    kit = replace(MACHINE, profile=load("bbc/microbit"))
+    waits = page(KIT_JOB, kit)
+    assert [(fact.label, fact.value, fact.more) for fact in waits.facts] == [
+        ("Length", "5 lines", "2.1\u00a0kB"),
+        ("Uses", "microbit", "modules of MicroPython"),
+    ]
+    assert [check.title for check in waits.checks] == [
+        "A program",
+        "Time it takes",
+        "The machine is ready",
+        "The kit may move",
+    ]
+    runs = page(replace(KIT_JOB, state=JobState.PRINTING, started_ms=NOW), kit)
+    assert runs.progress is not None
+    assert (runs.badge.text, runs.progress.ends, runs.progress.percent) == ("Running", "", None)
+
+
+@pytest.mark.parametrize("work", [Work.CUT, Work.RUN])
+@pytest.mark.parametrize("state", list(JobState))
+def test_no_word_of_printing_where_nothing_is_printed(work: Work, state: JobState) -> None:
+    log = tuple(JobLine(NOW, kind, "", "lost") for kind in job_words.LOG)
+    review = PROGRAM | {"kind": work.value, "cut_mm": 1.0, "power_percent": 2.0, "duration_s": 60.0}
+    job = replace(JOB, work=work, review=review, preview=None, state=state, progress=5.0, started_ms=NOW, log=log)
+    for words, pattern in ((EN, "print|bed|nozzle"), (VI, r"\bin\b")):
+        shown = page(
+            job,
+            replace(MACHINE, profile=load("grbl/laser"), device=replace(DEVICE, name="Máy X")),
+            replace(READER, language=words),
+        )
+        said = " | ".join((re.sub("(state|mood)='[a-z-]+'", "", str(shown)), *job_words.refusals(work, words).values()))
+        assert not re.search(pattern, said.lower()), re.search(f".{{60}}({pattern}).{{20}}", said.lower())
 
 
 def test_a_job_without_a_title_goes_by_its_file() -> None:
@@ -341,9 +392,9 @@ def test_cut_job_tells_power_and_way_and_asks_for_somebody_who_stays() -> None:
     path = ["G0 X10 Y10", "M4 S600 F2400", "G1 X60", "G1 Y40", "M5"]
     cutter = load("grbl/laser")
     found = cut.inspect(path, cut.limits(cutter.options["limits"]))
-    job = replace(JOB, review=asdict(found.review), preview=asdict(found.preview))
+    job = replace(JOB, work=Work.CUT, review=asdict(found.review), preview=asdict(found.preview))
     shown = page(job, replace(MACHINE, profile=cutter), replace(READER, language=VI))
-    assert shown.cut
+    assert shown.said.release == "Duyệt và cắt"
     assert [(fact.label, fact.value) for fact in shown.facts][1:] == [
         ("Đường cắt", "80\u00a0mm"),
         ("Công suất tia laser", "60\u00a0%"),

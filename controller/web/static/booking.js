@@ -23,8 +23,9 @@ export function bind(form) {
   }
 
   function nameButton() {
-    const chosen = form.querySelector("[name=choice]:checked"), wished = chosen && !chosen.value;
-    button.textContent = wished ? t("Book") : look.firstElementChild.dataset.button;
+    const chosen = form.querySelector("[name=choice]:checked"), usual = look.firstElementChild.dataset.button;
+    const named = { "": t("Book"), wait: t("Join the waitlist") };
+    button.textContent = chosen && chosen.value in named ? named[chosen.value] : usual;
   }
 
   function show(html) {

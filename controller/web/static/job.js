@@ -1,10 +1,10 @@
-// A print job's page: it follows the machine, and goes on by itself from one state of the job to the next.
+// A job's page: it follows the machine, and goes on by itself from one state of the job to the next.
 import "./dialogs.js";
 import { renewal, start, watch } from "./live.js";
 
 const job = () => document.getElementById("job"), part = () => document.getElementById("job-now");
 const device = +job().dataset.device, say = document.getElementById("say");
-const FOLLOWED = ["progress", "printing", "job", "state"];
+const FOLLOWED = ["progress", "printing", "cutting", "running", "job", "job-result", "state"];
 let last = "", news = job().dataset.news;
 
 const refresh = renewal(() => [part()], 1_000);

@@ -1,4 +1,4 @@
-// Sending a file to a printer: looked at here first, then sent with a bar that says how far it is, and a way to stop.
+// Sending a file to a machine: looked at here first, then sent with a bar that says how far it is, and a way to stop.
 import { number, shownText } from "./format.js";
 import { start } from "./live.js";
 import { t } from "./words.js";

@@ -2,12 +2,14 @@
 
 import pytest
 
-from contract.model import CommandStatus
-from controller.jobs.errors import NotInThisState
+from contract.model import CommandStatus, Value
+from controller.jobs.errors import NotInThisState, WrongFile
 from controller.jobs.evidence import SETTLED_MS, SILENT_MS
 from controller.jobs.states import JobState
+from controller.jobs.work import Work
 from controller.scope import CLUSTER
 from tests.integration.workshop import (
+    KIT,
     PRINTER,
     TEACHER,
     Workshop,
@@ -43,6 +45,38 @@ def test_cut_job_follows_a_machine_that_says_that_it_cuts(shop: Workshop) -> Non
     assert shop.turn(job_id).state is S.PRINTING
     shop.say(progress=40.0, cutting=False, job_result="cancelled")
     assert shop.turn(job_id).state is S.CANCELLED
+
+
+def test_program_is_read_released_to_its_kit_run_and_stopped_or_ends_with_its_error(shop: Workshop) -> None:
+    wrong = shop.send(b"while True\n    pass\n", "robot.py", KIT)
+    shop.read()
+    assert (shop.view(wrong).state, shop.view(wrong).detail) == (S.REFUSED, "line 1: expected ':'")
+    courses: tuple[tuple[dict[str, Value], tuple[JobState, str]], ...] = (
+        ({"running": False, "job_result": "done"}, (S.DONE, "")),
+        ({"running": False, "job_result": "stopped"}, (S.CANCELLED, "")),
+        ({"running": False, "job_result": "failed", "job_error": "OSError: 5"}, (S.FAILED, "OSError: 5")),
+    )
+    for said, ended in courses:
+        job_id = shop.send(b"while True:\n    pass\n", "robot.py", KIT)
+        shop.read()
+        released = shop.jobs.release(TEACHER, job_id, bed_clear=True)
+        assert released.command is not None
+        assert (released.command.action, released.work) == ("run", Work.RUN)
+        shop.answer(job_id, C.DONE)
+        shop.say(KIT, job=shop.name(job_id), running=True, job_result="running")
+        assert shop.turn(job_id).state is S.PRINTING
+        shop.say(KIT, **said)
+        assert (shop.turn(job_id).state, shop.view(job_id).detail) == ended
+
+
+def test_file_for_another_work_is_not_taken(shop: Workshop) -> None:
+    for name, content, device in (("a.gcode", b"G28\n", KIT), ("a.py", b"pass\n", PRINTER)):
+        with pytest.raises(WrongFile) as refused:
+            shop.send(content, name, device)
+        assert refused.value.code == "type"
+    with pytest.raises(WrongFile, match="65 kB") as refused:
+        shop.send(b"#" * 70_000, "a.py", KIT)
+    assert refused.value.code == "size"
 
 
 def test_jobs_of_one_file_are_told_apart_by_the_machines_word(shop: Workshop) -> None:

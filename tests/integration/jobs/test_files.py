@@ -130,6 +130,25 @@ def test_same_file_lies_there_once_and_counts_once(either: Workshop) -> None:
     small.send(big, device=ELSEWHERE, who=STRANGER)  # the other school has room of its own
 
 
+def test_job_that_ended_makes_way_for_a_new_one_and_no_open_one_does(either: Workshop) -> None:
+    small = Workshop(either.engine, either.folder, either.clock, replace(JobsConfig(), school_quota_mb=1))
+    files = [GOOD + f"; {number}\n".encode() * 110_000 for number in range(4)]
+    first, second = small.send(files[0]), small.send(files[1], device=SECOND)
+    with pytest.raises(NoRoom):
+        small.send(files[2])
+    small.jobs.cancel(TEACHER, first)
+    either.clock.ms += 1
+    third = small.send(files[2])
+    assert {each.id for each in small.jobs.open_jobs(CLUSTER)} == {second, third}
+    assert small.jobs.find(CLUSTER, first) is None
+    assert len(small.files()) == 2, "its file is gone at once"
+    with pytest.raises(NoRoom):
+        small.send(files[3])
+    with pytest.raises(NoRoom):
+        small.send(files[3] * 3)
+    assert {each.id for each in small.jobs.open_jobs(CLUSTER)} == {second, third}
+
+
 def test_nothing_is_taken_when_the_disk_is_nearly_full(shop: Workshop) -> None:
     shop.disk.free = 499_000_000
 

@@ -1,0 +1,1 @@
+"""Webhooks: programs of a school's own are told of what happens there, signed, by HTTP."""
