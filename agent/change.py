@@ -42,6 +42,7 @@ class Change:
     def __init__(self, config: AgentConfig, parts: Parts, clock: Clock, tell: Callable[[str, str], None]) -> None:
         self.now = config
         """The configuration that is in force."""
+        self._followed = config
         self._parts = parts
         self._tell = tell
         self._heard = False
@@ -73,7 +74,11 @@ class Change:
         if self.keeper.kept.on_trial:
             self._prove()
         self.keeper.look(self._parts.why_away() or self._silent or "it says nothing")
-        return self._parts.crew.follow(self.now.devices)
+        now = self.now
+        if now is self._followed:
+            return False
+        self._followed = now
+        return self._parts.crew.follow(now.devices)
 
     def keep_secret(self, device: str, option: str, text: str) -> None:
         """Keep it, and use it from the next beat on. Raises as `agent.devices.keep_secret`."""

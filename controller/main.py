@@ -266,8 +266,8 @@ def api(services: Services) -> APIRouter:
         stream,
         quarantine,
         settings_api,
-        found,
         connections,
+        found,
     )
     for part in parts:
         guarded.include_router(part.router(services))

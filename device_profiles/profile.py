@@ -416,5 +416,9 @@ class _Reader:
         )
         self.done(table, where)
         if not all(isinstance(each, str) and _USB_ID.fullmatch(each) for each in result.usb):
-            raise self.wrong(f"{where}usb", "each is VID:PID in lower-case hexadecimal digits, such as 2341:0043")
+            raise self.wrong(
+                f"{where}usb",
+                "each is VID:PID in lower-case hexadecimal digits, such as 2341:0043",
+                "mỗi mục là VID:PID bằng chữ số thập lục phân viết thường, ví dụ 2341:0043",
+            )
         return result

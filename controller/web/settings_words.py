@@ -117,7 +117,7 @@ def why(stand: AgentStand, now_ms: int, words: Language) -> Markup:
             return words.t("The agent does not take them: {reason}", reason=stand.said.reason)
         case Drift.ROLLED_BACK:
             return words.t("It went back to the former ones: {reason}", reason=stand.said.reason)
-        case Drift.OFFLINE:
+        case Drift.OFFLINE if stand.since_ms:
             return words.t("Offline since {at}", at=date_time(stand.since_ms, now_ms, words))
         case Drift.ON_ITS_WAY if stand.said.on_trial:
             return words.t("The agent tries them and waits for the server's answer.")
