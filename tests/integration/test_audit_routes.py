@@ -133,6 +133,7 @@ def test_every_request_that_changes_something_leaves_a_line(controller: Running,
     _notifications(walk)
     _connections(walk)
     _agents(walk)
+    _settings(walk)
     _door(walk)
 
     there = {
@@ -179,6 +180,16 @@ def _connections(walk: Walk) -> None:
     left = walk.people["ky"].get(api + "/webhooks").json()["items"][0]["id"]
     path = f"{api}/webhooks/{left}"
     walk("ky", one + "/webhooks/{hook_id}", "webhook-remove", path, method="DELETE", json={})
+
+
+def _settings(walk: Walk) -> None:
+    place, page, api = f"school-{HERE}", "/agents/settings", "/api/v1/settings"
+    walk("ky", page + "/{scope}", "settings-change", f"{page}/{place}", flush_s="3")
+    walk("ky", api + "/{scope}", "settings-change", f"{api}/{place}", method="PUT", json={"settings": {"flush_s": 4}})
+    four, three = (each["id"] for each in walk.people["ky"].get(f"{api}/{place}/changes").json()["items"])
+    restore = "/changes/{change_id}/restore"
+    walk("ky", page + restore, "settings-back", f"{page}/changes/{three}/restore", place=place)
+    walk("ky", api + restore, "settings-back", f"{api}/changes/{four}/restore", json={})
 
 
 def _doors(walk: Walk) -> None:
