@@ -60,6 +60,8 @@ def kept_words(words: Language) -> Mapping[str, str]:
         "kit_lack": words.t("Kits brought back damaged"),
         "desired_change": words.t("Changes of agents' settings"),
         "desired_device": words.t("Devices taken on"),
+        "found_thing": words.t("Found devices adopted or set aside"),
+        "command_trial": words.t("Commands tried at machines"),
         "webhook": words.t("Webhooks set up"),
         "webhook_event": words.t("Events told to webhooks"),
         "command": words.t("Commands given"),

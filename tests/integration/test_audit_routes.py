@@ -135,6 +135,7 @@ def test_every_request_that_changes_something_leaves_a_line(controller: Running,
     _notifications(walk)
     _connections(walk)
     _agents(walk)
+    _settings(walk)
     _found(walk)
     _trials(walk)
     _door(walk)
@@ -293,6 +294,19 @@ def _at_the_machine(walk: Walk) -> None:
     walk("ha", "/c/{code}/problem", "problem-report", "/c/D2222A/problem", text="stuck")
     walk.book("duc", "Laser", range(start, start + 9 * TICK_MS))
     walk("ha", "/c/{code}/beside", "booking-stand-by", "/c/L2222A/beside")
+
+
+def _settings(walk: Walk) -> None:
+    place = f"school-{HERE}"
+    walk("ky", "/agents/settings/{scope}", "settings-change", f"/agents/settings/{place}", flush_s="7")
+    api = f"/api/v1/settings/{place}"
+    asked = {"settings": {"flush_s": 9.0}}
+    walk("ky", "/api/v1/settings/{scope}", "settings-change", api, method="PUT", json=asked)
+    first = walk.people["ky"].get(f"{api}/changes").json()["items"][-1]["id"]
+    back = "/settings/changes/{change_id}/restore"
+    walk("ky", f"/api/v1{back}", "settings-back", f"/api/v1/settings/changes/{first}/restore")
+    again = walk.people["ky"].get(f"{api}/changes").json()["items"][1]["id"]
+    walk("ky", f"/agents{back}", "settings-back", f"/agents/settings/changes/{again}/restore", place=place)
 
 
 def _found(walk: Walk) -> None:
