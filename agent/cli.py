@@ -1,4 +1,4 @@
-"""`fabfleet-agent`: run, enrol, do, doctor, status, profile."""
+"""`fabfleet-agent`: run, enrol, do, doctor, discover, status, profile."""
 
 import argparse
 import json
@@ -15,6 +15,9 @@ from agent.places import config_file, state_folder
 
 if TYPE_CHECKING:
     from device_profiles.profile import Words
+
+_LOOK_S = 330.0
+"""A little longer than the agent itself allows."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,6 +99,11 @@ def _parser() -> argparse.ArgumentParser:
         " while none runs, each device is opened and asked once.",
     )
     doctor.add_argument("--json", action="store_true", help="for scripts: a line of JSON for each thing looked at")
+    commands.add_parser(
+        "discover",
+        parents=[common],
+        help="look now for devices that nobody has adopted; a whole subnet takes some minutes",
+    )
     commands.add_parser("status", parents=[common], help="how the running agent is")
     _add_profile(commands.add_parser("profile", parents=[common], help="check the file of a device profile"))
     if sys.platform == "win32":
@@ -253,6 +261,17 @@ def _doctor(given: argparse.Namespace, config_file: Path, state: Path) -> int:
     return 1 if worst is Verdict.BAD else 0
 
 
+def _discover(_given: argparse.Namespace, _config_file: Path, state: Path) -> int:
+    """Exit code 1: it goes on looking."""
+    from agent.control import ask
+
+    told = ask(state, "discover", timeout_s=_LOOK_S)
+    for each in told["found"]:
+        best = each["candidates"][0] if each["candidates"] else {"profile": "?", "confidence": 0, "endpoint": ""}
+        _say(f"{each['key']}  {each['name'] or '?'}  {best['profile']} {best['confidence']} %  {best['endpoint']}")
+    return 0 if told["ended"] else 1
+
+
 def _status(_given: argparse.Namespace, _config_file: Path, state: Path) -> int:
     from agent.control import ask
 
@@ -324,6 +343,7 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace, Path, Path], int]] = {
     "do": _do,
     "secret": _secret,
     "doctor": _doctor,
+    "discover": _discover,
     "status": _status,
     "profile": _profile,
     "service": _service,

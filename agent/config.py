@@ -4,13 +4,14 @@ import logging
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from agent.connection import Broker
 from agent.desired import read_kept
 from agent.devices import DeviceConfig, desired_device, read_device
+from agent.discovery_subnet import Settings, Sweep, parse_subnet
 from agent.download import Source
 from agent.errors import WrongConfig
 from agent.files import replace_file
@@ -63,6 +64,7 @@ class AgentConfig:
     limits: Limits
     job_source: Source
     job_room: Room
+    discovery: Settings
     rollback_ms: int
     state: Path
     source: Path
@@ -79,6 +81,7 @@ _KEYS: Mapping[str, tuple[type, Any]] = {
     "controller.tls_ca": (str, ""),
     "rollback_s": (int, 120),
     **{key: (_KINDS[each.kind], each.default) for key, each in SETTINGS.items()},
+    "discovery.community": (str, "public"),
 }
 """Every single-valued key: its type and default; None: it must be given. Some a controller may set as well."""
 
@@ -134,7 +137,8 @@ class Given:
         allowed = {key: value for key, value in settings.items() if key not in self.pinned}
         values = {**self.values, **allowed}
         own = {each.id for each in self.devices}
-        devices = (*self.devices, *(each for each in wanted if each.id not in own))
+        adopted = (_with_community(each, values["discovery.community"]) for each in wanted if each.id not in own)
+        devices = (*self.devices, *adopted)
         return _agent_config(self, values, devices)
 
 
@@ -193,10 +197,33 @@ def _agent_config(given: Given, values: Mapping[str, Any], devices: tuple[Device
             kept_bytes=_within_bounds(path, values, "outbox.kept_mb") * _MEGABYTE,
             kept_ms=_within_bounds(path, values, "outbox.kept_h") * 3_600_000,
         ),
+        discovery=_discovery(path, values),
         rollback_ms=_within(path, "rollback_s", values["rollback_s"], 2, 3_600) * 1000,
         state=given.state,
         source=path,
         given=given,
+    )
+
+
+def _with_community(device: DeviceConfig, community: str) -> DeviceConfig:
+    """A device that the sweep found answers to the community that it asked with, which stays here."""
+    if device.profile.bridge != "snmp" or {"community", "version"} & device.options.keys():
+        return device
+    return replace(device, options={**device.options, "community": community})
+
+
+def _discovery(path: Path, values: Mapping[str, Any]) -> Settings:
+    try:
+        if values["discovery.subnet"]:
+            parse_subnet(values["discovery.subnet"])
+    except ValueError as error:
+        raise WrongConfig(f"{path}: discovery.subnet: {error}") from None
+    packets_s = _within_bounds(path, values, "discovery.packets_s")
+    sweep = Sweep(values["discovery.subnet"], values["discovery.community"], packets_s)
+    return Settings(
+        sweep=sweep if sweep.subnet else None,
+        sweep_every_h=_within_bounds(path, values, "discovery.sweep_every_h"),
+        hear_every_h=_within_bounds(path, values, "discovery.hear_every_h"),
     )
 
 

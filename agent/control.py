@@ -19,6 +19,7 @@ from agent.files import replace_file
 
 FILE = "control.json"
 _LONGEST = 16_384
+_LONGEST_ANSWER = 1 << 20
 _REQUEST_S = 5.0
 _AT_ONCE = 8
 _log = logging.getLogger(__name__)
@@ -99,15 +100,15 @@ def ask(state: Path, what: str, timeout_s: float = 10.0, **given: Any) -> Mappin
     with connection:
         try:
             connection.sendall(request)
-            answer: Mapping[str, Any] = json.loads(_read_line(connection))
+            answer: Mapping[str, Any] = json.loads(_read_line(connection, _LONGEST_ANSWER))
         except (OSError, ValueError) as error:
             raise NoAnswer(f"the agent on {state} does not answer ({error})") from None
     return answer
 
 
-def _read_line(connection: socket.socket) -> bytes:
+def _read_line(connection: socket.socket, longest: int = _LONGEST) -> bytes:
     received = b""
-    while not received.endswith(b"\n") and len(received) <= _LONGEST:
+    while not received.endswith(b"\n") and len(received) <= longest:
         piece = connection.recv(4096)
         if not piece:
             break

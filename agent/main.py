@@ -21,6 +21,7 @@ from agent.connection import Broker
 from agent.control import ControlServer
 from agent.crew import Crew, make_bridge
 from agent.devices import DeviceConfig
+from agent.discovery import Discovery, at_serial_port
 from agent.download import Source
 from agent.errors import AgentError
 from agent.identity import Identity
@@ -45,6 +46,8 @@ from contract.model import ContractError, Event
 BEAT_S = 5.0
 COLLECT_S = 60.0
 """An agent makes so little garbage that Python by itself would leave it lying for hours, and memory would rise."""
+LOOK_S = 300.0
+"""How long a look for new devices may take before whoever asked for it is answered."""
 _JOIN_S = 1.0
 _log = logging.getLogger(__name__)
 
@@ -111,11 +114,21 @@ class Agent:
             config=self._change.keeper.stand,
         )
         self._reclaim = Reclaim(lambda: self._change.now, self.outbox.epoch)
+        self.discovery = Discovery(
+            lambda: self._change.now.discovery,
+            state,
+            held=lambda: (device.endpoint for device in self._change.now.devices),
+            publish=self.roster.find,
+            plugged=self._plugged,
+            tell=self.tell,
+            clock=clock,
+        )
         self._control = ControlServer(
             state,
             {
                 "status": self._answer_status,
                 "do": self._answer_do,
+                "discover": self._answer_discover,
                 "secret": self._answer_secret,
             },
         )
@@ -130,6 +143,7 @@ class Agent:
         self._change.begin()
         self.uplink.start()
         self._crew.start()
+        self.discovery.start()
         self._control.start()
         self._manager.ready()
 
@@ -144,6 +158,7 @@ class Agent:
         if self._change.look():
             self._watch.follow(self._crew.profiles)
             self._commands.call_off_dismissed()
+            self.discovery.refresh()
         self._watch.look()
         self._crew.check_hung()
         self._commands.expire()
@@ -166,6 +181,7 @@ class Agent:
         if not self.reclaimed:  # else it goes on at once, under another name
             self._manager.ending()
         self._renewal.stop()
+        self.discovery.stop()
         self._control.stop()
         self._commands.close()
         self._crew.stop(_JOIN_S)
@@ -176,6 +192,13 @@ class Agent:
     def tell(self, kind: str, detail: str) -> None:
         """An event of the agent itself."""
         self.recorder.tell(Event(kind, max(0, self._clock.now_ms()), detail=printable(detail)))
+
+    def _plugged(self) -> None:
+        """A port has come or gone: whoever hangs at one shall notice now."""
+        for device in self._change.now.devices:
+            worker = self._crew.get(device.id)
+            if worker is not None and at_serial_port(device.endpoint):
+                worker.wake()
 
     def _wake(self) -> None:
         self.uplink.wake()
@@ -250,6 +273,10 @@ class Agent:
                 if (worker := self._crew.get(device.id)) is not None
             ],
         }
+
+    def _answer_discover(self, _given: Mapping[str, Any]) -> Mapping[str, Any]:
+        ended = self.discovery.look(LOOK_S)
+        return {"ended": ended, "found": [asdict(each) for each in self.discovery.found]}
 
     def _answer_do(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
         return answer(given, self._crew.profiles, self._commands, self._clock.true_ms)

@@ -1,9 +1,10 @@
-"""The devices of this agent and how they are: what the inventory message says."""
+"""The devices of this agent and how they are, and what was found beside them: what the inventory message says."""
 
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 
+from contract.found import Found
 from contract.messages import BridgeState, DeviceEntry, Inventory, MetricEntry, ProfileEntry
 from device_profiles.profile import DeviceProfile
 
@@ -24,6 +25,7 @@ class Roster:
         self._lock = threading.Lock()
         self._profiles: dict[str, ProfileEntry] = {}
         self._devices: dict[str, DeviceEntry] = {}
+        self._found: tuple[Found, ...] = ()
         self._number = 1
 
     @property
@@ -70,6 +72,15 @@ class Roster:
         self.changed()
         return True
 
+    def find(self, found: tuple[Found, ...]) -> None:
+        """Say all that was found beside the devices."""
+        with self._lock:
+            if found == self._found:
+                return
+            self._found = found
+            self._number += 1
+        self.changed()
+
     def device(self, device_id: str) -> DeviceEntry | None:
         return self._devices.get(device_id)
 
@@ -77,7 +88,7 @@ class Roster:
         with self._lock:
             used = {device.profile for device in self._devices.values()}
             profiles = {digest: entry for digest, entry in self._profiles.items() if digest in used}
-            return Inventory(epoch, self._number, profiles, tuple(self._devices.values()))
+            return Inventory(epoch, self._number, profiles, tuple(self._devices.values()), self._found)
 
 
 def printable(text: str) -> str:

@@ -119,6 +119,11 @@ class Worker:
             return False
         return True
 
+    def wake(self) -> None:
+        """Poll now, however long it was to be left alone: something was plugged or pulled out."""
+        with contextlib.suppress(queue.Full):  # then it is awake
+            self._inbox.put_nowait(None)
+
     def stop(self) -> None:
         """Ask the thread to end; it does as soon as its bridge lets it."""
         self._stopping = True

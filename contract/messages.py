@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from contract.desired import ConfigStand, DesiredDevice
+from contract.found import Found, check_found
 from contract.machine import check_facts
 from contract.model import (
     MAX_INTEGER,
@@ -190,12 +191,16 @@ class DeviceEntry:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """Retained. All devices of an agent; a later (epoch, number) replaces an earlier one."""
+    """Retained. All devices of an agent; a later (epoch, number) replaces an earlier one.
+
+    `found` is what it sees beside them and does not touch before somebody adopts it.
+    """
 
     epoch: str
     number: int
     profiles: Mapping[str, ProfileEntry] = field(default_factory=dict)
     devices: tuple[DeviceEntry, ...] = ()
+    found: tuple[Found, ...] = ()
     v: int = VERSION
 
     def __post_init__(self) -> None:
@@ -209,6 +214,7 @@ class Inventory:
                 raise ContractError(f"devices.{device.id}: profile {device.profile!r} is not in profiles")
         if len({device.id for device in self.devices}) != len(self.devices):
             raise ContractError("devices: two with one id")
+        check_found(self.found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,11 @@ _URL = re.compile(
     r"https?://(?:[A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:]{2,45}\])(?::\d{1,5})?(?:/[A-Za-z0-9._~/-]{0,200})?"
 )
 
+_SUBNET = re.compile(
+    r"(?:10(?:\.\d{1,3}){3}|192\.168(?:\.\d{1,3}){2}|172\.(?:1[6-9]|2\d|3[01])(?:\.\d{1,3}){2})/(?:2[2-9]|30)"
+)
+"""A private IPv4 subnet of at most a /22."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -59,6 +64,10 @@ _ALL: Final = (
     Setting("broker.keepalive_s", Kind.INT, 10, "s", 2, 600, way=True),
     Setting("broker.spread_s", Kind.FLOAT, 0.0, "s", 0, 600),
     Setting("controller.url", Kind.TEXT, "", pattern=_URL, way=True),
+    Setting("discovery.subnet", Kind.TEXT, "", pattern=_SUBNET),
+    Setting("discovery.packets_s", Kind.FLOAT, 20.0, "1", 1, 200),
+    Setting("discovery.sweep_every_h", Kind.FLOAT, 24.0, "h", 0, 10_000),
+    Setting("discovery.hear_every_h", Kind.FLOAT, 0.5, "h", 0, 10_000),
 )
 SETTINGS: Final[Mapping[str, Setting]] = {each.key: each for each in _ALL}
 """By key, in the order in which people are shown them."""

@@ -68,6 +68,13 @@ class JobsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class CommandsConfig:
+    """Commands are kept for so many days after they were over; the audit log keeps what was done."""
+
+    keep_days: int = 400
+
+
+@dataclass(frozen=True, slots=True)
 class NoticesConfig:
     """How notifications are sent. `public_url` is the pages' address, as people's phones reach it: links begin with it.
 
@@ -132,6 +139,7 @@ class ControllerConfig:
     zone: str = "Asia/Ho_Chi_Minh"
     log_level: str = "info"
     broker: BrokerConfig = field(default_factory=BrokerConfig)
+    commands: CommandsConfig = field(default_factory=CommandsConfig)
     jobs: JobsConfig = field(default_factory=JobsConfig)
     notices: NoticesConfig = field(default_factory=NoticesConfig)
     oidc: tuple[Provider, ...] = ()
@@ -330,7 +338,7 @@ def _check_notices(notices: NoticesConfig) -> None:
 
 
 def _check_bounds(config: ControllerConfig) -> None:
-    for table, settings in (("jobs", config.jobs), ("history", config.history)):
+    for table, settings in (("commands", config.commands), ("jobs", config.jobs), ("history", config.history)):
         for key in (each.name for each in fields(settings)):
             if getattr(settings, key) < _least(key):
                 raise ConfigError(f"{table}.{key}: {getattr(settings, key)} is not {_least(key)} or more")

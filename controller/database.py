@@ -34,6 +34,7 @@ _TABLES = (
     "controller.fleet.tables",
     "controller.fleet.door_tables",
     "controller.desired.tables",
+    "controller.found.tables",
     "controller.ingest.tables",
     "controller.telemetry.tables",
     "controller.identity.tables",

@@ -16,7 +16,20 @@ from starlette.middleware.gzip import GZipMiddleware
 
 from controller.api import bookings as bookings_api
 from controller.api import commands as commands_api
-from controller.api import connections, devices, enrol, files, health, quarantine, renewal, rollups, series, stream
+from controller.api import (
+    connections,
+    devices,
+    enrol,
+    files,
+    found,
+    health,
+    quarantine,
+    renewal,
+    rollups,
+    series,
+    stream,
+    trials,
+)
 from controller.api import jobs as jobs_api
 from controller.api import settings as settings_api
 from controller.api.malformed import malformed
@@ -25,12 +38,14 @@ from controller.commands.dispatcher import Dispatcher
 from controller.commands.errors import CommandError
 from controller.commands.rights import Rights
 from controller.commands.service import Commands
+from controller.commands.trials import Trials
 from controller.config import ControllerConfig
 from controller.database import make_engine
 from controller.desired.desk import ConfigDesk, DesiredError
 from controller.fleet.door import Enrolment
 from controller.fleet.gatekeeping import Gatekeeper
-from controller.fleet.live import LiveFleet
+from controller.fleet.live import LiveFleet, profile_here
+from controller.found.desk import FoundDesk
 from controller.home_assistant.publisher import Publisher
 from controller.home_assistant.settings import HomeAssistants
 from controller.identity.account import Accounts
@@ -93,7 +108,7 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
     refusals = Refusals(engine, now_ms)
     live = LiveFleet(engine, now_ms)
     leases = LeaseDesk(engine, now_ms)
-    dispatcher = Dispatcher(engine, leases, now_ms, live.touch)
+    dispatcher = Dispatcher(engine, leases, now_ms, live.touch, config.commands.keep_days)
     rights = Rights(engine, now_ms)
     commands = Commands(engine, live, leases, dispatcher, now_ms, rules=rights.rules)
     jobs = Jobs(engine, live, commands, config.folder / "files", now_ms, room=config.jobs)
@@ -129,6 +144,7 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         engine, hooks_outlet, seal, keep_days=config.notices.keep_days, now_ms=now_ms, chance=random.random
     )
     keeper = Keeper(engine, config.history, config.archive, now_ms)
+    configs = ConfigDesk(engine, now_ms, dispatcher.wake)
     plant = Plant(
         config,
         engine,
@@ -171,7 +187,9 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         timetables=Timetables(engine, ZoneInfo(config.zone), now_ms),
         history=History(engine, keeper.archive),
         stocktaking=Stocktaking(engine, now_ms, clockwork.wake),
-        configs=ConfigDesk(engine, now_ms, dispatcher.wake),
+        configs=configs,
+        found=FoundDesk(engine, configs, now_ms, profile_here),
+        trials=Trials(engine, now_ms, lambda who, device_id: live.profile(who.scope, device_id), live.touch),
         kits=Kits(engine, now_ms, clockwork.wake),
         home_assistants=HomeAssistants(engine, now_ms, switched=publisher.wake, admit=plant.admit),
         webhooks=Webhooks(engine, hooks, seal, outlet.given, now_ms),
@@ -237,9 +255,10 @@ def api(services: Services) -> APIRouter:
             422: {"model": Problem, "description": "The request is malformed"},
         },
     )
-    for part in (
+    parts = (
         devices,
         commands_api,
+        trials,
         jobs_api,
         bookings_api,
         series,
@@ -248,7 +267,9 @@ def api(services: Services) -> APIRouter:
         quarantine,
         settings_api,
         connections,
-    ):
+        found,
+    )
+    for part in parts:
         guarded.include_router(part.router(services))
     routes = APIRouter()
     routes.include_router(guarded)

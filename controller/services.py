@@ -7,11 +7,13 @@ from sqlalchemy import Engine
 
 from controller.commands.rights import Rights
 from controller.commands.service import Commands
+from controller.commands.trials import Trials
 from controller.config import ControllerConfig
 from controller.desired.desk import ConfigDesk
 from controller.fleet.door import Enrolment
 from controller.fleet.gatekeeping import Gatekeeper
 from controller.fleet.live import LiveFleet
+from controller.found.desk import FoundDesk
 from controller.home_assistant.settings import HomeAssistants
 from controller.identity.account import Accounts
 from controller.identity.limit import FailureLimit
@@ -69,6 +71,8 @@ class Services:
     timetables: Timetables
     stocktaking: Stocktaking
     configs: ConfigDesk
+    found: FoundDesk
+    trials: Trials
     kits: Kits
     home_assistants: HomeAssistants
     webhooks: Webhooks

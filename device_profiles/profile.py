@@ -1,6 +1,7 @@
 """Load and check device profiles. A profile is one TOML file, `<vendor>/<model>.toml`; its slug is that path."""
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,8 @@ from contract.model import ContractError, Kind, Metric, Value, check_name, check
 from contract.units import UNITS
 
 PROFILES = Path(__file__).parent
+_USB_ID = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}")
+_TEXTS = ("banner", "probe", "mdns", "ssdp", "snmp", "pjlink")
 DIGEST, PATH = "digest", "path"
 """The argument that names a job file, and the one that the agent adds for the bridge."""
 
@@ -103,12 +106,20 @@ class Booking:
 
 @dataclass(frozen=True, slots=True)
 class Recognise:
-    """How a plugged or reachable device of this model is known."""
+    """How a plugged or reachable device of this model is known.
+
+    `usb` are ids of vendor and product; `banner` is a part of what it says at its port unasked, `probe` of what it
+    answers there; `mdns` a service type (RFC 6763), `ssdp` a device type (UPnP Device Architecture 1.1, 1.3), `snmp`
+    the beginning of its sysObjectID, `pjlink` a part of the maker, model or name that it tells (INF1, INF2, NAME).
+    """
 
     usb: tuple[str, ...] = ()
+    banner: str = ""
     probe: str = ""
     mdns: str = ""
+    ssdp: str = ""
     snmp: str = ""
+    pjlink: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,9 +412,13 @@ class _Reader:
         where = "recognise."
         result = Recognise(
             usb=tuple(self.take(table, where, "usb", list, [])),
-            probe=self.take(table, where, "probe", str, ""),
-            mdns=self.take(table, where, "mdns", str, ""),
-            snmp=self.take(table, where, "snmp", str, ""),
+            **{key: self.take(table, where, key, str, "") for key in _TEXTS},
         )
         self.done(table, where)
+        if not all(isinstance(each, str) and _USB_ID.fullmatch(each) for each in result.usb):
+            raise self.wrong(
+                f"{where}usb",
+                "each is VID:PID in lower-case hexadecimal digits, such as 2341:0043",
+                "mỗi mục là VID:PID bằng chữ số thập lục phân viết thường, ví dụ 2341:0043",
+            )
         return result

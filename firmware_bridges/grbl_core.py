@@ -9,7 +9,7 @@ Source: gnea/grbl, doc/markdown/interface.md and commands.md; grbl/protocol.c fo
 """
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from firmware_bridges import line_core
@@ -27,27 +27,13 @@ from firmware_bridges.grbl_replies import (
     parse,
 )
 from firmware_bridges.grbl_state import CONNECTED, TRANSITIONS, Ended, NotNow, State, Trigger, after
-from firmware_bridges.grbl_stream import Stream
+from firmware_bridges.grbl_stream import ASK, BEGINNING, END, HOLD, RESET, RESUME, Order, Stream
 from firmware_bridges.grbl_view import Changed, Confirmed, Event, Fault, Job, JobEnded, Rejected, Settings, View
 
-ASK, HOLD, RESUME, RESET, JOG_CANCEL = b"?", b"!", b"~", b"\x18", b"\x85"
-"""Bytes that GRBL takes out of the stream at once, wherever they stand."""
-BEGINNING: Final = ("M5 S0", "G21 G90 G94 G17 G54")
-"""So that a job is read as it was inspected, whatever ran before it."""
-END: Final = ("M5 S0", "G4 P0.01")
-"""A dwell is answered when the machine stands."""
 _AGAIN_MS: Final = 1_000
 _MOST_SETTINGS: Final = 200
 _BRAKES: Final = frozenset({"Run", "Jog", "Hold"})
 """What a feed hold brings to a stand without losing the position."""
-
-
-@dataclass(slots=True)
-class _Order:
-    number: int
-    lines: deque[str]
-    open: int = 0
-    """Lines that are not answered yet."""
 
 
 class GrblCore:
@@ -60,7 +46,7 @@ class GrblCore:
         self._stream = Stream()
         self._output = bytearray()
         self._events: list[Event] = []
-        self._orders: deque[_Order] = deque()
+        self._orders: deque[Order] = deque()
         self._number = self._sent = 0
         self._job: Job | None = None
         self._next: str | None = None
@@ -182,7 +168,7 @@ class GrblCore:
 
     def _queue(self, lines: tuple[str, ...]) -> int:
         self._number += 1
-        self._orders.append(_Order(self._number, deque(lines), len(lines)))
+        self._orders.append(Order(self._number, deque(lines), len(lines)))
         self._pump()
         return self._number
 

@@ -6,6 +6,7 @@ Source: gnea/grbl, doc/markdown/interface.md, "Streaming Protocol: Character-Cou
 """
 
 from collections import deque
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 IN_FLIGHT: Final = 127
@@ -19,6 +20,24 @@ class Sent(NamedTuple):
     order: int
     number: int
     text: str
+
+
+ASK, HOLD, RESUME, RESET, JOG_CANCEL = b"?", b"!", b"~", b"\x18", b"\x85"
+"""Bytes that GRBL takes out of the stream at once, wherever they stand."""
+BEGINNING: Final = ("M5 S0", "G21 G90 G94 G17 G54")
+"""So that a job is read as it was inspected, whatever ran before it."""
+END: Final = ("M5 S0", "G4 P0.01")
+"""A dwell is answered when the machine stands."""
+
+
+@dataclass(slots=True)
+class Order:
+    """Lines that somebody gave, on their way."""
+
+    number: int
+    lines: deque[str]
+    open: int = 0
+    """Lines that are not answered yet."""
 
 
 class Stream:

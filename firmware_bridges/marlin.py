@@ -16,18 +16,9 @@ from firmware_bridges import job_file
 from firmware_bridges.base import BadReply, BridgeError, Link, LinkLost, Refused
 from firmware_bridges.job_file import JobFile
 from firmware_bridges.links import BAUD, open_link, parse_stream
-from firmware_bridges.marlin_core import (
-    Changed,
-    Confirmed,
-    Event,
-    Fault,
-    Job,
-    MarlinCore,
-    Rejected,
-    Settings,
-    View,
-)
+from firmware_bridges.marlin_core import MarlinCore
 from firmware_bridges.marlin_state import JOB_STATES, NotNow, State
+from firmware_bridges.marlin_view import Changed, Confirmed, Event, Fault, Job, Rejected, Settings, View
 from firmware_bridges.options import Options
 from firmware_bridges.preheat import targets
 

@@ -7,9 +7,8 @@ or a job that the caller gave.
 """
 
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from typing import Final, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Final
 
 from firmware_bridges import line_core, marlin_lines
 from firmware_bridges.marlin_replies import (
@@ -30,6 +29,7 @@ from firmware_bridges.marlin_replies import (
     parse,
 )
 from firmware_bridges.marlin_state import TRANSITIONS, Ended, NotNow, State, Trigger, after
+from firmware_bridges.marlin_view import Changed, Confirmed, Event, Fault, Job, JobEnded, Rejected, Settings, View
 
 _HELLO: Final = b"\n" + marlin_lines.encode(0, "M110 N0")
 _HELLO_MS: Final = 2_000
@@ -44,82 +44,6 @@ _PATIENT: Final = frozenset(
 _PATIENT_MS: Final = 120_000
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
-    before: State
-    state: State
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmed:
-    """The printer has taken every line of an order."""
-
-    order: int
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """The printer does not know a command of an order, or the order was dropped."""
-
-    order: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Said once. `kind` is `thermal`, `halted`, `restarted` or `silent`."""
-
-    kind: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class JobEnded:
-    name: str
-    ended: Ended
-    text: str = ""
-
-
-Event: TypeAlias = Changed | Confirmed | Rejected | Fault | JobEnded
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """`cancel` is sent when a job is cancelled, in order. Times in milliseconds."""
-
-    report_s: int = 2
-    ok_ms: int = 8_000
-    silence_ms: int = 15_000
-    cancel: tuple[str, ...] = ("M104 S0", "M140 S0", "M107", "M84")
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What to print: `total` commands, one line each, without comments."""
-
-    name: str
-    lines: Iterator[str]
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """All that is known of the printer, at one moment."""
-
-    state: State = State.CONNECTING
-    firmware: Firmware | None = None
-    temperatures: Temperatures = field(default_factory=Temperatures)
-    fault: str = ""
-    job: str = ""
-    sent: int = 0
-    total: int = 0
-    ended: Ended | None = None
-    waits_for_user: bool = False
-    resends: int = 0
-    noise: int = 0
-    heard: int = 0
-
-
 @dataclass(slots=True)
 class _Order:
     number: int
@@ -131,9 +55,9 @@ class _Order:
 class MarlinCore:
     """One printer's conversation. Not shared between threads."""
 
-    def __init__(self, settings: Settings = Settings()) -> None:
+    def __init__(self, settings: Settings | None = None) -> None:
         self.capabilities: dict[str, bool] = {}
-        self._settings = settings
+        self._settings = settings or Settings()
         self._view = View()
         self._input = line_core.Lines()
         self._lines = marlin_lines.Lines()

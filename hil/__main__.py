@@ -17,6 +17,11 @@ Far ends, by bridge:
 
 {far_ends}
 
+Wi-Fi and USB are those of a Linux guest in QEMU (hil/guest), whose kernel comes from Debian:
+
+  make hil ARGS="hil/test_guest_wireless.py hil/test_guest_usb.py"
+  make hil ARGS="tests/browser/test_usb_guest.py"    from a click in the browser over USB to the pin of a board
+
 Simulated ones are fetched when a test first needs them, and kept under .cache. One that cannot be had skips its tests
 with the reason; with HIL_REQUIRE=1 in the environment, as in continuous integration, it fails them.
 """
@@ -30,7 +35,7 @@ def guide() -> str:
 def main(arguments: list[str]) -> int:
     """The exit code."""
     if arguments:
-        named = any(argument.startswith("hil/test_") for argument in arguments)
+        named = any(argument.startswith(("hil/test_", "tests/")) for argument in arguments)
         return int(pytest.main(arguments if named else ["hil", *arguments]))
     sys.stdout.write(guide())
     return 0

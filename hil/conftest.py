@@ -17,6 +17,8 @@ from hil.farends import (
     simulated_projector,
     snmp_agents,
 )
+from hil.guest.kernel import MissingGuest
+from hil.guest.machine import Guest, GuestLost
 from hil.lab import SIMULATED, FarEnd, Lab, Place, load, missing
 
 FAR_ENDS = frozenset({"firmata", "grbl", "marlin", "micropython", "moonraker", "octoprint", "pjlink", "snmp"})
@@ -170,3 +172,14 @@ def micropython(lab: Lab, tmp_path: Path) -> Iterator[FarEnd]:
         missing("micro:bit", error)
     yield FarEnd(kit.endpoint, profile, {**microbit.PATIENT, **place.options})
     kit.close()
+
+
+@pytest.fixture(scope="session")
+def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
+    """A Linux computer with radios and USB ports; one for all tests, which name the xdist_group "guest"."""
+    try:
+        running = Guest(tmp_path_factory.mktemp("guest"))
+    except (MissingGuest, GuestLost, OSError, subprocess.SubprocessError) as error:
+        missing("Linux in QEMU", error)
+    yield running
+    running.close()

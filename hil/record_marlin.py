@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from firmware_bridges.links import open_link
-from firmware_bridges.marlin_core import Job, MarlinCore
+from firmware_bridges.marlin_core import MarlinCore
 from firmware_bridges.marlin_state import State
+from firmware_bridges.marlin_view import Job
 from firmware_bridges.record import RecordedLink
 from hil.farends.child import ROOT
 from hil.farends.pins import OCTOPRINT

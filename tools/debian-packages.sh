@@ -3,14 +3,16 @@
 set -eu
 
 # package:proof, where the proof is a command, or a file for what has none; it counts wherever it came from
-needed="chromium-headless-shell:chromium-headless-shell debootstrap:debootstrap
+needed="busybox-static:/usr/share/doc/busybox-static/copyright chromium-headless-shell:chromium-headless-shell
+        cpio:cpio debootstrap:debootstrap
         firmware-microbit-micropython:/usr/share/firmware-microbit-micropython/firmware.hex
-        gcc:gcc git:git libcap-dev:/usr/include/sys/capability.h
+        gcc:gcc git:git hostapd:hostapd iw:iw kmod:modprobe libcap-dev:/usr/include/sys/capability.h
         libmagic1:/usr/lib/$(uname -m)-linux-gnu/libmagic.so.1 libturbojpeg0:/usr/lib/$(uname -m)-linux-gnu/libturbojpeg.so.0
         iproute2:ip khal:khal
         libelf-dev:/usr/include/libelf.h
         libsimavr-dev:/usr/include/simavr/sim_avr.h mosquitto:mosquitto openssl:openssl postgresql:pg_ctlcluster
-        procps:pgrep qemu-system-arm:qemu-system-arm snmp:snmptrap snmpd:snmpd systemd:systemd-analyze systemd-container:systemd-nspawn wine:wine wine64:/usr/lib/wine/wine64"
+        procps:pgrep qemu-system-arm:qemu-system-arm qemu-system-x86:qemu-system-x86_64 snmp:snmptrap snmpd:snmpd systemd:systemd-analyze systemd-container:systemd-nspawn udev:udevadm wine:wine wine64:/usr/lib/wine/wine64
+        wpasupplicant:wpa_supplicant"
 
 PATH="$PATH:/usr/sbin:/sbin"
 missing=""

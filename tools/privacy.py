@@ -15,7 +15,9 @@ Fabfleet keeps personal data of staff with an account: teachers, technicians, co
 auditors. Pupils have none: they are head-counts, and no field asks for a pupil's name. Whoever runs the
 installation (a school, or a cluster of schools) decides why and how these data are processed, and answers for
 it under Vietnam's law on the protection of personal data; these pages give what is needed for that, and are no
-legal advice. Nothing is sent to anybody else, and nobody is profiled.
+legal advice. Nothing is sent to
+anybody but whom the person or their school has named ([webhooks, Home Assistant](interop.md): opaque ids at the
+most), and nobody is profiled.
 
 ## What a person can ask for
 

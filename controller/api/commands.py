@@ -19,7 +19,7 @@ from controller.web.signin import address
 
 Commander = Annotated[Principal, Depends(allowed(Permission.COMMAND))]
 _STATUS: Final[Mapping[type[CommandError], int]] = {NoSuchDevice: 404, NotAllowed: 403, WrongCommand: 422, NotNow: 409}
-_REFUSALS: dict[int | str, dict[str, Any]] = {
+REFUSALS: dict[int | str, dict[str, Any]] = {
     **NOT_FOUND,
     403: {"model": Problem, "description": "Your account may not ask this of this class of machine"},
     409: {"model": Problem, "description": "Not now: somebody else has the machine, or it is no longer there"},
@@ -31,7 +31,7 @@ def router(services: Services) -> APIRouter:
     routes = APIRouter(tags=["commands"])
     commands = services.commands
 
-    @routes.post("/devices/{device_id}/commands", status_code=202, responses=_REFUSALS)
+    @routes.post("/devices/{device_id}/commands", status_code=202, responses=REFUSALS)
     def give(
         request: Request,
         who: Commander,

@@ -31,6 +31,8 @@ _SPACING_S: Final = 0.05
 _FIRST_PAUSE_S: Final = 0.5
 _LONGEST_PAUSE_S: Final = 10.0
 _STOP_S: Final = 10.0
+_DAY_MS: Final = 86_400_000
+_SWEEP_MS: Final = 3_600_000
 _ENDS: Final[Mapping[Move, tuple[CommandStatus, str]]] = {
     Move.EXPIRE: (CommandStatus.EXPIRED, "expired"),
     Move.GIVE_UP: (CommandStatus.UNKNOWN, "silent"),
@@ -52,10 +54,18 @@ class _Turn:
 
 
 class Dispatcher:
-    """One thread. The tables are the queue: it holds nothing that a crash could lose. An ingest Observer."""
+    """One thread. The tables are the queue: it holds nothing that a crash could lose. An ingest Observer.
+
+    Commands are forgotten `keep_days` after they were over; what was done stays in the audit log.
+    """
 
     def __init__(
-        self, engine: Engine, leases: LeaseDesk, now_ms: Callable[[], int], touched: Callable[[int], None]
+        self,
+        engine: Engine,
+        leases: LeaseDesk,
+        now_ms: Callable[[], int],
+        touched: Callable[[int], None],
+        keep_days: int = 400,
     ) -> None:
         self._engine = engine
         self._leases = leases
@@ -63,6 +73,8 @@ class Dispatcher:
         self._now_ms = now_ms
         self._touched = touched
         self._say: Callable[[Address, Channel, bytes], bool] = lambda _address, _channel, _payload: False
+        self._keep_ms = keep_days * _DAY_MS
+        self._swept_ms: int | None = None
         self._reached = False
         self._woken = threading.Event()
         self._stopping = threading.Event()
@@ -107,6 +119,7 @@ class Dispatcher:
             self._woken.clear()
             try:
                 wait_ms = self._turn()
+                self._sweep_now_and_then()
             except (OperationalError, InterfaceError) as error:
                 _log.error("commands wait for the database: %s", error.orig)
             except Exception:  # noqa: BLE001 - outermost loop: the next turn may do better
@@ -130,6 +143,19 @@ class Dispatcher:
         if max(len(turn.to_send), *map(len, turn.to_end.values())) > MOST_AT_ONCE:
             return 0
         return max(0, min(CALM_MS, turn.next_ms - self._now_ms()))
+
+    def sweep(self) -> None:
+        """Forget the commands that were over long ago. Raises SQLAlchemyError."""
+        gone = MOST_AT_ONCE
+        while gone == MOST_AT_ONCE and not self._stopping.is_set():
+            with self._engine.begin() as connection:
+                gone = store.forget(connection, self._now_ms() - self._keep_ms, MOST_AT_ONCE)
+
+    def _sweep_now_and_then(self) -> None:
+        now_ms = self._now_ms()
+        if self._swept_ms is None or now_ms - self._swept_ms >= _SWEEP_MS:
+            self.sweep()
+            self._swept_ms = now_ms
 
     def _say_books(self) -> bool:
         """Lease books go first, so that a command finds its lease. False if the broker is not there."""

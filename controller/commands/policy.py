@@ -82,14 +82,22 @@ def allows(rules: Rules, role: Role, family: str, action: Action) -> bool:
     return rules.set.get(Rule(role, family, action.name), by_default(role, family, action))
 
 
-def may_command(who: Principal, profile: DeviceProfile, action: Action, rules: Rules = BY_DEFAULT) -> bool:
-    """Whether `who` may ask a machine of that profile for `action`.
+def needs_trial(profile: DeviceProfile, action: Action) -> bool:
+    """Whether the action is for nobody before a technician has tried it at the machine itself.
 
-    Everybody stops what they see. A real machine that the profile was never verified against is for technicians.
+    That is so of a real machine that the profile was never verified against. A stop never waits.
     """
-    if not may(who, Permission.COMMAND):
-        return False
-    unverified = profile.verified is None and profile.bridge != _SIMULATED
-    if action.name != STOP and unverified and who.role in _TEACHING:
-        return False
-    return allows(rules, who.role, profile.family, action)
+    return profile.verified is None and profile.bridge != _SIMULATED and action.name != STOP
+
+
+def may_try(who: Principal) -> bool:
+    """Whether it is for `who` to try commands at a machine: not for those who teach at it."""
+    return may(who, Permission.COMMAND) and who.role not in _TEACHING
+
+
+def may_command(who: Principal, profile: DeviceProfile, action: Action, rules: Rules = BY_DEFAULT) -> bool:
+    """Whether `who` may ask a machine of that profile for `action`, once it was tried if it has to be.
+
+    Everybody stops what they see.
+    """
+    return may(who, Permission.COMMAND) and allows(rules, who.role, profile.family, action)

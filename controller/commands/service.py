@@ -12,10 +12,10 @@ from sqlmodel import Session
 from contract.lease import STOP, STOP_EXPIRY_MS
 from contract.model import Command, CommandStatus, ContractError, Value
 from controller.alerts.rules import OF_THE_AGENT, DeviceState
-from controller.commands import store
+from controller.commands import store, trials
 from controller.commands.dispatcher import Dispatcher
 from controller.commands.errors import CommandError, NoSuchDevice, NotAllowed, NotNow, WrongCommand
-from controller.commands.policy import BY_DEFAULT, Rules, may_command
+from controller.commands.policy import BY_DEFAULT, Rules, may_command, may_try, needs_trial
 from controller.commands.tables import CommandStep, StoredCommand
 from controller.fleet import reach
 from controller.fleet.live import LiveFleet
@@ -88,8 +88,8 @@ class CommandView:
 class Offer:
     """An action of a device as the asker sees it. `why` is empty if it can be asked for now, else a stable code.
 
-    Codes: `offline` (the agent), `lost` (the device), `taken` (`until_ms`), `not-allowed`, `job` (it takes a file,
-    so it begins at a print job).
+    Codes: `offline` (the agent), `lost` (the device), `taken` (`until_ms`), `not-allowed`, `untried` (by a
+    technician), `job` (it takes a file, so it begins at a print job).
     """
 
     action: Action
@@ -101,8 +101,8 @@ class Commands:
     """Safe to use from any thread.
 
     The codes of what is not taken: `no-such-device`, `no-such-action`, `bad-arguments`, `key` (used for something
-    else, or too long), `job` (it begins at a print job), `not-allowed`, `revoked` (the agent), `lost` (the device),
-    `taken` (somebody else has the machine), `busy` (too many wait).
+    else, or too long), `job` (it begins at a print job), `not-allowed`, `untried` (by a technician), `revoked` (the
+    agent), `lost` (the device), `taken` (somebody else has the machine), `busy` (too many wait).
     """
 
     def __init__(
@@ -200,14 +200,18 @@ class Commands:
             return ()
         with Session(self._engine) as db:
             turn = self._leases.holder_of(db, device_id, self._now_ms())
+            tried = trials.works(db, device_id)
         taken_ms = turn.until_ms if turn is not None and turn.holder != who.id else None
-        rules, contact = self._rules(), _contact(view)
-        return [
-            _offer(action, contact, taken_ms)
-            if may_command(who, profile, action, rules)
-            else Offer(action, "not-allowed")
-            for action in profile.actions.values()
-        ]
+        rules, contact, tries = self._rules(), _contact(view), may_try(who)
+
+        def offer(action: Action) -> Offer:
+            if not may_command(who, profile, action, rules):
+                return Offer(action, "not-allowed")
+            if needs_trial(profile, action) and not tries and action.name not in tried:
+                return Offer(action, "untried")
+            return _offer(action, contact, taken_ms)
+
+        return [offer(action) for action in profile.actions.values()]
 
     # how it is done
 
@@ -254,6 +258,7 @@ class Commands:
         now_ms = self._now_ms()
         command = self._command(who, wanted, view, action, now_ms)
         self._check_way(db, view, action)
+        self._check_trial(db, who, command, profile, action)
         command.needs_book = self._book(db, who, wanted, action, now_ms)
         self._check_lease(db, command, view)
         connection = db.connection()
@@ -299,6 +304,16 @@ class Commands:
             status_ms=now_ms,
             request_key=_request_key(who, wanted) if wanted.key else None,
         )
+
+    def _check_trial(
+        self, db: Session, who: Principal, command: StoredCommand, profile: DeviceProfile, action: Action
+    ) -> None:
+        """Whoever may try a command that nobody has tried yet tries it by giving it. Raises NotAllowed for others."""
+        if not needs_trial(profile, action) or action.name in trials.works(db, command.device_id):
+            return
+        if not may_try(who):
+            raise NotAllowed("untried", f"a technician has not tried {action.name} at this machine yet")
+        trials.begin(db, command)
 
     def _check_way(self, db: Session, view: DeviceView, action: Action) -> None:
         """Raise NotNow if it could never arrive, or if too much waits already. A stop always has a place."""

@@ -267,6 +267,16 @@ def _put_steps(connection: Connection, steps: Sequence[CommandStep]) -> None:
         connection.execute(insert(_STEP), [step.model_dump() for step in steps])
 
 
+def forget(connection: Connection, before_ms: int, most: int) -> int:
+    """Remove commands that are over and came to be so before, the oldest first and no more than `most`; how many."""
+    over = [status for status in CommandStatus if status.final]
+    old = select(_COMMAND.c.id).where(_COMMAND.c.status.in_(over), _COMMAND.c.status_ms < before_ms)
+    ids = connection.execute(old.order_by(_COMMAND.c.status_ms).limit(most)).scalars().all()
+    connection.execute(delete(_STEP).where(_STEP.c.command_id.in_(ids)))
+    connection.execute(delete(_COMMAND).where(_COMMAND.c.id.in_(ids)))
+    return len(ids)
+
+
 def _tell(connection: Connection, command_ids: Collection[str], now_ms: int) -> None:
     """Who gave them hears how they ended. That a print was begun is no news: its job has its own."""
     for row in connection.execute(select(_COMMAND).where(_COMMAND.c.id.in_(command_ids))) if command_ids else ():

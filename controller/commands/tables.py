@@ -60,3 +60,20 @@ class CommandRule(SQLModel, table=True):
     family: str = Field(primary_key=True, max_length=63)
     action: str = Field(primary_key=True, max_length=63)
     allowed: bool
+
+
+class CommandTrial(SQLModel, table=True):
+    """The newest trial of an action of an unverified profile at a device. `worked`: a person's word, None till then."""
+
+    __tablename__ = "command_trial"
+
+    device_id: int = Field(foreign_key="device.id", primary_key=True)
+    profile_digest: str = Field(primary_key=True, max_length=64)
+    action: str = Field(primary_key=True, max_length=63)
+    school_id: str = Field(foreign_key="school.id", index=True)
+    command_id: str = Field(default="", max_length=63)
+    by_id: str = Field(default="", max_length=32)
+    at_ms: int = Field(default=0, sa_type=BigInteger)
+    worked: bool | None = None
+    confirmed_by: str = Field(default="", max_length=32)
+    confirmed_ms: int = Field(default=0, sa_type=BigInteger)

@@ -170,6 +170,7 @@ TECHNICIAN = DemoPerson("bao", "Trần Quốc Bảo", "technician", None)
 PEOPLE = (
     TECHNICIAN,
     DemoPerson("lan", "Đỗ Ngọc Lan", "coordinator", None),
+    DemoPerson("yen", "Đỗ Hải Yến", "administrator", None),
     DemoPerson("ha", "Lê Minh Hà", "teacher", HILL.slug, ("laser",)),
     DemoPerson("nam", "Phạm Hoài Nam", "teacher", WHARF.slug),
     DemoPerson("mai", "Vũ Thanh Mai", "teacher", BROOK.slug),

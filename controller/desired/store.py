@@ -107,6 +107,11 @@ def devices(db: Session, agent_ids: Iterable[int]) -> Mapping[int, Sequence[Desi
     return found
 
 
+def slugs(connection: Connection, agent_id: int) -> frozenset[str]:
+    """Ids of the devices that were adopted for an agent."""
+    return frozenset(connection.execute(select(_DEVICE.c.slug).where(_DEVICE.c.agent_id == agent_id)).scalars())
+
+
 def put_device(db: Session, agent: Agent, device: DesiredDevice, by_id: str, now_ms: int) -> None:
     """Have an agent look after a device, instead of one with its id."""
     remove_device(db, agent, device.id)

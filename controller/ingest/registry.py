@@ -14,6 +14,7 @@ from controller.desired import store as desired
 from controller.fleet.door_tables import Twin
 from controller.fleet.tables import Agent, DeclaredProfile, Device, Room, Series
 from controller.folding import fold
+from controller.found import store as found
 from controller.ingest.readings import Slot, make_slot
 from controller.ingest.twins import Sight
 
@@ -135,6 +136,14 @@ class Registry:
             connection.execute(
                 update(_DEVICE).where(_DEVICE.c.agent_id == agent.id, _DEVICE.c.slug.in_(gone)).values(present=False)
             )
+        found.hear(
+            connection,
+            agent.id,
+            agent.school_id,
+            inventory.found,
+            received_ms,
+            wanted=lambda: desired.slugs(connection, agent.id),
+        )
         connection.execute(
             update(_AGENT)
             .where(_AGENT.c.id == agent.id)

@@ -164,12 +164,12 @@ class Outlet:
         if child is None:
             return {"result": Result.STOPPED}
         try:
-            with child:
-                told, _ = child.communicate(json.dumps(task).encode(), WAIT_S)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.communicate()
-            return {"result": Result.TIMEOUT}
+            with child:  # waits for its end
+                try:
+                    told, _ = child.communicate(json.dumps(task).encode(), WAIT_S)
+                except subprocess.TimeoutExpired:
+                    child.kill()
+                    return {"result": Result.TIMEOUT}
         finally:
             with self._lock:
                 self._children.discard(child)

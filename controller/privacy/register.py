@@ -385,6 +385,25 @@ _BOOKINGS: Final = (
         kept="as long as the device is looked after",
         seen_by="who changes the settings of agents; who: " + _OWN_AND_SCHOOL,
     ),
+    _about(
+        "found_thing",
+        owner="by_id",
+        person="by_id",
+        plain="id school_id agent_id key name identity clues candidates first_ms seen_ms gone_ms state slug reason"
+        " decided_ms",
+        purpose="to know who took on a device or set it aside, and why",
+        kept="as long as the agent sees the device",
+        seen_by="who adds agents; who: " + _OWN_AND_SCHOOL,
+    ),
+    _about(
+        "command_trial",
+        owner="by_id",
+        person="by_id confirmed_by",
+        plain="device_id profile_digest action school_id command_id at_ms worked confirmed_ms",
+        purpose="to know who tried a command at a machine and said that it does what it should",
+        kept="as long as the device",
+        seen_by="who: " + _OWN_AND_SCHOOL,
+    ),
     _plain("agent_config", "agent_id school_id number digest wanted_ms"),
     _plain(
         "said_config",
@@ -400,7 +419,7 @@ _MACHINES: Final = (
         plain="id school_id agent_id device_id action args asked_ms expires_ms status status_ms detail told sent_ms"
         " sends needs_book",
         purpose="to carry out what was asked of a machine, once",
-        kept="as long as the installation: they prove that nothing guarded ran without a lease",
+        kept="`commands.keep_days` after it was over (400); the audit log keeps who asked for what",
         seen_by="who may see the machine sees what was asked; who asked: " + _ADMINISTRATORS,
     ),
     _plain("command_step", "command_id status at_ms received_ms detail"),

@@ -1,9 +1,9 @@
 """Bookings made, moved and cancelled: each in one transaction that has all it wants or nothing."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Engine, Row, Table, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -26,7 +26,7 @@ from controller.scheduling.offers import Offers, answered
 from controller.scheduling.outward import kind_of, tell
 from controller.scheduling.request import Allowed, Request, Then, anything, nothing
 from controller.scheduling.school_time import ticks
-from controller.scheduling.stock import BREADTHS, Item, Serving, TooNarrow, items_of, lock_as_known
+from controller.scheduling.stock import BREADTHS, Item, Serving, TooNarrow, items_of, lock_as_known, read
 from controller.scheduling.tables import Assignment, Booking, Supervisor
 from controller.scheduling.telling import tell_request
 from controller.webhooks.kinds import EventKind
@@ -51,6 +51,8 @@ _TRIES: Final = 4
 _NOT_YET: Final = frozenset({BookingState.WAITING, BookingState.OFFERED})
 """What other programs never heard of as a booking."""
 _Made = TypeVar("_Made")
+Put: TypeAlias = Callable[[Request, Serving], Booked]
+"""Writes a booking with what serves it. Raises Occupied if somebody else has some of that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,20 @@ class Bookings:
             return self._tried(lambda connection, _: self._end(connection, booking_id, state, say), None)
         except Taken:  # many begin to wait for it, one after the other; nobody is kept from ending it by that
             return self._tried(lambda connection, _: self._end(connection, booking_id, state, say, offer=False), None)
+
+    def together(self, requests: Iterable[Request], work: Callable[[Connection, Put], _Made]) -> _Made:
+        """Do all of `work`, which puts bookings like these, in one transaction: all that it puts or nothing.
+
+        Raises Taken if others are quicker all the time, NothingOfThatKind, and what `work` raises.
+        """
+        wanted = list(requests)
+
+        def whole(connection: Connection, _: int | None) -> _Made:
+            stocks = (read(connection, each.items, each.school_id) for each in wanted)
+            claims.lock(connection, {id_ for stock in stocks for id_ in stock.ids})
+            return work(connection, lambda request, serving: self._write(connection, request, serving))
+
+        return self._tried(whole, None)
 
     def wait(self, request: Request, allowed: Allowed = anything) -> Booked:
         """Wait for it, up to `hold_until_ms`, as nothing that is `allowed` serves it now. Whoever waits for the same

@@ -1,19 +1,20 @@
 """Where somebody wishes to book: the rules first, then the claims, and else what would do instead."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import islice
 from typing import Final
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
-from controller.scheduling import search
+from controller.scheduling import records, search
 from controller.scheduling.alternatives import Alternative
 from controller.scheduling.booking_errors import Refused, Taken
-from controller.scheduling.bookings import Booked, Bookings
+from controller.scheduling.bookings import Booked, Bookings, Put
 from controller.scheduling.choice import Choice
+from controller.scheduling.holdings import booked
 from controller.scheduling.policy import Code, Facts, Problem, standing
 from controller.scheduling.request import Request, Then, nothing
 from controller.scheduling.series import Outcome, Verdict, dates
@@ -41,6 +42,24 @@ class Series:
     id: str
     booked: tuple[tuple[date, Booked], ...]
     lost: tuple[Verdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """One request at many times. `key` is the asker's own, of at most 80 letters."""
+
+    request: Request
+    facts: Facts
+    spans_ms: tuple[range, ...]
+    key: str
+
+    @property
+    def series_id(self) -> str:
+        return _series_id(self.request, self.key)
+
+    def at(self, span_ms: range) -> Request:
+        key = f"{self.key}:{self.facts.day(span_ms.start)}"
+        return replace(self.request, start_ms=span_ms.start, end_ms=span_ms.stop, series_id=self.series_id, key=key)
 
 
 class Desk:
@@ -166,8 +185,8 @@ class Desk:
 
     def book_series(self, request: Request, facts: Facts, picks: Sequence[Pick], key: str, reason: str = "") -> Series:
         """Book each date by itself. `key` is the asker's own, of at most 80 letters: again is the same series."""
-        series_id = hashlib.sha256(f"{request.holder} {key}".encode()).hexdigest()[:16]
-        booked: list[tuple[date, Booked]] = []
+        series_id = _series_id(request, key)
+        had: list[tuple[date, Booked]] = []
         lost: list[Verdict] = []
         for pick in picks:
             one = replace(
@@ -179,12 +198,52 @@ class Desk:
                 key=f"{key}:{pick.day}",
             )
             try:
-                booked.append((pick.day, self.book(one, facts, reason)))
+                had.append((pick.day, self.book(one, facts, reason)))
             except Refused as error:
                 lost.append(_lost(pick, Outcome.NOT_ALLOWED, error))
             except Taken as error:
                 lost.append(_lost(pick, Outcome.TAKEN, error))
-        return Series(series_id, tuple(booked), tuple(lost))
+        return Series(series_id, tuple(had), tuple(lost))
+
+    def book_together(
+        self, all_lessons: Sequence[Lessons], then: Callable[[Connection, Sequence[Series]], None]
+    ) -> Sequence[Series]:
+        """Book all of it in one transaction with what `then` writes; again is the same.
+
+        Dates that the rules are against or somebody has by now are lost, without what would do instead.
+        """
+
+        def whole(connection: Connection, put: Put) -> Sequence[Series]:
+            made = [_book_lessons(connection, each, put) for each in all_lessons]
+            then(connection, made)
+            return made
+
+        return self._bookings.together((each.request for each in all_lessons), whole)
+
+
+def _book_lessons(connection: Connection, lessons: Lessons, put: Put) -> Series:
+    wish = Wish(connection, lessons.request, lessons.facts)
+    made: list[tuple[date, Booked]] = []
+    lost: list[Verdict] = []
+    for span in lessons.spans_ms:
+        one, day = lessons.at(span), lessons.facts.day(span.start)
+        known = records.of_key(connection, one.key or "")
+        if known is not None:
+            made.append((day, booked(connection, known)))
+            continue
+        found = wish.problems(span)
+        serving = None if found else wish.had_by(span)
+        if serving is None:
+            outcome = Outcome.NOT_ALLOWED if found else Outcome.TAKEN
+            lost.append(Verdict(day, outcome, span, problems=found))
+            continue
+        made.append((day, put(one, serving)))
+        wish.was_booked(span.start)
+    return Series(lessons.series_id, tuple(made), tuple(lost))
+
+
+def _series_id(request: Request, key: str) -> str:
+    return hashlib.sha256(f"{request.holder} {key}".encode()).hexdigest()[:16]
 
 
 def _judged(planned: Verdict, wish: Wish) -> Verdict:

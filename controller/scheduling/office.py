@@ -17,7 +17,7 @@ from controller.scheduling.booking_errors import FreeNow, KeyUsed, NoSuchBooking
 from controller.scheduling.booking_states import BookingState
 from controller.scheduling.bookings import Booked, Bookings
 from controller.scheduling.choice import Choice
-from controller.scheduling.desk import Desk, Pick, Series
+from controller.scheduling.desk import Desk, Lessons, Pick, Series
 from controller.scheduling.health import of_fleet
 from controller.scheduling.journal import Journal
 from controller.scheduling.notices import Kind, News, post
@@ -75,6 +75,15 @@ class Look:
     alternatives: tuple[Alternative, ...]
     used: int
     allowed: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Something at many times (ms). `key` is the asker's own: again with it is the same."""
+
+    asked: Asked
+    spans_ms: tuple[range, ...]
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,15 +332,19 @@ class Office:
             request, known = self._prepare(connection, who, asked)
         return self._desk.plan_spans(request, known, spans_ms)
 
-    def book_spans(self, who: Principal, asked: Asked, spans_ms: Sequence[range], *, key: str) -> Series:
-        """Book it at each of these times (ms) by itself, as one series. `key` is the asker's own: again is the same.
+    def book_together(
+        self, who: Principal, wanted: Sequence[Times], then: Callable[[Connection, Sequence[Series]], None]
+    ) -> Sequence[Series]:
+        """Book each of them at each of its times, as one series each; all in one transaction, with what `then` writes.
 
-        Raises NothingOfThatKind.
+        Dates that are lost by now are told, and lose no others. Raises NothingOfThatKind.
         """
+        lessons: list[Lessons] = []
         with self._engine.connect() as connection:
-            request, known = self._prepare(connection, who, asked)
-        picks = [Pick(known.day(each.start), each) for each in spans_ms]
-        made = self._desk.book_series(request, known, picks, f"{who.id}:{key}")
+            for each in wanted:
+                request, known = self._prepare(connection, who, each.asked)
+                lessons.append(Lessons(request, known, each.spans_ms, f"{who.id}:{each.key}"))
+        made = self._desk.book_together(lessons, then)
         self._changed()
         return made
 

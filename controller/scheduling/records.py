@@ -45,10 +45,15 @@ def choice(connection: Connection, stock: Stock, use: range) -> Choice:
     return found
 
 
+def of_key(connection: Connection, key: str) -> Row[Any] | None:
+    """What was made by a request of that key."""
+    return connection.execute(select(_BOOKING).where(_BOOKING.c.request_key == key)).one_or_none()
+
+
 def alike(connection: Connection, request: Request) -> Row[Any] | None:
     """What somebody asked for by the same key, or waits for already."""
     if request.key is not None:
-        known = connection.execute(select(_BOOKING).where(_BOOKING.c.request_key == request.key)).one_or_none()
+        known = of_key(connection, request.key)
         if known is not None:
             return known
     mine = select(_BOOKING).where(

@@ -77,6 +77,10 @@ class Wish:
         found = set(problems(proposal, replace(facts, things=tuple(stock.things.values())), WISH_RULES))
         return in_order(found.union(*(against[each] for each in telling)))
 
+    def was_booked(self, at_ms: int) -> None:
+        """By whoever wishes, in the week of that time: it is counted anew."""
+        self._weeks.pop(self._monday(at_ms), None)
+
     def allowed(self, span_ms: range, reason: str) -> Callable[[Thing], bool]:
         """Whether a unit may be used at that time, by itself; with a `reason` also what the asker may overrule."""
         role = self._facts.asker.role
@@ -155,10 +159,12 @@ class Wish:
             )
         return self._cases[span_ms]
 
+    def _monday(self, at_ms: int) -> date:
+        day = datetime.fromtimestamp(at_ms / 1000, self._facts.year.zone).date()
+        return day - timedelta(days=day.weekday())
+
     def _week_of(self, at_ms: int) -> _Week:
-        year = self._facts.year
-        day = datetime.fromtimestamp(at_ms / 1000, year.zone).date()
-        monday = day - timedelta(days=day.weekday())
+        year, monday = self._facts.year, self._monday(at_ms)
         if monday not in self._weeks:
             week = range(instant(monday, time(0), year.zone), instant(monday + _WEEK, time(0), year.zone))
             used = search.shared_uses(self._connection, self._request.school_id, self._request.holder, week)

@@ -1,8 +1,8 @@
 """Imports tables: what one would change, told beforehand; and having it so.
 
 What is told of things and years is found out by doing it, in a transaction that is taken back. Applying does the same
-again, and commits if it came to what was told. Bookings are made one by one instead: a term of them in one
-transaction would hold the database up for everybody, and each of them is whole by itself.
+again, and commits if it came to what was told. Of lessons it is worked out beforehand what they would be booked for;
+then all of them are booked in one transaction, and dates that somebody has taken meanwhile are told.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, tzinfo
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlmodel import Session, col, select
 
 from controller.fleet.door_tables import Asset
@@ -19,9 +19,10 @@ from controller.identity.policy import Principal
 from controller.identity.store import audit, staff
 from controller.scheduling import claims, views
 from controller.scheduling.ahead import Ahead
+from controller.scheduling.desk import Series
 from controller.scheduling.entries import Kind as ThingKind
 from controller.scheduling.entries import RetireThing, WriteThing, WrongEntry
-from controller.scheduling.office import Asked, Office
+from controller.scheduling.office import Asked, Office, Times
 from controller.scheduling.policy import HAZARD_SUPERVISED
 from controller.scheduling.series import Outcome, Verdict
 from controller.scheduling.stock import Item
@@ -138,7 +139,7 @@ class Importer:
                 preview, courses = self._lessons(db, who, task)
                 if preview.digest != digest:
                     raise Stale(preview)
-                db.rollback()  # the bookings are transactions of their own
+                db.rollback()  # the bookings are a transaction of their own
                 return self._book(who, task, preview, courses, key)
             claims.begin(db.connection())
             preview = self._write(db, who, task)
@@ -219,25 +220,26 @@ class Importer:
         return [each for each in course.spans if (each.start, each.stop) in found]
 
     def _book(self, who: Principal, task: Task, preview: Preview, courses: Sequence[Course], key: str) -> Done:
-        booked = 0
-        lost: list[Dated] = []
+        wanted: dict[int, Times] = {}
         for course in courses:
-            wanted = [
+            row = course.line.row
+            spans = [
                 each.verdict.span_ms
                 for each in preview.dates
-                if each.row == course.line.row and each.verdict.outcome is Outcome.OK and not each.there
+                if each.row == row and each.verdict.outcome is Outcome.OK and not each.there
             ]
-            spans = [each for each in wanted if each is not None]
-            if not spans:
-                continue
-            asked = _asked(task.school_id, course)
-            series = self._office.book_spans(who, asked, spans, key=f"{key}:{course.line.row}")
-            booked += len(series.booked)
-            lost += [Dated(course.line.row, each) for each in series.lost]
-        with Session(self._engine) as db:
-            self._audit(db, who, task, preview, booked)
-            db.commit()
-        return Done(preview, booked, tuple(lost))
+            if spans:
+                times = tuple(each for each in spans if each is not None)
+                wanted[row] = Times(_asked(task.school_id, course), times, f"{key}:{row}")
+
+        def tell(connection: Connection, made: Sequence[Series]) -> None:
+            with Session(connection) as db:
+                self._audit(db, who, task, preview, sum(len(each.booked) for each in made))
+                db.flush()
+
+        made = self._office.book_together(who, list(wanted.values()), tell)
+        lost = [Dated(row, each) for row, series in zip(wanted, made, strict=True) for each in series.lost]
+        return Done(preview, sum(len(each.booked) for each in made), tuple(lost))
 
 
 def _put_assets(db: Session, task: Task) -> Diff:

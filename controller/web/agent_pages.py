@@ -54,7 +54,8 @@ class Desk:
             language_of(self.request),
         )
         configures = may(self.who, Permission.CONFIGURE)
-        return render(self.services, self.request, "agents.html", {"view": view, "configures": configures})
+        values = {"view": view, "configures": configures, "waiting": self.services.found.waiting(self.who)}
+        return render(self.services, self.request, "agents.html", values)
 
     def _stands(self) -> Sequence[AgentStand]:
         """For who may change settings; others are not told of them."""

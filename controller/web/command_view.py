@@ -7,6 +7,7 @@ from typing import Final
 from contract.model import CommandStatus, Value
 from controller.commands.service import CommandView, Offer, StepView
 from controller.commands.states import OPEN
+from controller.commands.trials import Trial, TrialState
 from controller.web.command_fields import Field, fields_of
 from controller.web.command_words import NEVER_SENT, Reason, reason, refusal, status_word
 from controller.web.formats import clock_seconds, moment, shown
@@ -108,6 +109,18 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class TrialRow:
+    """A command that a technician tries first. `asks`: it was sent, and a person says whether it worked."""
+
+    action: str
+    label: str
+    word: str
+    look: str
+    icon: str
+    asks: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CommandCard:
     """`until_ms` is when a reason given here ends by itself. `news` is the newest command in one line, for the ear."""
 
@@ -120,6 +133,7 @@ class CommandCard:
     news: str
     error: str = ""
     brief: bool = False
+    trials: tuple[TrialRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +148,7 @@ class Scene:
     in_use: bool
     job: str = ""
     values: Mapping[str, Value | None] = field(default_factory=dict)
+    trials: Sequence[Trial] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +180,19 @@ def command_card(
         news=_news(lines[0], language) if lines else "",
         error=error,
         brief=asked.brief,
+        trials=tuple(_trial(each, language) for each in scene.trials),
+    )
+
+
+def _trial(trial: Trial, language: Language) -> TrialRow:
+    word, look, icon = {
+        TrialState.UNTRIED: (language.t("not tried yet"), "offline", "help"),
+        TrialState.ASKED: (language.t("sent: did the machine do what it should?"), "warning", "help"),
+        TrialState.WORKS: (language.t("works"), "ok", "check"),
+        TrialState.FAILED: (language.t("does not work"), "fault", "x"),
+    }[trial.state]
+    return TrialRow(
+        trial.action.name, said(trial.action.label, language), str(word), look, icon, trial.state is TrialState.ASKED
     )
 
 

@@ -55,6 +55,8 @@ _REFUSALS: Final[Mapping[str, Say]] = {
     "lost": lambda words: words.t("The agent has no contact with the device."),
     "taken": lambda words: words.t("Somebody else is using this machine."),
     "not-allowed": lambda words: words.t("Your account may not do this on this kind of machine."),
+    "untried": lambda words: words.t("A technician has to try this command at the machine first."),
+    "not-sent": lambda words: words.t("Send the command first, and look at the machine."),
     "revoked": lambda words: words.t("The agent was taken out of service."),
     "no-such-device": lambda words: words.t("This device is no longer there."),
     "no-such-action": lambda words: words.t("This machine has no such command."),

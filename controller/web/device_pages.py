@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from controller.api.ids import RowId
 from controller.commands.errors import CommandError
+from controller.commands.policy import may_try
 from controller.commands.service import MAX_KEY, Wanted
 from controller.fleet import roster
 from controller.identity.policy import Permission, Principal, may
@@ -85,7 +86,21 @@ def router(services: Services) -> APIRouter:
             services.plant.readmit(who.scope, visit.device.agent_id, who.id, address(request))
         return RedirectResponse(f"/devices/{device_id}#agent", 303)
 
+    _add_trials(routes, services)
     return routes
+
+
+def _add_trials(routes: APIRouter, services: Services) -> None:
+    @routes.post("/devices/{device_id}/trials/{action}")
+    def tried(request: Request, who: Commander, device_id: RowId, action: str, given: Form) -> Response:
+        """A technician says whether the machine did what it should."""
+        visit = Visit(services, request, who, device_id)
+        worked = given.get("worked") == "yes"
+        try:
+            services.trials.confirm(who, device_id, action, worked=worked, address=address(request))
+        except CommandError as error:
+            return _page(visit, refused(error, visit.language))
+        return RedirectResponse(f"/devices/{device_id}#trials", 303)
 
 
 def _page(visit: Visit, why: Refused | None = None, span: Span = DAY) -> Response:
@@ -154,6 +169,7 @@ def _card(visit: Visit, *, brief: bool = False, error: str = "") -> CommandCard:
         in_use=visit.in_use,
         job=job_view.at_work(services.jobs.of_device(scope, device.id, JOBS), visit.language),
         values=visit.values,
+        trials=services.trials.of_device(visit.who, device.id) if may_try(visit.who) else (),
     )
     given = services.commands.of_device(scope, device.id, 1 if brief else COMMANDS)
     asked = Asked(visit.language, services.now_ms(), secrets.token_hex(8), brief=brief)

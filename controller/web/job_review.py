@@ -86,7 +86,7 @@ def first_bad(job: JobView, told: JobLine, language: Language) -> Reason | None:
     if not found or not told.detail.startswith("line "):
         return None
     line = language.t("Line {n}", n=found[0].line)
-    return Reason(f"{line}: {found[0].text}")
+    return Reason(line + ": " + found[0].text)  # both are safe in HTML, and stay so
 
 
 def drawing(job: JobView, language: Language) -> Drawing | None:

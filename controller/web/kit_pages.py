@@ -69,8 +69,10 @@ class Desk:
         self.filled = Filled(given, self._words)
 
     def page(self, problems: Mapping[str, str] = _NOTHING, done: str = "") -> HTMLResponse:
+        office = self._services.office
+        schools = {each.id: each.name for each in self._services.live.schools(self._who.scope)}
         values = {
-            "pools": pool_views(self._services.kits.pools(self._who), self._services.office, self._words),
+            "pools": pool_views(self._services.kits.pools(self._who), schools, office, self._words),
             "manages": may(self._who, Permission.MANAGE_BOOKINGS),
             "rows": range(LACK_ROWS),
             "given": self.filled.given,

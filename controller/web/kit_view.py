@@ -1,6 +1,6 @@
 """What the page of kits shows, in words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,8 +46,11 @@ class LackView:
 
 @dataclass(frozen=True, slots=True)
 class PoolView:
+    """`school` is empty for who sees one school alone."""
+
     id: int
     name: str
+    school: str
     count: str
     warnings: tuple[str, ...]
     due: tuple[Due, ...]
@@ -57,10 +60,14 @@ class PoolView:
     parts_text: str
 
 
-def pool_views(pools: Sequence[Pool], office: Office, words: Language) -> tuple[PoolView, ...]:
+def pool_views(
+    pools: Sequence[Pool], schools: Mapping[str, str], office: Office, words: Language
+) -> tuple[PoolView, ...]:
+    """`schools` are the names of those that the reader sees."""
     day = office.today()
     years = {each: office.year(each, day) for each in {pool.school_id for pool in pools}}
-    return tuple(_pool(each, years[each.school_id], words) for each in pools)
+    named = schools if len(schools) > 1 else {}
+    return tuple(_pool(each, named.get(each.school_id, ""), years[each.school_id], words) for each in pools)
 
 
 def done_words(done: str, words: Language) -> str:
@@ -87,7 +94,7 @@ def wrong_words(wrong: WrongKit, words: Language) -> str:
             return words.t("Name each part once: at most 40 parts, each of at most 64 letters, 1 to 999 in a kit.")
 
 
-def _pool(pool: Pool, year: SchoolYear, words: Language) -> PoolView:
+def _pool(pool: Pool, school: str, year: SchoolYear, words: Language) -> PoolView:
     warnings = []
     if pool.unusable:
         warnings.append(
@@ -108,6 +115,7 @@ def _pool(pool: Pool, year: SchoolYear, words: Language) -> PoolView:
     return PoolView(
         id=pool.id,
         name=pool.name,
+        school=school,
         count=words.t("{here} of {usable} kits are here", here=pool.usable - pool.out, usable=pool.usable),
         warnings=tuple(warnings),
         due=tuple(

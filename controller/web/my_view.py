@@ -102,10 +102,11 @@ def my_bookings(
 
 
 def _wish(booking: BookingView, names: Names, reader: Reader) -> Wish:
+    when = reader.when(booking)
     return Wish(
         id=booking.id,
         things=wanted_of(booking, names, reader.words),
-        when=reader.when(booking),
+        when=when[:1].upper() + when[1:],
         about=_about(booking, reader.words),
         until=date_time(booking.hold_until_ms or booking.start_ms, reader.now_ms, reader.words),
     )

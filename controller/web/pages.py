@@ -24,6 +24,7 @@ from controller.web import (
     connection_pages,
     device_pages,
     feed_pages,
+    found_pages,
     import_pages,
     jobs_pages,
     kit_pages,
@@ -68,6 +69,7 @@ def router(services: Services) -> APIRouter:
     routes.include_router(checkin_pages.router(services))
     routes.include_router(board_pages.router(services))
     routes.include_router(admin_pages.router(services))
+    routes.include_router(found_pages.router(services))
     routes.include_router(settings_pages.router(services))
     routes.include_router(agent_pages.router(services))
     routes.include_router(connection_pages.router(services))

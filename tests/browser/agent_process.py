@@ -4,7 +4,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,23 +28,29 @@ class Machine:
         return "\n".join(("[[devices]]", *lines, f"options = {self.options}", ""))
 
 
+def agent_files(
+    credentials: Credentials, stage: Stage, machines: Sequence[Machine], host: str = "127.0.0.1"
+) -> Mapping[str, bytes]:
+    """What is in the agent's folder before its first start, by name. `host` is the stage's, as the agent sees it."""
+    address = credentials.address
+    config = (
+        f'school = "{address.school}"\nagent = "{address.agent}"\nflush_s = 0.2\n'
+        f'[broker]\nhost = "{host}"\nport = {stage.broker_port}\nkeepalive_s = 4\n'
+        f'[controller]\nurl = "http://{host}:{stage.port}"\n' + "".join(machine.entry() for machine in machines)
+    )
+    secrets = {"user": credentials.user, "password": credentials.password, "lease_key": credentials.lease_key}
+    return {"agent.toml": config.encode(), "credentials.json": json.dumps(secrets).encode()}
+
+
 class AgentProcess:
     """Of the agent that was enrolled with `credentials`; it ends with this process at the latest."""
 
     def __init__(self, state: Path, credentials: Credentials, stage: Stage, machines: Sequence[Machine]) -> None:
         self._state = state
         self._process: subprocess.Popen[bytes] | None = None
-        folder = state / "agent"
-        folder.mkdir(parents=True)
-        address = credentials.address
-        (folder / "agent.toml").write_text(
-            f'school = "{address.school}"\nagent = "{address.agent}"\nflush_s = 0.2\n'
-            f'[broker]\nport = {stage.broker_port}\nkeepalive_s = 4\n[controller]\nurl = "{stage.url}"\n'
-            + "".join(machine.entry() for machine in machines),
-            "utf-8",
-        )
-        secrets = {"user": credentials.user, "password": credentials.password, "lease_key": credentials.lease_key}
-        (folder / "credentials.json").write_text(json.dumps(secrets))
+        (state / "agent").mkdir(parents=True)
+        for name, content in agent_files(credentials, stage, machines).items():
+            (state / "agent" / name).write_bytes(content)
 
     def start(self) -> None:
         command = (sys.executable, "-m", "agent", "run", "--state", str(self._state), "--die-with-parent")

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from controller.fleet.live import LiveFleet
 from controller.main import wall_ms
+from controller.scheduling.offers import Offers
 from controller.scheduling.office import Asked, Office
 from controller.scheduling.school_time import Half
 from tests.browser.conftest import Visitor, visits
@@ -30,11 +31,11 @@ class School:
     furnished: Furnished
     office: Office
 
-    def book(self, login: str, name: str, when: tuple[date, int, int], kind: str = "lesson", count: int = 1) -> None:
+    def book(self, login: str, name: str, when: tuple[date, int, int], kind: str = "lesson", count: int = 1) -> str:
         day, first, last = when
         time = span(self.furnished.engine, day, first, last)
         asked = Asked((self.furnished.item(name, count),), time.start, time.stop, kind, title="9A2")
-        self.office.book(self.furnished.person(login), asked)
+        return self.office.book(self.furnished.person(login), asked).id
 
     def path(self, day: date, *names: str) -> str:
         things = "".join(f"&thing={self.furnished.things[each]}" for each in names)
@@ -45,7 +46,8 @@ class School:
 def school(tmp_path_factory: pytest.TempPathFactory) -> Iterator[School]:
     state = tmp_path_factory.mktemp("school")
     found = furnished(state)
-    office = Office(found.engine, LiveFleet(found.engine, wall_ms), ZONE, wall_ms, lambda: None)
+    offers = Offers(ZONE, wall_ms, lambda _: None)
+    office = Office(found.engine, LiveFleet(found.engine, wall_ms), ZONE, wall_ms, lambda: None, offers=offers)
     stage = Stage(state)
     stage.start()
     try:
@@ -162,9 +164,24 @@ def test_what_is_taken_offers_alternatives_and_one_press_books_one(visit: Visito
     page = visit().signed_in("duc").page(school.path(day, "3D-01", "3D-02"))
     cell(page, day, 1).click()
     expect(page.locator("#look .note")).to_contain_text("Tiết này vừa có người đặt")
-    expect(page.locator("[name=choice]")).to_have_count(3)
+    expect(page.locator("[name=choice]:not([value=wait])")).to_have_count(3)
     page.get_by_role("button", name="Đặt lựa chọn này").click()
     expect_made(page, "3D-02")
+
+
+def test_who_waits_for_what_is_taken_is_offered_it_and_takes_it(visit: Visitor, school: School) -> None:
+    day = school_day(2)
+    theirs = school.book("ha", "3D-01", (day, 5, 5))
+    page = visit().signed_in("duc").page(school.path(day, "3D-01", "3D-02"))
+    cell(page, day, 5).click()
+    page.locator("[name=choice][value=wait]").check()
+    page.get_by_role("button", name="Vào danh sách chờ").click()
+    expect(page.locator("#waiting")).to_contain_text("3D-01")
+    school.office.cancel(school.furnished.person("ha"), theirs)
+    page.reload()
+    expect(page.locator("#waiting")).to_have_count(0)
+    page.get_by_role("button", name="Nhận chỗ này").click()
+    expect(page.get_by_role("status")).to_contain_text("Chỗ này đã là của thầy cô")
 
 
 def test_a_lost_race_keeps_the_sheet_open_with_what_was_typed(visit: Visitor, school: School) -> None:
@@ -177,7 +194,7 @@ def test_a_lost_race_keeps_the_sheet_open_with_what_was_typed(visit: Visitor, sc
     expect(page.locator("#look .note")).to_contain_text("Không trùng lịch")
     school.book("ha", "3D-01", (day, 4, 4))
     page.click("#book")
-    expect(page.locator("[name=choice]")).to_have_count(3)
+    expect(page.locator("[name=choice]:not([value=wait])")).to_have_count(3)
     expect(page.locator("[name=choice]:checked")).to_be_focused()
     expect(page.locator("#title")).to_have_value("8A1")
     page.click("#book")

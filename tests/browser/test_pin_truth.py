@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from controller.fleet.enrolment import Place, enrol
 from controller.identity.admin import Admin, NewUser
@@ -23,6 +23,7 @@ from hil.lab import missing
 from tests.browser import records
 from tests.browser.agent_process import AgentProcess, Machine
 from tests.browser.conftest import visits
+from tests.browser.permit import FOLLOW, GRAIN_C, PATIENT, SOON_MS, expect_celsius, feel, line, relay, shown
 from tests.browser.stage import PASSWORD, Stage
 from tests.databases import fresh
 from tests.integration.mqtt import eventually
@@ -30,22 +31,8 @@ from tests.passwords import quick
 
 pytestmark = [pytest.mark.hil, pytest.mark.sim_only, pytest.mark.xdist_group("simavr")]
 
-SOON_MS = 30_000
-"""On a busy machine a simulated board is ten times slower than a real one."""
 WARM_AT_FIRST, WARM_LATER = 25.0, 40.0
 COOL_AT_FIRST, COOL_LATER = 35.0, 15.0
-GRAIN_C = 1.0
-"""Two steps of the board's converter, by the profile's 100 degrees a volt."""
-FOLLOW = """() => {
-    window.sameDocument = true;
-    window.seen = [];
-    const look = () => {
-        const command = document.querySelector('.cmd');
-        if (command && command.dataset.status !== window.seen.at(-1)) window.seen.push(command.dataset.status);
-    };
-    new MutationObserver(look).observe(document.body, {childList: true, subtree: true});
-}"""
-"""Has the page keep every state of its newest command, in the order in which it showed them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +61,7 @@ def bench(state: Path) -> Iterator[Bench]:
             feel(board, celsius)
             board.tell("watch D 7")
         machines = [
-            Machine(name, name, "arduino/machine-permit", board.endpoint, "{ reply_s = 60, boot_s = 60 }")
+            Machine(name, name, "arduino/machine-permit", board.endpoint, PATIENT)
             for name, board in zip(("warm", "cool"), boards, strict=True)
         ]
         agent = AgentProcess(state / "room", credentials, stage, machines)
@@ -103,43 +90,6 @@ def halted(board: Board) -> Iterator[None]:
         yield
     finally:
         board.child.process.send_signal(signal.SIGCONT)
-
-
-def relay(board: Board) -> bool:
-    """Whether the pin that switches the machine is on, by the processor's word."""
-    pin = board.pin("D", 7)
-    return pin.output and pin.high
-
-
-def feel(board: Board, celsius: float) -> None:
-    """Let the sensor at the analog pin be so warm."""
-    board.voltage(0, (celsius + 50.0) / 100.0)
-
-
-def shown(page: Page, metric: str) -> Locator:
-    return page.locator(f"[data-metric={metric}] .v")
-
-
-def line(page: Page, metric: str = "temperature") -> list[float | None]:
-    """The points of a metric's chart from its first value on; None where data is missing."""
-    points: list[float | None] = page.evaluate(
-        "metric => document.querySelector(`[data-chart=${metric}]`).plot.data[1]", metric
-    )
-    return points[next(place for place, point in enumerate(points) if point is not None) :]
-
-
-def expect_celsius(page: Page, celsius: float) -> None:
-    """As the newest value, and at the end of the chart's line."""
-    page.wait_for_function(
-        """([wanted, grain]) => {
-            const near = text => Math.abs(parseFloat(text) - wanted) <= grain;
-            const value = document.querySelector('[data-metric=temperature] .v').textContent.replace(',', '.');
-            const chart = document.querySelector('[data-chart=temperature]').plot;
-            return near(value) && near(chart.data[1].at(-1));
-        }""",
-        arg=[celsius, GRAIN_C],
-        timeout=SOON_MS,
-    )
 
 
 def test_a_click_moves_the_pin_of_its_board_and_a_voltage_the_line_of_its_chart(

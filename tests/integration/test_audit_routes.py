@@ -11,11 +11,13 @@ import pytest
 from fastapi.routing import iter_route_contexts
 from sqlmodel import Session, col, select
 
+from controller.commands.tables import CommandTrial
 from controller.config import NoticesConfig
 from controller.fleet import keys, renewals
 from controller.fleet.door_tables import Arrival, Stand, Twin
 from controller.fleet.enrolment import Place
 from controller.fleet.tables import Agent, Device
+from controller.found.tables import FoundThing
 from controller.identity import store
 from controller.identity.admin import Admin, NewUser
 from controller.identity.policy import Role
@@ -134,6 +136,8 @@ def test_every_request_that_changes_something_leaves_a_line(controller: Running,
     _connections(walk)
     _agents(walk)
     _settings(walk)
+    _found(walk)
+    _trials(walk)
     _door(walk)
 
     there = {
@@ -180,16 +184,6 @@ def _connections(walk: Walk) -> None:
     left = walk.people["ky"].get(api + "/webhooks").json()["items"][0]["id"]
     path = f"{api}/webhooks/{left}"
     walk("ky", one + "/webhooks/{hook_id}", "webhook-remove", path, method="DELETE", json={})
-
-
-def _settings(walk: Walk) -> None:
-    place, page, api = f"school-{HERE}", "/agents/settings", "/api/v1/settings"
-    walk("ky", page + "/{scope}", "settings-change", f"{page}/{place}", flush_s="3")
-    walk("ky", api + "/{scope}", "settings-change", f"{api}/{place}", method="PUT", json={"settings": {"flush_s": 4}})
-    four, three = (each["id"] for each in walk.people["ky"].get(f"{api}/{place}/changes").json()["items"])
-    restore = "/changes/{change_id}/restore"
-    walk("ky", page + restore, "settings-back", f"{page}/changes/{three}/restore", place=place)
-    walk("ky", api + restore, "settings-back", f"{api}/changes/{four}/restore", json={})
 
 
 def _doors(walk: Walk) -> None:
@@ -300,6 +294,55 @@ def _at_the_machine(walk: Walk) -> None:
     walk("ha", "/c/{code}/problem", "problem-report", "/c/D2222A/problem", text="stuck")
     walk.book("duc", "Laser", range(start, start + 9 * TICK_MS))
     walk("ha", "/c/{code}/beside", "booking-stand-by", "/c/L2222A/beside")
+
+
+def _settings(walk: Walk) -> None:
+    place = f"school-{HERE}"
+    walk("ky", "/agents/settings/{scope}", "settings-change", f"/agents/settings/{place}", flush_s="7")
+    api = f"/api/v1/settings/{place}"
+    asked = {"settings": {"flush_s": 9.0}}
+    walk("ky", "/api/v1/settings/{scope}", "settings-change", api, method="PUT", json=asked)
+    first = walk.people["ky"].get(f"{api}/changes").json()["items"][-1]["id"]
+    back = "/settings/changes/{change_id}/restore"
+    walk("ky", f"/api/v1{back}", "settings-back", f"/api/v1/settings/changes/{first}/restore")
+    again = walk.people["ky"].get(f"{api}/changes").json()["items"][1]["id"]
+    walk("ky", f"/agents{back}", "settings-back", f"/agents/settings/changes/{again}/restore", place=place)
+
+
+def _found(walk: Walk) -> None:
+    candidate = {"profile": "prusa/mk3s", "endpoint": "/dev/ttyACM0", "confidence": 90, "by": ["usb"]}
+    with Session(walk.lab.engine) as db:
+        agent = db.exec(select(Agent).where(Agent.school_id == HERE, col(Agent.revoked).is_(False))).first()
+        assert agent is not None
+        rows = [
+            FoundThing(school_id=HERE, agent_id=agent.id or 0, key=f"usb/{each}", candidates=[candidate],
+                       first_ms=1, seen_ms=1)
+            for each in range(2)
+        ]  # fmt: skip
+        db.add_all(rows)
+        db.commit()
+        form, program = (row.id for row in rows)
+    at, api = f"/agents/found/{form}", f"/api/v1/found/{program}"
+    walk("ky", "/agents/found/{thing_id}/ignore", "found-ignore", f"{at}/ignore", **{f"reason-{form}": "a pupil's"})
+    walk("ky", "/agents/found/{thing_id}/restore", "found-restore", f"{at}/restore")
+    walk("ky", "/agents/found", "found-adopt", **{f"d-{form}": "on", f"name-{form}": "One"})
+    walk("ky", "/agents/found/{thing_id}/back", "found-give-back", f"{at}/back")
+    walk("ky", "/api/v1/found/{thing_id}/ignore", "found-ignore", f"{api}/ignore", json={"reason": "a pupil's"})
+    walk("ky", "/api/v1/found/{thing_id}/restore", "found-restore", f"{api}/restore")
+    walk("ky", "/api/v1/found/{thing_id}/adopt", "found-adopt", f"{api}/adopt", json={"name": "Two"})
+    walk("ky", "/api/v1/found/{thing_id}/back", "found-give-back", f"{api}/back")
+
+
+def _trials(walk: Walk) -> None:
+    with Session(walk.lab.engine) as db:
+        device = db.exec(select(Device).where(Device.school_id == HERE, Device.slug == "lamp")).first()
+        assert device is not None
+        db.add(CommandTrial(device_id=device.id or 0, profile_digest="d", action="mute", school_id=HERE))
+        db.commit()
+        which = device.id
+    form, api = "/devices/{device_id}/trials/{action}", "/api/v1/devices/{device_id}/trials/{action}"
+    walk("ky", form, "command-tried", f"/devices/{which}/trials/mute", worked="yes")
+    walk("ky", api, "command-tried", f"/api/v1/devices/{which}/trials/mute", json={"worked": False})
 
 
 def _kits(walk: Walk) -> None:

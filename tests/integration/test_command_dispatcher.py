@@ -18,6 +18,7 @@ from controller.commands.errors import NotNow
 from controller.commands.moves import AGAIN_MS, GRACE_MS, WORK_MS
 from controller.commands.service import EXPIRY_MS
 from controller.scheduling.leases import LeaseDesk
+from controller.scope import CLUSTER
 from tests.databases import fresh
 from tests.integration.mqtt import eventually
 from tests.integration.office import (
@@ -368,3 +369,17 @@ def test_open_commands_are_found_by_their_status(office: Office) -> None:
         plan = connection.execute(text(asked)).all()
 
     assert all("ix_command_open" in str(row) for row in plan)
+
+
+def test_command_is_forgotten_so_long_after_it_was_over_and_the_audit_log_keeps_it(office: Office) -> None:
+    old, open_ = office.give(), office.give("power-off")
+    office.hear(old, S.ACCEPTED, S.RUNNING, S.DONE)
+    office.clock.ms += 399 * 86_400_000
+    fresh_ = office.give()
+    office.hear(fresh_, S.DONE)
+    office.dispatcher.sweep()
+    assert office.commands.find(CLUSTER, old) is not None
+    office.clock.ms += 86_400_000 + 1
+    office.dispatcher.sweep()
+    assert [office.commands.find(CLUSTER, each) is not None for each in (old, open_, fresh_)] == [False, True, True]
+    assert sum(action == "command" for action, _, _ in office.audit()) == 3

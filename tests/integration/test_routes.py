@@ -49,6 +49,7 @@ WHO: Mapping[Permission | Only, str] = {
         GET /api/v1/devices
         GET /api/v1/devices/{device_id}
         GET /api/v1/devices/{device_id}/commands
+        GET /api/v1/devices/{device_id}/trials
         GET /api/v1/commands/{command_id}
         GET /api/v1/devices/{device_id}/jobs
         GET /api/v1/jobs/{job_id}
@@ -66,6 +67,8 @@ WHO: Mapping[Permission | Only, str] = {
     """,
     P.COMMAND: """
         POST /api/v1/devices/{device_id}/commands
+        POST /api/v1/devices/{device_id}/trials/{action}
+        POST /devices/{device_id}/trials/{action}
         POST /devices/{device_id}/commands
     """,
     P.HANDLE_JOBS: """
@@ -163,6 +166,17 @@ WHO: Mapping[Permission | Only, str] = {
     P.ENROL_AGENTS: """
         POST /devices/{device_id}/agent/readmit
         GET /agents
+        GET /agents/found
+        POST /agents/found
+        GET /agents/found/news
+        POST /agents/found/{thing_id}/ignore
+        POST /agents/found/{thing_id}/restore
+        POST /agents/found/{thing_id}/back
+        GET /api/v1/found
+        POST /api/v1/found/{thing_id}/adopt
+        POST /api/v1/found/{thing_id}/ignore
+        POST /api/v1/found/{thing_id}/restore
+        POST /api/v1/found/{thing_id}/back
         POST /agents/arrivals/{which}/admit
         POST /agents/arrivals/{which}/always
         POST /agents/arrivals/{which}/refuse

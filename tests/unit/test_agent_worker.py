@@ -50,7 +50,7 @@ class Shop:
         self.workers: list[Worker] = []
         self.bridges_made = 0
 
-    def worker(self, bridge: Bridge, device_id: str = "d") -> Worker:
+    def worker(self, bridge: Bridge, device_id: str = "d", patience: Patience = QUICK) -> Worker:
         profile = quick_profile()
         entry = DeviceEntry(device_id, device_id, profile.digest, BridgeState.STARTING)
         self.roster.declare(entry, profile_entry(profile))
@@ -62,7 +62,7 @@ class Shop:
             roster=self.roster,
             clock=self.clock,
             carry_out=self.carry_out,
-            patience=QUICK,
+            patience=patience,
             chance=lambda: 0.5,
         )
         self.workers.append(worker)
@@ -153,6 +153,17 @@ def test_worker_parks_a_device_that_stays_lost_and_takes_it_back(shop: Shop) -> 
     kinds, values = shop.told()
     assert kinds == ["device-lost", "device-parked", "device-back"]
     assert values == [30.0, None, 30.0]
+
+
+def test_worker_that_is_woken_tries_a_lost_device_at_once_however_long_it_was_to_wait(shop: Shop) -> None:
+    bridge = FakeBridge({"temperature": 30.0})
+    bridge.trouble = LinkLost("is not there")
+    worker = shop.worker(bridge, patience=Patience(parked_after=1, parked_ms=3_600_000))
+    until(lambda: shop.roster.device("d").state is BridgeState.PARKED)  # type: ignore[union-attr]
+    bridge.trouble = None
+    worker.wake()
+    until(lambda: shop.roster.device("d").state is BridgeState.OPEN)  # type: ignore[union-attr]
+    shop.stop()
 
 
 def test_worker_forgives_a_bad_reply_and_gives_up_on_many(shop: Shop) -> None:

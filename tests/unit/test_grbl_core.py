@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware_bridges.grbl_core import HOLD, RESET, RESUME, GrblCore
+from firmware_bridges.grbl_core import GrblCore
 from firmware_bridges.grbl_replies import Alarm, Build, Error, Garbage, Ok, Remark, Report, Setting, Started, parse
 from firmware_bridges.grbl_state import CONNECTED, TRANSITIONS, Ended, NotNow, State, Trigger
-from firmware_bridges.grbl_stream import IN_FLIGHT, Stream
+from firmware_bridges.grbl_stream import HOLD, IN_FLIGHT, RESET, RESUME, Stream
 from firmware_bridges.grbl_view import Confirmed, Event, Fault, Job, JobEnded, Rejected
 from firmware_bridges.record import Way
 from hil.farends.grbl_model import RX, Machine, ideal_s

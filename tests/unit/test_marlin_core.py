@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware_bridges.marlin_core import Confirmed, Event, Fault, Job, JobEnded, MarlinCore, Rejected, Settings
+from firmware_bridges.marlin_core import MarlinCore
 from firmware_bridges.marlin_lines import KEPT, Lines, OutOfStep, encode
 from firmware_bridges.marlin_state import JOB_STATES, TRANSITIONS, Ended, NotNow, State, Trigger
+from firmware_bridges.marlin_view import Confirmed, Event, Fault, Job, JobEnded, Rejected, Settings
 from firmware_bridges.record import Way
 from tests.replay import pieces, replay, said
 

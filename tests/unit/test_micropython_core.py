@@ -159,7 +159,7 @@ def test_spoiled_answers_bring_nothing_out_of_a_bridge_but_bridge_errors(
 
 def test_program_that_is_through_at_once_is_told_to_begin_and_to_end(tmp_path: Path) -> None:
     """Whoever gave it would see neither otherwise, when the one before ended alike."""
-    link = FakeLink(board(b"1\r\n"), lambda _number, said: said)
+    link = FakeLink(board(b"1\r\n"))
     bridge = met(link)
     bridge.open()
     path = tmp_path / "p.py"

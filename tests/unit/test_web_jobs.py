@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
+from markupsafe import escape
 
 from contract.model import CommandStatus
 from controller.alerts.rules import DeviceState
@@ -291,6 +292,15 @@ def test_the_log_is_told_newest_first_with_who_did_it() -> None:
         ("21:13:21", "File checked: fit for this machine", ""),
         ("21:13:20", "File sent", "Lê Minh Hà"),
     ]
+
+
+def test_what_python_says_of_a_line_is_escaped_once_in_the_log_too() -> None:
+    problems = [{"line": 1, "code": "syntax", "text": "", "detail": "python", "given": {"words": "expected ':'"}}]
+    log = (JobLine(NOW, "refused", "", "line 1: expected ':'"),)
+    job = replace(JOB, work=Work.RUN, state=JobState.REFUSED, review={"problems": problems}, log=log)
+    shown = page(job)
+    assert escape(shown.log[0].reason.text) == "Line 1: Python says: expected &#39;:&#39;"
+    assert escape(shown.lines[0].text) == "Python says: expected &#39;:&#39;"
 
 
 PROGRAM: dict[str, Any] = {"kind": "run", "commands": 4, "lines": 5, "modules": ["microbit"], "problems": []}

@@ -1,0 +1,1 @@
+"""What agents found and nobody has adopted yet: kept, adopted, ignored."""
