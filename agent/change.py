@@ -83,7 +83,7 @@ class Change:
     def keep_secret(self, device: str, option: str, text: str) -> None:
         """Keep it, and use it from the next beat on. Raises as `agent.devices.keep_secret`."""
         keep_secret(self.now.state, device, option, text)
-        self.now = self.now.given.under_what_can_be(self.keeper.kept.in_force)
+        self.keeper.reapply()
 
     def _objection(self, config: Config) -> str:
         try:

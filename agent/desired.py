@@ -176,6 +176,11 @@ class DesiredKeeper:
                 reason = f"no answer from the server within {self._patience_ms // 1000} s: {why}"
                 self._move(rejected(self._kept, self._kept.trial, Rejection.ROLLED_BACK, reason))
 
+    def reapply(self) -> None:
+        """Put in force again what is: something beside it has changed."""
+        with self._lock:
+            self._apply(self._kept.in_force)
+
     def _move(self, kept: Kept) -> bool:
         """Be in another state, on disk first. Whether it is: what the disk does not take, is not.
 
