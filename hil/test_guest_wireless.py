@@ -21,7 +21,9 @@ pytestmark = [pytest.mark.hil, pytest.mark.sim_only, pytest.mark.xdist_group("gu
 
 NEAR, FAR = AccessPoint(radio=0, channel=1), AccessPoint(radio=1, channel=11)
 LOUD_DBM, FADED_DBM, OTHER_DBM = -42, -78, -55
-SOON_S = 60.0
+SOON_S = 120.0
+SLOW_S = 20.0
+"""How long the emulated kernel may take to answer."""
 GRAIN_DB = 3
 """The kernel's mean follows a step of the signal slowly."""
 
@@ -30,7 +32,7 @@ def until(guest: Guest, wanted: Callable[[WirelessLink], bool]) -> WirelessLink:
     """Ask the kernel, as the bridge does, until the client's link is as wanted."""
     deadline = time.monotonic() + SOON_S
     while True:
-        (link,) = guest.ask(wireless_links)  # access points are no links of this machine
+        (link,) = guest.ask(wireless_links, SLOW_S)  # access points are no links of this machine
         if wanted(link):
             return link
         assert time.monotonic() < deadline, f"the link did not become as wanted: {link}"
@@ -47,7 +49,7 @@ def heard(link: WirelessLink) -> Heard:
 def assert_all_say(guest: Guest, point: AccessPoint, signal_dbm: int) -> None:
     """The bridge, and two programs that others wrote."""
     near = pytest.approx(signal_dbm, abs=GRAIN_DB)
-    link = until(guest, lambda link: link.bssid == point.bssid and link.signal_dbm == near)
+    link = until(guest, lambda link: (link.ssid, link.bssid) == (SSID, point.bssid) and link.signal_dbm == near)
     packages = python_packages(PYROUTE2_REQUIREMENTS)
     for said in (heard(link), guest.ask(air.by_iw), guest.ask(air.by_pyroute2, packages)):
         assert (said.ssid, said.bssid, said.frequency_mhz) == (SSID, point.bssid, point.frequency_mhz), said

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from contract.model import Value
-from firmware_bridges import bridge_for
+from firmware_bridges.network import NetworkBridge
+from firmware_bridges.wireless import wireless_links
 from hil.guest.inside import run, write
 
 SSID: Final = "Fabfleet-Lab"
@@ -19,6 +20,8 @@ CLIENT: Final = "wlan2"
 MODULES: Final = ("ccm", "cmac", "gcm", "ctr", "mac80211_hwsim")
 """The ciphers of WPA2, and the radios."""
 RADIOS: Final = 3
+_SLOW_S: Final = 20.0
+"""How long the emulated kernel may take to answer."""
 _KEY: Final = "0f" * 32
 _FOLDER: Final = Path("/run/air")
 _DEBUG: Final = Path("/sys/kernel/debug/ieee80211")
@@ -111,7 +114,8 @@ def reach(point: AccessPoint, *, within: bool) -> None:
 
 def by_bridge() -> dict[str, Value | None]:
     """What the bridge `network` reads of Wi-Fi."""
-    bridge = bridge_for("network", "", {"timeout_s": 0.3, "resolvers": ["127.0.0.1"], "links": ["lo"]})
+    options = {"timeout_s": 0.3, "resolvers": ["127.0.0.1"], "links": ["lo"]}
+    bridge = NetworkBridge("", options, wireless=lambda: wireless_links(_SLOW_S))
     bridge.open()
     try:
         return {name: value for name, value in bridge.poll().items() if name.startswith("wifi")}

@@ -96,10 +96,11 @@ def board_without_serial_number(bus: int) -> None:
         write(_GADGET / "idVendor", b"0x2341")
         write(_GADGET / "idProduct", b"0x0043")
         (_GADGET / "configs/c.1/acm.0").symlink_to(_GADGET / "functions/acm.0")
-    else:
-        write(_GADGET / "UDC", b"\n")
+    unplug_board()
     write(_GADGET / "UDC", f"dummy_udc.{bus}".encode())
 
 
 def unplug_board() -> None:
-    write(_GADGET / "UDC", b"\n")
+    """Nothing if it is unplugged already."""
+    if (_GADGET / "UDC").read_text().strip():
+        write(_GADGET / "UDC", b"\n")
