@@ -44,6 +44,7 @@ def test_teacher_takes_kits_out_and_back_and_who_manages_mends_them(
     visit: Visitor, lab: tuple[Running, Furnished]
 ) -> None:
     manager = visit().signed_in("lan", PASSWORD).page("/kits")
+    expect(manager.locator(".ch .mut")).to_contain_text("THCS An Phú · ")
     manager.click("summary:has-text('Trong một bộ kit có gì')")
     manager.fill("textarea", "4 x bánh xe\ncáp USB")
     manager.click("text=Lưu")

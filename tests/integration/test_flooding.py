@@ -84,6 +84,10 @@ def test_flood_is_cut_off_reported_and_let_in_again_while_others_are_heard(site:
     assert "đã bị ngắt" in technician.get(f"/devices/{device}").text
     assert "Cho agent kết nối lại" in technician.get(f"/devices/{device}/panel").text
     assert "Cho agent kết nối lại" not in teacher.get(f"/devices/{device}").text
+    for word in ("replace", "revoke"):
+        form = f'action="/agents/{agent.id}/{word}"'
+        assert form in technician.get(f"/devices/{device}").text
+        assert form not in teacher.get(f"/devices/{device}").text
     path = f"/devices/{device}/agent/readmit"
     assert teacher.post(path, data={"csrf": csrf_of(teacher)}).status_code == 403
     assert technician.post(path, data={}).status_code == 403
