@@ -21,7 +21,7 @@ def bridge(far: FarEnd, front: TlsFront, **trusted: str) -> Bridge:
     return FarEnd(front.endpoint, far.profile, {**far.options, **trusted}).bridge()
 
 
-@pytest.mark.parametrize("slug", ["octoprint/printer", "klipper/printer", "prusa/mk4"])
+@pytest.mark.parametrize("slug", ["prusa/mk4"])
 def test_printer_is_reached_by_https_and_only_if_its_certificate_is_the_one_that_is_meant(
     slug: str, tmp_path: Path
 ) -> None:

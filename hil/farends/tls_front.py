@@ -1,6 +1,7 @@
 """HTTPS before a printer's server that has none: what a school puts there, as nginx or stunnel would be."""
 
 import contextlib
+import select
 import socket
 import ssl
 import threading
@@ -61,24 +62,17 @@ class TlsFront:
             self._context.wrap_socket(plain, server_side=True) as near,
             socket.create_connection(self._far, 5) as far,
         ):
-            near.settimeout(_TURN_S)
-            far.settimeout(_TURN_S)
-            back = threading.Thread(target=self._pass_on, args=(far, near), name="tls-front")
-            back.start()
-            self._pass_on(near, far, said=True)
-            back.join()
+            while not self._ended.is_set() and self._passed_on(near, far):
+                pass
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket, *, said: bool = False) -> None:
-        while not self._ended.is_set():
-            try:
+    def _passed_on(self, near: ssl.SSLSocket, far: socket.socket) -> bool:
+        """What has come from either side; False once one has ended. One thread: a TLS connection takes no two."""
+        ready = [near] if near.pending() else select.select([near, far], [], [], _TURN_S)[0]
+        for source, sink in ((near, far), (far, near)):
+            if source in ready:
                 data = source.recv(65_536)
-                self.heard += len(data) if said else 0
                 if not data:
-                    break
+                    return False
+                self.heard += len(data) if source is near else 0
                 sink.sendall(data)
-            except TimeoutError:
-                continue
-            except OSError:
-                break
-        with contextlib.suppress(OSError):
-            sink.shutdown(socket.SHUT_RDWR)
+        return True
