@@ -92,7 +92,7 @@ def join(*points: AccessPoint) -> None:
 
 def roam(point: AccessPoint) -> str:
     """Tell the client to go over to another access point that it hears; "OK" if it tries."""
-    client = ("wpa_cli", "-p", str(_FOLDER / "client"), "-i", CLIENT)
+    client = ("wpa_cli", "-p", str(_FOLDER / "client"), "-s", str(_FOLDER), "-i", CLIENT)
     run(*client, "scan")
     return run(*client, "roam", point.bssid).strip()
 
@@ -139,12 +139,28 @@ def by_pyroute2(packages: Path) -> Heard:
     pyroute2: Any = importlib.import_module("pyroute2")
     with pyroute2.IW() as wireless:
         shown = [each for each in wireless.get_interfaces_dump() if each.get_attr("NL80211_ATTR_IFNAME") == CLIENT]
-        stations = list(wireless.get_stations(shown[0].get_attr("NL80211_ATTR_IFINDEX")))
+        number = shown[0].get_attr("NL80211_ATTR_IFINDEX")
+        stations, ssid = list(wireless.get_stations(number)), _ssid(wireless, number)
     for station in stations:
         return Heard(
-            ssid=str(shown[0].get_attr("NL80211_ATTR_SSID")),
+            ssid=ssid,
             bssid=str(station.get_attr("NL80211_ATTR_MAC")).lower(),
             frequency_mhz=int(shown[0].get_attr("NL80211_ATTR_WIPHY_FREQ")),
             signal_dbm=int(station.get_attr("NL80211_ATTR_STA_INFO").get_attr("NL80211_STA_INFO_SIGNAL_AVG")),
         )
     return Heard()
+
+
+def _ssid(wireless: Any, interface: int) -> str:
+    """Of the network that an interface is part of, as the last scan heard it; empty if of none."""
+    nl80211: Any = importlib.import_module("pyroute2.netlink.nl80211")
+    netlink: Any = importlib.import_module("pyroute2.netlink")
+    asked = nl80211.nl80211cmd()
+    asked["cmd"] = nl80211.NL80211_NAMES["NL80211_CMD_GET_SCAN"]
+    asked["attrs"] = [["NL80211_ATTR_IFINDEX", interface]]
+    flags = netlink.NLM_F_REQUEST | netlink.NLM_F_DUMP
+    for each in wireless.nlm_request(asked, msg_type=wireless.prid, msg_flags=flags):
+        heard = each.get_attr("NL80211_ATTR_BSS")
+        if heard is not None and heard.get_attr("NL80211_BSS_STATUS") is not None:
+            return str(heard.get_attr("NL80211_BSS_INFORMATION_ELEMENTS")["SSID"].decode())
+    return ""

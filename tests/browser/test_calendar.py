@@ -171,13 +171,13 @@ def test_what_is_taken_offers_alternatives_and_one_press_books_one(visit: Visito
 
 def test_who_waits_for_what_is_taken_is_offered_it_and_takes_it(visit: Visitor, school: School) -> None:
     day = school_day(2)
-    theirs = school.book("ha", "3D-01", (day, 5, 5))
-    page = visit().signed_in("duc").page(school.path(day, "3D-01", "3D-02"))
+    theirs = school.book("duc", "3D-01", (day, 5, 5))
+    page = visit().signed_in("ha").page(school.path(day, "3D-01", "3D-02"))
     cell(page, day, 5).click()
     page.locator("[name=choice][value=wait]").check()
     page.get_by_role("button", name="Vào danh sách chờ").click()
     expect(page.locator("#waiting")).to_contain_text("3D-01")
-    school.office.cancel(school.furnished.person("ha"), theirs)
+    school.office.cancel(school.furnished.person("duc"), theirs)
     page.reload()
     expect(page.locator("#waiting")).to_have_count(0)
     page.get_by_role("button", name="Nhận chỗ này").click()

@@ -68,7 +68,7 @@ def test_teacher_takes_kits_out_and_back_and_who_manages_mends_them(
     expect(page.locator("text=Đã sửa xong")).to_have_count(0)
     manager.goto(manager.url)
     manager.click("button:has-text('Đã sửa xong')")
-    expect(manager.locator(".ch .mut")).to_have_text("Còn 30 trên 30 bộ kit")
+    expect(manager.locator(".ch .mut")).to_have_text("THCS An Phú · Còn 30 trên 30 bộ kit")
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: "-".join(str(part) for part in way))
