@@ -141,7 +141,8 @@ def test_click_sets_a_pin_and_a_voltage_comes_to_the_chart_over_usb_that_is_unpl
         click_sets_the_pin(found, page)
         assert page.evaluate("window.sameDocument") is True
         kept = records.commands(found.stage, found.device)
-        assert [(each.action, each.steps) for each in kept] == [("unlock", records.WAY)] * 2
+        assert [each.action for each in kept] == ["unlock"] * 2
+        assert all(sorted(each.steps) == sorted(records.WAY) for each in kept)  # the guest has a clock of its own
 
 
 def click_sets_the_pin(found: Chain, page: Page) -> None:
