@@ -25,14 +25,18 @@ class BrokerFilesError(Exception):
 
 
 class ExternalBroker:
-    """Lets in whom the files name. `kind` is mosquitto or nats; the controller signs in as `login`."""
+    """Lets in whom the files name. `kind` is mosquitto or nats; the controller signs in as `login`.
 
-    def __init__(self, kind: str, folder: Path, login: Login, reload: str = "") -> None:
+    `reload` is the command that has the broker read them; empty: the file CHANGED says so; None: nobody is told.
+    """
+
+    def __init__(self, kind: str, folder: Path, login: Login, reload: str | None = None) -> None:
         self._kind = kind
         self._folder = folder
         self._login = login
         self._hash = mosquitto_hash(login.password) if kind == "mosquitto" else hash_password(login.password)
-        self._reload = shlex.split(reload)
+        self._reload = shlex.split(reload or "")
+        self._marks = reload == ""
         self._left_out: tuple[str, ...] = ()
 
     def set_users(self, users: Iterable[Member]) -> None:
@@ -44,7 +48,7 @@ class ExternalBroker:
         try:
             for name, text in self._render(users).items():
                 write_file(self._folder / name, text)
-            if not self._reload:
+            if self._marks:
                 write_file(self._folder / CHANGED, "")
         except OSError as error:
             raise BrokerFilesError(f"broker.files: {error}") from None

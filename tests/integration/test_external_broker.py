@@ -16,7 +16,7 @@ from sqlmodel import Session, select
 from contract.topics import Address, Channel
 from controller.broker import embedded, mosquitto, nats
 from controller.broker.access import BrokerUser, Login, hash_password, mosquitto_hash
-from controller.broker.external import BrokerFilesError, ExternalBroker
+from controller.broker.external import CHANGED, BrokerFilesError, ExternalBroker
 from controller.fleet.enrolment import Credentials
 from controller.fleet.tables import Agent
 from tests.integration.mqtt import Client, eventually
@@ -167,6 +167,12 @@ def test_files_hold_no_password_are_whole_and_stay_when_nothing_can_be_written(k
     assert "alpha.room-1" not in "".join(file.read_text() for file in tmp_path.iterdir())
     with pytest.raises(BrokerFilesError, match=r"broker\.files"):
         ExternalBroker(kind, tmp_path / "gone", Login("hub", "x")).set_users([USER])
+
+
+def test_change_is_marked_only_where_no_command_tells_the_broker(tmp_path: Path) -> None:
+    for reload, marked in ((None, False), ("true", False), ("", True)):
+        ExternalBroker("mosquitto", tmp_path, Login("hub", "x"), reload).set_users([USER])
+        assert (tmp_path / CHANGED).exists() == marked
 
 
 @pytest.mark.parametrize(
