@@ -149,6 +149,40 @@ def test_purge_leaves_nothing_but_the_accounts(machine: Container, said: str) ->
     assert machine.do("getent passwd fabfleet fabfleet-agent | cut -d: -f7").split() == ["/usr/sbin/nologin"] * 2
 
 
+def test_a_copy_of_an_image_enrols_by_the_seed_on_its_boot_partition_and_uses_it_up(
+    machine: Container, said: str, tmp_path: Path
+) -> None:
+    """After the purge nobody knows this computer: the packages are installed, and nothing else is done on it."""
+    machine.do(f"apt-get install -y ./fabfleet-*_{NEXT.version}_amd64.deb")
+    assert machine.told("systemctl is-active fabfleet-agent fabfleet-agent-seed").split() == ["inactive"] * 2
+    token = machine.do("fabfleet enrol-token --school thcs-hoa-ban --school-name 'THCS Hoa Ban' --uses 1")
+    seed = tmp_path / "fabfleet-seed.toml"
+    seed.write_text(f'url = "http://127.0.0.1:8080"\r\ntoken = "{token}"\r\nname = "card-7"\r\n')
+    machine.put(seed, "boot")
+    machine.reboot()
+    online(machine)
+    assert "thcs-hoa-ban/card-7" in machine.do("fabfleet-agent status")
+    machine.until("ls /boot", "")
+    assert "fabfleet-seed.toml" not in machine.do("ls -a /boot")
+    assert machine.do("stat -c '%a %U' /var/lib/fabfleet/agent/credentials.json") == "600 fabfleet-agent"
+    assert machine.told("systemctl --failed --no-legend") == ""
+
+
+def test_a_broker_of_ones_own_is_reloaded_each_time_its_files_change(machine: Container, said: str) -> None:
+    """As docs/operating.md has it, with a service that only counts in the broker's place."""
+    unit = "/etc/systemd/system/broker.service"
+    machine.do(
+        f"printf '[Service]\nExecStart=/usr/bin/sleep infinity\nExecReload=/bin/sh -c \"echo again >> /run/reloads\"\n'"
+        f" > {unit}; install -d -m 2750 -o fabfleet /var/lib/fabfleet-broker; systemctl daemon-reload;"
+        " systemctl start broker; systemctl enable --now fabfleet-broker@broker.path"
+    )
+    for count in (1, 2):
+        machine.do("touch /var/lib/fabfleet-broker/changed")
+        machine.until("cat /run/reloads | wc -l", str(count))
+    assert machine.told("ls /var/lib/fabfleet-broker") == ""
+    machine.do("systemctl disable --now fabfleet-broker@broker.path; systemctl stop broker")
+
+
 def test_the_same_commit_gives_the_same_package(packages: dict[str, Path], tmp_path: Path) -> None:
     [again] = build(FIRST, [AGENT], tmp_path)
     assert again.read_bytes() == packages["agent"].read_bytes()
