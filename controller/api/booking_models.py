@@ -251,7 +251,7 @@ def _units(choice: Choice) -> list[int]:
 
 
 BOOKING_ERRORS: dict[int | str, dict[str, Any]] = {
-    403: {"model": NotBooked, "description": "Somebody else's booking, or your account may not"},
+    403: {"model": NotBooked | Malformed, "description": "Somebody else's booking, or your account may not"},
     404: {"model": NotBooked, "description": "No such booking in your scope"},
     409: {
         "model": NotBooked,

@@ -81,7 +81,8 @@ def octoprint() -> Iterator[None]:
             'OctoPrint instance "Máy in A"._octoprint._tcp.local.',
             addresses=[socket.inet_aton(LOOPBACK)],
             port=5000,
-        )
+        ),
+        cooperating_responders=True,  # it need not ask for a second whether somebody has the name
     )
     yield
     zeroconf.close()
