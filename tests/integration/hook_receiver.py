@@ -1,7 +1,8 @@
 """A receiver of webhooks, a process of its own: `python -m tests.integration.hook_receiver FILE` prints its port.
 
 It appends each request to FILE as a line of JSON, and answers as the path says: `/ok`, `/500`, `/410`, `/307` (to what
-the query names), `/slow` (a byte now and then, never an end), `/drop` (nothing at all), `/flaky` (500 twice, then 200).
+the query names), `/slow` (a byte now and then, never an end), `/drop` (nothing at all), `/flaky` (500 twice to each
+delivery, then 200).
 """
 
 import json
@@ -60,8 +61,12 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         with self.file.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"path": asked.path, "headers": headers, "body": body}) + "\n")
-        self.seen[asked.path] += 1
+        self.seen[self._delivery] += 1
         self._answer(asked.path.strip("/"), asked.query)
+
+    @property
+    def _delivery(self) -> str:
+        return self.headers.get("webhook-id", "")
 
     do_GET = do_POST  # noqa: N815 - http.server's name
 
@@ -75,7 +80,13 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b"x")
                 time.sleep(0.1)
             return
-        status = (500 if self.seen["/flaky"] <= 2 else 200) if word == "flaky" else int(word) if word.isdigit() else 200
+        status = (
+            (500 if self.seen[self._delivery] <= 2 else 200)
+            if word == "flaky"
+            else int(word)
+            if word.isdigit()
+            else 200
+        )
         self.send_response(status)
         if query:
             self.send_header("location", query)
