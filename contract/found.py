@@ -9,7 +9,7 @@ from contract.model import ContractError, check_integer, check_text
 MAX_FOUND: Final = 200
 """Things that one agent tells of."""
 MAX_CLUES: Final = 12
-MAX_CANDIDATES: Final = 5
+MAX_CANDIDATES: Final = 8
 SURE: Final = 80
 """From this confidence on a candidate needs no second look."""
 

@@ -80,13 +80,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b"x")
                 time.sleep(0.1)
             return
-        status = (
-            (500 if self.seen[self._delivery] <= 2 else 200)
-            if word == "flaky"
-            else int(word)
-            if word.isdigit()
-            else 200
-        )
+        if word == "flaky":
+            status = 500 if self.seen[self._delivery] <= 2 else 200
+        else:
+            status = int(word) if word.isdigit() else 200
         self.send_response(status)
         if query:
             self.send_header("location", query)
