@@ -4,6 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field
 
+from controller.api.ids import GivenId
 from controller.api.models import Model
 from controller.api.models import Problem as Malformed
 from controller.scheduling.alternatives import Alternative
@@ -25,7 +26,7 @@ class ItemIn(Model):
     `class_name` is looked for in `schools`, in all of them if that is empty.
     """
 
-    resource: int | None = None
+    resource: GivenId | None = None
     class_name: str = Field(default="", max_length=63)
     count: Count = 1
     schools: list[Annotated[str, Field(max_length=63)]] = Field(default_factory=list, max_length=200)

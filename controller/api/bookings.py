@@ -20,6 +20,7 @@ from controller.api.booking_models import (
     ProblemOut,
     ResourceOut,
 )
+from controller.api.ids import GivenId
 from controller.identity.policy import Permission, Principal
 from controller.scheduling.booking_errors import (
     BookingError,
@@ -72,7 +73,7 @@ def _add_reading(routes: APIRouter, services: Services) -> None:
         from_ms: int | None = None,
         until_ms: int | None = None,
         resource: Annotated[
-            list[int] | None, Query(max_length=200, description="of these things; none: your own")
+            list[GivenId] | None, Query(max_length=200, description="of these things; none: your own")
         ] = None,
     ) -> BookingList:
         """Bookings that touch a time: from now on for a week if nothing is said, 62 days at the most."""
@@ -94,7 +95,7 @@ def _add_reading(routes: APIRouter, services: Services) -> None:
         who: Booker,
         from_ms: int | None = None,
         until_ms: int | None = None,
-        resource: Annotated[list[int] | None, Query(max_length=20)] = None,
+        resource: Annotated[list[GivenId] | None, Query(max_length=20)] = None,
         class_name: Annotated[list[str] | None, Query(max_length=20, description="any unit of it")] = None,
         count: Annotated[int, Query(ge=1, le=1_000, description="of each class or pool")] = 1,
         periods: Annotated[int, Query(ge=0, le=12, description="search for so many in a row")] = 0,

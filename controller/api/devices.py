@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Query
 
 from controller.alerts.rules import DeviceState
-from controller.api.ids import RowId
+from controller.api.ids import GivenId, RowId
 from controller.api.models import DeviceDetail, DeviceOut, DevicePage, Problem, ValueOut
 from controller.fleet.live import Selection
 from controller.identity.policy import Permission, Principal
@@ -26,7 +26,7 @@ def router(services: Services) -> APIRouter:
         *,
         who: Viewer,
         school: Annotated[str, Query(max_length=63, description="slug of a school")] = "",
-        room: Annotated[int | None, Query(description="id of a room")] = None,
+        room: Annotated[GivenId | None, Query(description="id of a room")] = None,
         state: Annotated[list[DeviceState] | None, Query(description="any of these states")] = None,
         q: Annotated[str, Query(max_length=200, description="words to find, with or without marks")] = "",
         limit: Annotated[int, Query(ge=1, le=500)] = 100,

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Query
 
+from controller.api.ids import LARGEST
 from controller.api.models import Problem, RollupsOut
 from controller.fleet.roster import numeric_series
 from controller.identity.policy import Permission, Principal
@@ -27,7 +28,9 @@ def router(services: Services) -> APIRouter:
         tier: Literal["5min", "1h"] = "1h",
         from_ms: Annotated[int, Query(alias="from", ge=0, le=_LATEST_MS)],
         to_ms: Annotated[int, Query(alias="to", ge=0, le=_LATEST_MS)],
-        after: Annotated[int, Query(ge=0, description="series of which all was answered; `next` of that answer")] = 0,
+        after: Annotated[
+            int, Query(ge=0, le=LARGEST, description="series of which all was answered; `next` of that answer")
+        ] = 0,
         series: Annotated[int, Query(ge=1, le=500, description="at most so many series")] = 50,
     ) -> RollupsOut:
         """The stretches that begin from `from` up to, not including, `to`, of the series in the asker's scope, in the

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 
 from controller.api.devices import NO_DEVICE, NOT_FOUND
+from controller.api.ids import GivenId
 from controller.identity.policy import Permission, Principal
 from controller.services import Services
 from controller.web.access import SESSION_COOKIE, allowed, bearer
@@ -29,7 +30,7 @@ def router(services: Services) -> APIRouter:
     async def stream(
         request: Request,
         who: Viewer,
-        device: Annotated[int | None, Query(description="also tell all values of this device")] = None,
+        device: Annotated[GivenId | None, Query(description="also tell all values of this device")] = None,
     ) -> StreamingResponse:
         """`snapshot` first, then `delta` at most four times a second, `beat` when there is nothing to tell."""
         try:

@@ -124,6 +124,14 @@ def test_devices_refuse_a_query_that_means_nothing(controller: Running, token: s
     assert controller.bearer(token).get(f"/api/v1/devices?{query}").status_code == 422
 
 
+@pytest.mark.parametrize(
+    "question", ["devices?room={id}", "rollups?from=1&to=9&after={id}", "availability?resource={id}&periods=1"]
+)
+def test_id_that_no_database_could_have_is_refused(controller: Running, token: str, question: str) -> None:
+    for number in (2**63, -(2**63) - 1):
+        assert controller.bearer(token).get(f"/api/v1/{question.format(id=number)}").status_code == 422
+
+
 def test_device_tells_all_its_values(controller: Running, speaker: Speaker, token: str, schema: dict[str, Any]) -> None:
     client = controller.bearer(token)
     found = client.get("/api/v1/devices?q=máy in a1").json()["items"][0]["id"]
