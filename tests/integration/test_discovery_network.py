@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from zeroconf import ServiceInfo, Zeroconf
 
 from agent.discovery_announced import Announced, announced, child, evidence_of
 from agent.discovery_match import candidates, hint_of
 from agent.discovery_ssdp import GROUP, answer, device_type, title
 from contract.found import ClueKind
 from device_profiles.profile import load, slugs
+from tests.integration.announcer import NAME, announcing
 
 pytestmark = pytest.mark.integration
 HINTS = tuple(hint_of(load(slug)) for slug in slugs())
@@ -74,24 +74,14 @@ def upnp_printer() -> Iterator[None]:
 
 @pytest.fixture
 def octoprint() -> Iterator[None]:
-    zeroconf = Zeroconf(interfaces=[LOOPBACK])
-    zeroconf.register_service(
-        ServiceInfo(
-            "_octoprint._tcp.local.",
-            'OctoPrint instance "Máy in A"._octoprint._tcp.local.',
-            addresses=[socket.inet_aton(LOOPBACK)],
-            port=5000,
-        ),
-        cooperating_responders=True,  # it need not ask for a second whether somebody has the name
-    )
-    yield
-    zeroconf.close()
+    with announcing():
+        yield
 
 
 @pytest.mark.usefixtures("upnp_printer", "octoprint")
 def test_what_announces_itself_is_found_with_the_profile_that_fits() -> None:
     heard = set(announced(child(["_octoprint._tcp", "_ipp._tcp"], 4.0, LOOPBACK)))
-    octoprint = Announced(ClueKind.MDNS, "_octoprint._tcp", 'OctoPrint instance "Máy in A"', LOOPBACK, 5000)
+    octoprint = Announced(ClueKind.MDNS, "_octoprint._tcp", NAME, LOOPBACK, 5000)
     printer = Announced(ClueKind.SSDP, PRINTER, "HP LaserJet M507", LOOPBACK)
     assert {octoprint, printer} <= heard
     best = candidates(evidence_of(octoprint), HINTS)[0]

@@ -148,7 +148,7 @@ def test_what_an_earlier_process_left_at_the_broker_is_taken_back(state: Path, c
     broker = plant._broker
     assert broker is not None
     with Client(controller.broker_port, broker.login.user, broker.login.password, "earlier") as earlier:
-        for topic in (CONFIG, f"{ROOT}/pc-1_printer/available", f"{ROOT}/pc-1_printer/state"):
+        for topic in (f"{ROOT}/pc-1_printer/state", f"{ROOT}/pc-1_printer/available", CONFIG):
             earlier.say(topic, b"left", retain=True)
     with Client(controller.broker_port, broker.login.user, broker.login.password, "later") as later:
         assert later.subscribe(f"{ROOT}/#")
