@@ -30,8 +30,12 @@ _DAMAGE = ("malformed", "not a database", "file is encrypted")
 
 
 class BatchState(IntEnum):
-    """Never on the wire; perhaps heard, so its bytes stay; committed by the controller; never to be taken by it."""
+    """Never on the wire; perhaps heard, so its bytes stay; committed by the controller; never to be taken by it.
 
+    RECALLED: committed once, and asked for again by a restored controller. Those below ACKED are to be sent.
+    """
+
+    RECALLED = -1
     FRESH = 0
     ATTEMPTED = 1
     ACKED = 2
@@ -50,7 +54,8 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What the file holds: bytes not acked, bytes kept though acked or refused, batches that went out unacked."""
+    """What the file holds: bytes not acked, bytes kept though acked or refused, batches that went out and were never
+    acked."""
 
     unacked_bytes: int = 0
     kept_bytes: int = 0

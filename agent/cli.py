@@ -300,7 +300,7 @@ def _status_lines(status: Mapping[str, Any]) -> list[str]:
     lines = [
         f"agent    {status['address']} {status['version']}",
         f"server   {'online' if uplink['online'] else 'offline: ' + uplink['why']}",
-        f"outbox   {outbox['fresh'] + outbox['attempted']} to send, {outbox['acked']} kept",
+        f"outbox   {outbox['fresh'] + outbox['attempted'] + outbox['recalled']} to send, {outbox['acked']} kept",
         f"clock    {'certain' if clock['certain'] else 'uncertain'}",
         *_config_lines(status["config"]),
     ]

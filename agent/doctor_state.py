@@ -198,7 +198,8 @@ def running_outbox(figures: Mapping[str, Any], budget_bytes: int) -> Finding:
             Words(f"the disk takes nothing: {figures['stalled_why']}", f"đĩa không ghi được: {figures['stalled_why']}"),
             Words("Free room on the disk, or replace it.", "Giải phóng đĩa, hoặc thay đĩa."),
         ).of(_OUTBOX)
-    return _outbox(int(figures["fresh"] + figures["attempted"]), int(figures["unacked_bytes"]), budget_bytes)
+    to_send = sum(int(figures[state]) for state in ("fresh", "attempted", "recalled"))
+    return _outbox(to_send, int(figures["unacked_bytes"]), budget_bytes)
 
 
 def outbox(config: AgentConfig) -> Finding:
@@ -208,8 +209,8 @@ def outbox(config: AgentConfig) -> Finding:
         return good("outbox", _OUTBOX, Words("empty", "trống"))
     try:
         with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
-            unsent = (BatchState.FRESH, BatchState.ATTEMPTED)
-            count, size = db.execute("SELECT count(*), total(size) FROM batch WHERE state IN (?, ?)", unsent).fetchone()
+            sent = (BatchState.ACKED,)
+            count, size = db.execute("SELECT count(*), total(size) FROM batch WHERE state < ?", sent).fetchone()
     except sqlite3.Error as error:
         return Trouble(
             "outbox-unreadable",

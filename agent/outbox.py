@@ -52,6 +52,7 @@ class OutboxFigures:
     epoch: str
     fresh: int
     attempted: int
+    recalled: int
     acked: int
     refused: int
     unacked_bytes: int
@@ -101,7 +102,7 @@ class Outbox:
 
     @property
     def attempted(self) -> int:
-        """How many batches went out and are not acked."""
+        """How many batches went out and were never acked."""
         return self._tally.attempted
 
     @property
@@ -156,7 +157,7 @@ class Outbox:
 
     def take_again(self, batch_id: int) -> Batch | None:
         """A batch that was taken before; None if it is no longer to be sent."""
-        query = "SELECT id, epoch, number, payload FROM batch WHERE id = ? AND state = 1"
+        query = "SELECT id, epoch, number, payload FROM batch WHERE id = ? AND state IN (-1, 1)"
         with self._transaction() as db:
             row = db.execute(query, (batch_id,)).fetchone()
         return Batch(*row) if row else None
@@ -180,7 +181,7 @@ class Outbox:
                 acked += self._move(db, ack.epoch, (first, last), "state < 2", BatchState.ACKED, least_first=first)
             if ack.complete:
                 for missing in _others(ack.committed):
-                    again += self._move(db, ack.epoch, missing, "state = 2", BatchState.ATTEMPTED)
+                    again += self._move(db, ack.epoch, missing, "state = 2", BatchState.RECALLED)
             self._prune(db)
         return AckResult(acked, again, refused)
 
@@ -199,6 +200,7 @@ class Outbox:
                 epoch=self._epoch,
                 fresh=counts[BatchState.FRESH],
                 attempted=counts[BatchState.ATTEMPTED],
+                recalled=counts[BatchState.RECALLED],
                 acked=counts[BatchState.ACKED],
                 refused=counts[BatchState.REFUSED],
                 unacked_bytes=self._tally.unacked_bytes,

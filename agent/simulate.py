@@ -36,7 +36,7 @@ LOST = "lost"
 """A trouble: the device is out of reach. The others are the levels of alert rules."""
 HURRY = Pace(
     replay_per_s=500.0,
-    replay_window=256,
+    replay_window=128,
     live_window=256,
     ack_timeout_ms=2_000,
     ack_timeout_most_ms=4_000,

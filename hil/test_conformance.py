@@ -5,7 +5,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -223,8 +223,7 @@ def program_file(folder: Path) -> dict[str, Value]:
 @pytest.mark.parametrize("slug", SLUGS)
 def test_profile_says_what_its_bridge_tells_and_does(slug: str, tmp_path: Path) -> None:
     profile = load(slug)
-    with FAR_ENDS[profile.bridge](profile, tmp_path) as far:
-        bridge = far.bridge()
+    with FAR_ENDS[profile.bridge](profile, tmp_path) as far, closing(far.bridge()) as bridge:
         bridge.open()
         if profile.bridge == "pjlink":  # in standby it does not know its input
             bridge.execute("power-on", {})
@@ -238,7 +237,6 @@ def test_profile_says_what_its_bridge_tells_and_does(slug: str, tmp_path: Path) 
             bridge.execute("fly", {})
         job = program_file(tmp_path) if profile.bridge == "micropython" else job_file(tmp_path)
         carried_out(bridge, profile, job)
-        bridge.close()
 
 
 @pytest.mark.parametrize(

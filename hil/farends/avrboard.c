@@ -160,13 +160,13 @@ static void tell_state(char port, int bit)
 
 static void unplug(void)
 {
+    if (link_path)
+        unlink(link_path); /* first: the pty behind it is soon another far end's */
     if (master >= 0) {
         close(slave);
         close(master);
     }
     master = slave = -1;
-    if (link_path)
-        unlink(link_path);
 }
 
 /* A reset takes every timer of simavr away, ours too. */

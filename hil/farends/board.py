@@ -80,6 +80,7 @@ class Board:
         return [(word[2] == "1", int(word[3])) for word in words]
 
     def kill(self) -> None:
+        Path(self.endpoint).unlink(missing_ok=True)  # first: the pty behind it is soon another far end's
         self.child.kill()
 
     def close(self) -> None:

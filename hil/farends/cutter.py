@@ -29,6 +29,7 @@ class SimulatedCutter:
         self.child.ask(order, f"ok {order.partition(' ')[0]}")
 
     def kill(self) -> None:
+        self.link.unlink(missing_ok=True)  # first: the pty behind it is soon another far end's
         self.child.kill()
 
     def close(self) -> None:

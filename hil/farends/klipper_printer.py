@@ -1,6 +1,7 @@
 """A printer with real Klipper host code and a real Moonraker before our own micro-controller: started, told, asked."""
 
 import json
+import os
 import shutil
 import signal
 import socket
@@ -150,8 +151,11 @@ class SimulatedKlipper:
         return self._run("moonraker", "-d", str(self._folder), "-c", str(self._folder / "config" / "moonraker.conf"))
 
     def _run(self, module: str, *words: str) -> "subprocess.Popen[bytes]":
+        # Moonraker names an upload's temporary file by the second: two of them would take each other's.
+        apart = {**os.environ, "TMPDIR": str(self._folder / "logs")}
         with (self._folder / "logs" / f"{module}.out").open("ab") as out:
-            return subprocess.Popen([self._python, "-m", module, *words], stdout=out, stderr=out, cwd=self._folder)
+            command = [str(self._python), "-m", module, *words]
+            return subprocess.Popen(command, stdout=out, stderr=out, cwd=self._folder, env=apart)
 
     def _wait_until_up(self) -> None:
         """Raises OSError."""

@@ -48,9 +48,9 @@ class Microbit:
 
     def kill(self) -> None:
         """As when its cable is pulled."""
+        Path(self.endpoint).unlink(missing_ok=True)  # first: the pty behind it is soon another far end's
         self._process.kill()
         self._process.wait()
-        Path(self.endpoint).unlink(missing_ok=True)
 
     def close(self) -> None:
         self.kill()

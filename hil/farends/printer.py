@@ -33,6 +33,7 @@ class SimulatedPrinter:
         self.child.ask(order, f"ok {order.partition(' ')[0]}")
 
     def kill(self) -> None:
+        self.link.unlink(missing_ok=True)  # first: the pty behind it is soon another far end's
         self._done = self.done()
         self.child.kill()
 

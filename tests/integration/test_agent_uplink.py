@@ -245,6 +245,21 @@ def test_uplink_gives_a_restored_controller_what_it_lost(scene: Scene) -> None:
     assert scene.controller.conflicts == []
 
 
+def test_uplink_lets_live_go_before_what_a_restored_controller_lost(scene: Scene) -> None:
+    lost = 3 * BRISK.live_window
+    scene.uplink(replace(BRISK, replay_per_s=100.0))
+    scene.append(*map(float, range(lost)))
+    until(scene.settled, "all acked")
+    scene.controller.reports.clear()
+    scene.controller.generation = 2
+    until(lambda: scene.controller.reports, "replay began")
+    scene.append(1_000.0)
+    until(lambda: 1_000.0 in scene.values(), "the live value")
+    assert len(scene.values()) < lost / 2, "live waited for the replay"
+    until(lambda: len(scene.values()) == lost + 1, "all sent again")
+    assert scene.controller.conflicts == []
+
+
 def test_uplink_sets_aside_what_the_controller_refuses(scene: Scene) -> None:
     scene.controller.acking = False
     uplink = scene.uplink()

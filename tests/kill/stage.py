@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,6 +147,23 @@ class Stage:
                 unacked += sum(waiting.values())
                 written += db.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence").fetchone()[0]
         return Flow(attempted, unacked, written - unacked)
+
+    def newest(self) -> Mapping[Path, int]:
+        """The id of the newest batch of each outbox, for `acked_since`."""
+        ids: dict[Path, int] = {}
+        for path in self.plan.parent.glob("*/outbox.db"):
+            with opened(path) as db:
+                ids[path] = db.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence").fetchone()[0]
+        return ids
+
+    def acked_since(self, newest: Mapping[Path, int]) -> int:
+        """How many batches that were made after `newest` was asked for are acked; older ones may still wait."""
+        acked = 0
+        query = "SELECT count(*) FROM batch WHERE state = 2 AND id > ?"
+        for path in self.plan.parent.glob("*/outbox.db"):
+            with contextlib.suppress(sqlite3.OperationalError), opened(path) as db:
+                acked += db.execute(query, (newest.get(path, 0),)).fetchone()[0]
+        return acked
 
     def drain(self, within_s: float = 120.0) -> None:
         """Have the agents deliver what is left, reading nothing more, and stop."""

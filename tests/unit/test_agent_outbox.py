@@ -111,6 +111,26 @@ def test_outbox_sends_again_what_a_restored_controller_has_not(outbox: Outbox) -
     result = outbox.take_ack(ack(outbox.epoch, (1, 2), (4, 4), complete=True))
     assert (result.acked, result.again) == (0, 2)
     assert [batch.number for batch in outbox.take_replay(0, 9, 9, {outbox.epoch})] == [3, 5]
+    assert [outbox.take_again(number) is not None for number in range(1, 6)] == [False, False, True, False, True]
+
+
+def test_outbox_counts_what_is_sent_again_neither_as_attempted_nor_as_acked(tmp_path: Path, time: Time) -> None:
+    outbox = Outbox(tmp_path / "outbox.db", time)
+    epoch = outbox.epoch
+    for value in range(5):
+        outbox.append(draft(float(value)))
+    outbox.take_live(0, 4)
+    outbox.take_ack(ack(epoch, (2, 4)))
+    outbox.take_ack(ack(epoch, complete=True))
+    outbox.close()
+    again = Outbox(tmp_path / "outbox.db", time)
+    figures = again.figures()
+    assert (figures.fresh, figures.attempted, figures.recalled, figures.acked) == (1, 1, 3, 0)
+    assert again.attempted == 1
+    assert len(again.take_replay(0, 9, 9, {epoch})) == 5
+    assert again.take_ack(ack(epoch, (1, 5))).acked == 5
+    assert (again.attempted, again.figures().recalled, again.unacked()) == (0, 0, [])
+    again.close()
 
 
 def test_outbox_learns_from_a_complete_ack_what_arrived_unnoticed(outbox: Outbox) -> None:

@@ -152,7 +152,7 @@ def test_outbox_is_counted_and_not_touched(state: Path, monkeypatch: pytest.Monk
     ],
 )
 def test_outbox_of_a_running_agent_is_told_as_it_is(changed: dict[str, Any], code: str) -> None:
-    figures = {"fresh": 1, "attempted": 1, "waiting": 0, "unacked_bytes": 10, "stalled_why": ""}
+    figures = {"fresh": 1, "attempted": 1, "recalled": 1, "waiting": 0, "unacked_bytes": 10, "stalled_why": ""}
     assert kept.running_outbox(figures | changed, 100).code == code
 
 
@@ -166,7 +166,7 @@ def running(state: Path) -> Iterator[dict[str, Any]]:
         "version": "1",
         "process": os.getpid(),
         "uplink": {"online": True, "why": ""},
-        "outbox": {"fresh": 0, "attempted": 0, "waiting": 0, "unacked_bytes": 0, "stalled_why": ""},
+        "outbox": {"fresh": 0, "attempted": 0, "recalled": 0, "waiting": 0, "unacked_bytes": 0, "stalled_why": ""},
         "clock": {"certain": True, "offset_ms": 3},
         "devices": [],
     }
