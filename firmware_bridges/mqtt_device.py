@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 from contract.model import ContractError, Value, check_name
 from firmware_bridges.base import BadReply, LinkLost, Refused
 from firmware_bridges.mqtt_device_core import DeviceCore
+from firmware_bridges.mqtt_entity import Order
 from firmware_bridges.options import Options
 
 PORT: Final = 1883
@@ -27,6 +28,7 @@ class MqttDeviceBridge:
     `component/object` to the metric's name; in seconds `connect_s`, `discover_s`, `confirm_s`.
 
     The metrics are named by what is measured and by the device's own word for it: `temperature-air`, `switch-lamp`.
+    `entities` are the values that it tells, `left-out` those that it tells too and that cannot be read here.
     A device that says that it is gone is a lost link. The client runs in the caller's thread; nothing runs between
     two polls, which must follow within the keep-alive of 60 s.
 
@@ -71,13 +73,12 @@ class MqttDeviceBridge:
 
     def poll(self) -> Mapping[str, Value | None]:
         self._take_what_came()
-        self._subscribe(self._core.topics)
+        self._follow()
         if not self._core.known:
             raise LinkLost(f"{self._device!r} has withdrawn what it told of itself")
-        if self._core.available is False:
-            raise LinkLost(f"{self._device!r} says that it is gone")
+        self._tell_gone()
         values = dict(self._core.values())
-        return {**values, "entities": len(values)}
+        return {**values, "entities": len(values), "left-out": self._core.left_out}
 
     def execute(self, action: str, args: Mapping[str, Value]) -> None:
         self._take_what_came()
@@ -88,9 +89,12 @@ class MqttDeviceBridge:
         order = self._core.order(metric, on=on)
         if order is None:
             raise Refused(f"{metric} cannot be switched")
-        self._client.publish(order.topic, order.payload, qos=1)
-        self._wait(lambda: self._core.values().get(metric) is on, self._confirm_s)
-        if self._core.values().get(metric) is not on:
+        self._tell_gone()
+        for each in (order, *self._core.begin()):
+            self._say(each)
+        self._wait(lambda: self._core.obeyed(metric, on=on) or self._core.available is False, self._confirm_s)
+        if not self._core.obeyed(metric, on=on):
+            self._tell_gone()
             raise BadReply(f"was told, and {metric} was not {'on' if on else 'off'} in {self._confirm_s:g} s")
 
     def close(self) -> None:
@@ -109,7 +113,7 @@ class MqttDeviceBridge:
         self._wait(lambda: self._core.known, self._discover_s)
         if not self._core.known:
             raise LinkLost(f"no device {self._device!r} has told the broker of itself")
-        self._subscribe(self._core.topics)
+        self._follow()
         self._wait(lambda: None not in self._core.values().values(), self._discover_s / 5)
 
     def _connect(self) -> None:
@@ -137,13 +141,31 @@ class MqttDeviceBridge:
 
     def _message(self, _client: Any, _data: Any, message: Any) -> None:
         self._came += 1
-        self._core.receive(message.topic, bytes(message.payload))
+        self._core.receive(message.topic, bytes(message.payload), kept=bool(message.retain))
 
-    def _subscribe(self, topics: Iterable[str]) -> None:
-        new = sorted(set(topics) - self._subscribed)
+    def _tell_gone(self) -> None:
+        if self._core.available is False:
+            raise LinkLost(f"{self._device!r} says that it is gone")
+
+    def _follow(self) -> None:
+        """Listen wherever the device speaks by now, and ask it for what the broker has not kept."""
+        if self._subscribe(self._core.topics):
+            for question in self._core.questions:
+                self._say(question)
+
+    def _subscribe(self, topics: Iterable[str]) -> bool:
+        """Whether any was new. Listening ends where the device does not speak any more."""
+        wanted = set(topics) | set(self._core.discovery)
+        new, old = sorted(wanted - self._subscribed), sorted(self._subscribed - wanted)
         if new:
             self._client.subscribe([(topic, 1) for topic in new])
-            self._subscribed.update(new)
+        if old:
+            self._client.unsubscribe(old)
+        self._subscribed = wanted
+        return bool(new)
+
+    def _say(self, order: Order) -> None:
+        self._client.publish(order.topic, order.payload, qos=1)
 
     def _take_what_came(self) -> None:
         if self._client is None:
@@ -159,7 +181,7 @@ class MqttDeviceBridge:
         while not done() and (left_s := deadline - self._clock()) > 0:
             self._turn(min(left_s, 0.2))
             if self._core.known:
-                self._subscribe(self._core.topics)
+                self._follow()
 
     def _turn(self, wait_s: float) -> None:
         code = self._client.loop(wait_s)

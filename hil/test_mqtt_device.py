@@ -60,6 +60,7 @@ def test_esphome_device_is_read_and_switched_as_it_tells_of_itself(broker: Broke
         "switch-lamp": False,
         "is-door": True,
         "entities": 5,
+        "left-out": 0,
     }
     assert undeclared(profile, values) == []
     bridge.execute("switch-on", {"switch": "lamp"})
@@ -68,10 +69,17 @@ def test_esphome_device_is_read_and_switched_as_it_tells_of_itself(broker: Broke
     assert poll_until(bridge, lambda values: values["ppm-co2"] is None)["percent-humidity"] == 71.0
     with pytest.raises(Refused, match="no switch"):
         bridge.execute("switch-on", {"switch": "door"})
+    bridge.execute("switch-on", {"switch": "lamp"})  # nothing changes: it says nothing of the lamp, but that it hears
     air.obeys = False
     bridge._confirm_s = 0.3
-    with pytest.raises(BadReply, match="was told"):
-        bridge.execute("switch-off", {})
+    for action in ("switch-off", "switch-on"):
+        with pytest.raises(BadReply, match="was told"):
+            bridge.execute(action, {})
+    air.say("air-206/status", "offline")
+    with pytest.raises(LinkLost, match="gone"):
+        poll_until(bridge, lambda _: False)
+    with pytest.raises(LinkLost, match="gone"):
+        bridge.execute("switch-on", {})
     bridge.close()
 
 
@@ -95,10 +103,31 @@ def test_tasmota_device_is_read_and_switched_by_any_of_its_names(broker: Broker,
         61.0,
         1500.0,
     )
+    assert values["left-out"] == 1, "of what its meter tells, apparent power"
     assert undeclared(load("mqtt/device"), values) == []
     bridge.execute("switch-off", {})
-    assert bridge.poll()["switch-power"] is False
+    assert (plug.power, bridge.poll()["switch-power"]) == ("OFF", False)
+    bridge.execute("switch-off", {})
+    plug.obeys = False
+    bridge._confirm_s = 0.3
+    with pytest.raises(BadReply, match="was told"):
+        bridge.execute("switch-off", {})
+    plug.power = "ON"
+    plug.report()
+    assert poll_until(bridge, lambda values: values["switch-power"] is True)["power-energy-power"] == 61.0
     bridge.close()
+
+
+def test_tasmota_is_heard_among_others_whose_sensors_came_first(broker: Broker, plug: Tasmota) -> None:
+    other = Tasmota(broker, "tasmota_0002", mac="AABBCC000002")
+    bridge = bridge_to(broker, "tasmota_0001")
+    bridge.open()
+    other.say("tasmota/discovery/AABBCC000002/sensors", {"sn": {}})
+    bridge.execute("switch-off", {})
+    assert poll_until(bridge, lambda values: None not in values.values())["power-energy-power"] == 61.0
+    assert (plug.power, other.power) == ("OFF", "ON")
+    bridge.close()
+    other.close()
 
 
 def test_device_that_nobody_knows_is_a_lost_link(broker: Broker, air: EspHome) -> None:
