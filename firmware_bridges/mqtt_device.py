@@ -7,12 +7,12 @@ from urllib.parse import unquote, urlsplit
 
 from contract.model import ContractError, Value, check_name
 from firmware_bridges.base import BadReply, LinkLost, Refused
+from firmware_bridges.mqtt_client import KEEPALIVE_S, let_go, make_client
 from firmware_bridges.mqtt_device_core import DeviceCore
 from firmware_bridges.mqtt_entity import Order
 from firmware_bridges.options import Options
+from firmware_bridges.wire import site_of
 
-PORT: Final = 1883
-KEEPALIVE_S: Final = 60
 DISCOVER_S: Final = 5.0
 """A broker sends what is retained at once; without a message for so long the device has not told of itself."""
 CONFIRM_S: Final = 10.0
@@ -24,8 +24,9 @@ _NOT_ALLOWED = frozenset(("Not authorized", "Bad user name or password"))
 class MqttDeviceBridge:
     """One device at `mqtt://host[:port]/DEVICE`: its node id, one of its identifiers, its name or Tasmota's topic.
 
-    Options: `user`, `password` for the broker; `prefix` of the discovery topics; `names`, a table from
-    `component/object` to the metric's name; in seconds `connect_s`, `discover_s`, `confirm_s`.
+    Options: `user`, `password` for the broker, which go in clear; with `mqtts://` they do not, and `ca_file` or
+    `fingerprint` says whom to trust. `prefix` of the discovery topics; `names`, a table from `component/object` to the
+    metric's name; in seconds `connect_s`, `discover_s`, `confirm_s`.
 
     The metrics are named by what is measured and by the device's own word for it: `temperature-air`, `switch-lamp`.
     `entities` are the values that it tells, `left-out` those that it tells too and that cannot be read here.
@@ -40,11 +41,11 @@ class MqttDeviceBridge:
     ) -> None:
         parts = urlsplit(endpoint)
         self._device = unquote(parts.path.strip("/"))
-        if parts.scheme != "mqtt" or not parts.hostname or not self._device or "/" in self._device:
+        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or not self._device or "/" in self._device:
             raise ValueError(f"{endpoint!r} is not mqtt://host[:port]/device")
-        self._host, self._port = parts.hostname, parts.port or PORT
         given = Options(options)
-        self._user, self._password = given.text("user"), given.text("password")
+        self._site = site_of(endpoint, given.text("ca_file"), None, given.text("fingerprint"))
+        self._login = given.text("user"), given.text("password")
         self._prefix = given.text("prefix", "homeassistant")
         self._names = _names(given.table("names"))
         self._connect_s = given.number("connect_s", 3.0, 0.1, 60)
@@ -100,13 +101,7 @@ class MqttDeviceBridge:
     def close(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            client.on_message = client.on_connect = None
-            client.disconnect()
-            client.loop(0.0)
-            client._sock_close()  # noqa: SLF001 - there is no public way to let go of a socket that is no more
-            for each in (client._sockpairR, client._sockpairW):  # noqa: SLF001 - nor of the pair that wakes a thread
-                if each is not None:
-                    each.close()
+            let_go(client)
 
     def _discover(self) -> None:
         self._subscribe(self._core.discovery)
@@ -117,24 +112,20 @@ class MqttDeviceBridge:
         self._wait(lambda: None not in self._core.values().values(), self._discover_s / 5)
 
     def _connect(self) -> None:
-        import paho.mqtt.client as paho  # the agent has loaded it already, without what it does not need
-        from paho.mqtt.enums import CallbackAPIVersion
-
-        client = self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv311)
-        if self._user:
-            client.username_pw_set(self._user, self._password)
-        client.connect_timeout = self._connect_s
+        client = self._client = make_client(self._site, self._login, self._connect_s)
         client.on_connect = self._connected
         client.on_message = self._message
         try:
-            client.connect(self._host, self._port, KEEPALIVE_S)
+            client.connect(self._site.host, self._site.port, KEEPALIVE_S)
+        except LinkLost as lost:
+            raise LinkLost(f"broker {lost}") from None
         except (OSError, ValueError) as error:
-            raise LinkLost(f"broker {self._host}:{self._port}: {error}") from None
+            raise LinkLost(f"broker {self._site.authority}: {error}") from None
         self._wait(lambda: bool(self._answer), self._connect_s)
         if self._answer in _NOT_ALLOWED:
             raise Refused(f"the broker says: {self._answer}")
         if self._answer != "Success":
-            raise LinkLost(f"broker {self._host}:{self._port}: {self._answer or 'no answer in time'}")
+            raise LinkLost(f"broker {self._site.authority}: {self._answer or 'no answer in time'}")
 
     def _connected(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         self._answer = str(reason)
@@ -186,7 +177,7 @@ class MqttDeviceBridge:
     def _turn(self, wait_s: float) -> None:
         code = self._client.loop(wait_s)
         if code and self._answer not in _NOT_ALLOWED:
-            raise LinkLost(f"broker {self._host}:{self._port}: {self._answer if self._answer != 'Success' else 'gone'}")
+            raise LinkLost(f"broker {self._site.authority}: {self._answer if self._answer != 'Success' else 'gone'}")
 
     def _switch(self, wanted: Value | None) -> str:
         text, known = str(wanted or "").strip().casefold(), self._core.switches()

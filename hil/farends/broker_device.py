@@ -20,15 +20,20 @@ _START_S = 20.0
 class Broker:
     """mosquitto on a port of its own; killed and restarted it keeps the port and forgets what was retained."""
 
-    def __init__(self, folder: Path, *, password: str = "") -> None:
-        self.port = _free_port()
+    def __init__(self, folder: Path, *, password: str = "", tls: tuple[Path, Path] | None = None) -> None:
+        """`tls`: certificate and key of a second listener, at `tls_port`."""
+        self.port, self.tls_port = _free_port(), 0
         access = "allow_anonymous true\n"
         if password:
             secrets = folder / "passwords"
             subprocess.run([*_passwd(), "-b", "-c", str(secrets), "lab", password], check=True, capture_output=True)
             access = f"allow_anonymous false\npassword_file {secrets}\n"
         self._config = folder / "mosquitto.conf"
-        self._config.write_text(f"user {getpass.getuser()}\nlistener {self.port} 127.0.0.1\n{access}", "utf-8")
+        listeners = f"listener {self.port} 127.0.0.1\n"
+        if tls:
+            self.tls_port = _free_port()
+            listeners += f"listener {self.tls_port} 127.0.0.1\ncertfile {tls[0]}\nkeyfile {tls[1]}\n"
+        self._config.write_text(f"user {getpass.getuser()}\n{listeners}{access}", "utf-8")
         self.start()
 
     def start(self) -> None:
