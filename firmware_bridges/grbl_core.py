@@ -214,7 +214,7 @@ class GrblCore:
         if sent.order:
             self._order_answered(sent.order, str(reply) if isinstance(reply, Error) else "")
         elif isinstance(reply, Error):
-            self._fail("refused", f"command {sent.number} {sent.text}: {reply}")
+            self._fail("refused", f"the machine refused command {sent.number} ({sent.text}): {reply}")
         else:
             self._view = replace(self._view, done=sent.number)
 

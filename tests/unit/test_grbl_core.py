@@ -198,7 +198,8 @@ def test_refused_line_ends_the_job_with_its_number(bench: Bench) -> None:
     bench.cut([*LINES[:50], "G38.2 Z-1", *LINES[50:]])
     bench.until_state(State.READY)
     ended = bench.heard(JobEnded)
-    assert ended == [JobEnded("sign", Ended.FAILED, "command 51 G38.2 Z-1: error:20 a command that is not known")]
+    why = "the machine refused command 51 (G38.2 Z-1): error:20 a command that is not known"
+    assert ended == [JobEnded("sign", Ended.FAILED, why)]
 
 
 def test_refused_order_is_told_and_harms_nothing(bench: Bench) -> None:
