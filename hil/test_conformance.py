@@ -1,6 +1,5 @@
 """Conformance of every profile with a far end: what its bridge tells there, and that it carries out what it offers."""
 
-import hashlib
 import subprocess
 import sys
 import textwrap
@@ -27,6 +26,7 @@ from hil.farends import (
 )
 from hil.farends.child import ROOT
 from hil.farends.pins import FIRMATA
+from hil.jobs import released
 from hil.lab import FarEnd, missing
 from hil.polling import Values, poll_until
 from tests.vocabulary import undeclared, untold
@@ -210,14 +210,14 @@ def job_file(folder: Path) -> dict[str, Value]:
     """The arguments that the agent gives a bridge to print it."""
     path = folder / "cube.gcode"
     path.write_text("".join(f"G1 X{number % 100} Y1 F6000\n" for number in range(300)), "utf-8")
-    return {"path": str(path), "digest": hashlib.sha256(path.read_bytes()).hexdigest(), "name": "cube"}
+    return released(path)
 
 
 def program_file(folder: Path) -> dict[str, Value]:
     """The arguments that the agent gives a bridge to run it."""
     path = folder / "blink.py"
     path.write_text("while True:\n    pass\n", "utf-8")
-    return {"path": str(path), "digest": hashlib.sha256(path.read_bytes()).hexdigest(), "name": "blink"}
+    return released(path)
 
 
 @pytest.mark.parametrize("slug", SLUGS)

@@ -10,10 +10,10 @@ import pytest
 from device_profiles.profile import load
 from firmware_bridges.base import Bridge, LinkLost
 from hil.farends.tls_front import TlsFront
+from hil.jobs import released
 from hil.lab import FarEnd
 from hil.polling import poll_until
 from hil.test_conformance import COMPLETE, FAR_ENDS
-from hil.test_marlin import released
 from tests.integration.far_ends import certificate
 
 pytestmark = [pytest.mark.hil, pytest.mark.sim_only]
