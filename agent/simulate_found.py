@@ -1,17 +1,15 @@
 """What a simulated agent sees beside its devices: told as a real one tells it, and taken on when somebody adopts it."""
 
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 
+from agent.clock import wall_ms
 from agent.discovery import holds, read_hints
 from agent.discovery_match import Evidence, found
 from agent.roster import Roster, profile_entry
 from contract.desired import DesiredDevice
 from contract.messages import BridgeState, Config, DeviceEntry
 from device_profiles.profile import ProfileError, load
-
-NOBODY = "this agent is simulated: nothing is plugged in there"
 
 
 class Sights:
@@ -24,7 +22,7 @@ class Sights:
         self._sees = sees
         self._roster = roster
         self._hints = read_hints() if sees else ()
-        self._since_ms = time.time_ns() // 1_000_000
+        self._since_ms = wall_ms()
         self._adopted: tuple[DesiredDevice, ...] = ()
 
     def take(self, config: Config) -> None:
@@ -52,8 +50,7 @@ class Sights:
             device.name or profile.name,
             profile.digest,
             BridgeState.LOST,
-            since_ms=self._since_ms,
-            detail=NOBODY,
+            since_ms=wall_ms(),
             room=device.room,
         )
         self._roster.declare(entry, profile_entry(profile))
