@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from firmware_bridges.grbl_core import GrblCore
 from firmware_bridges.grbl_replies import Alarm, Build, Error, Garbage, Ok, Remark, Report, Setting, Started, parse
-from firmware_bridges.grbl_state import CONNECTED, TRANSITIONS, Ended, NotNow, State, Trigger
+from firmware_bridges.grbl_state import CONNECTED, TRANSITIONS, State, Trigger
 from firmware_bridges.grbl_stream import HOLD, IN_FLIGHT, RESET, RESUME, Stream
-from firmware_bridges.grbl_view import Confirmed, Event, Fault, Job, JobEnded, Rejected
+from firmware_bridges.grbl_view import Event, Job
+from firmware_bridges.machine_events import Confirmed, Ended, Fault, JobEnded, NotNow, Rejected
 from firmware_bridges.record import Way
 from hil.farends.grbl_model import RX, Machine, ideal_s
 from hil.record_grbl import job as recorded_job
