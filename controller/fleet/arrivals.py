@@ -133,8 +133,8 @@ RULES: Final[Sequence[_Rule]] = (_key_of_another, _stands_in, _same_key, _same_m
 
 def decide(newcomer: Newcomer, known: Iterable[Known]) -> Decision:
     """`known` are all agents of the school, and those of other schools that have this key."""
-    everyone = tuple(known)
-    agents = tuple(each for each in everyone if not each.elsewhere)
+    everyone = sorted(known, key=lambda each: each.elsewhere)
+    agents = [each for each in everyone if not each.elsewhere]
     like = Likeness(
         newcomer,
         by_key=next((each for each in everyone if newcomer.instance and each.instance == newcomer.instance), None),

@@ -61,6 +61,11 @@ def test_newcomer_is_none_of_another_schools_agents_by_hardware_or_name() -> Non
         assert decide(newcomer, [elsewhere]) == Decision(Verdict.NEW)
 
 
+def test_agent_that_has_its_key_in_its_own_school_is_back_whoever_has_it_elsewhere() -> None:
+    known = [Known(7, "pc-1", "key-1", HERE, elsewhere=True), PC]
+    assert decide(Newcomer("pc-1", "key-1", HERE), known) == Decision(Verdict.BACK, PC)
+
+
 def test_newcomer_with_the_key_of_another_agent_stands_in_for_nobody() -> None:
     newcomer = Newcomer("pc-9", "key-1", HERE, stands_for="pc-2")
     assert decide(newcomer, [PC, Known(2, "pc-2", "key-2")]) == Decision(Verdict.COPIED, PC)
