@@ -11,6 +11,7 @@ from sqlmodel import Session, select
 
 from contract.machine import Part, fact
 from controller.config import NoticesConfig
+from controller.database import migrate
 from controller.fleet.arrivals import Verdict
 from controller.fleet.claims import Claim
 from controller.fleet.door import Enrolment, Knock, Patience
@@ -30,7 +31,7 @@ from controller.fleet.tables import Agent, Room
 from controller.fleet.waiting import GONE_MS, MOST_WAITING
 from controller.identity.admin import Admin
 from controller.identity.policy import Principal, Role
-from controller.identity.store import audit_lines
+from controller.identity.store import audit, audit_lines
 from controller.main import create_app
 from controller.timetable.sheets import write_csv
 from tests.inside import Inside
@@ -283,6 +284,23 @@ def test_key_of_an_agent_of_another_school_is_a_copy(door: Door) -> None:
             (HERE, HERE),
             (THERE, THERE),
         ]
+
+
+def test_token_that_was_ended_before_there_was_a_mark_for_it_is_ended(either_empty: Engine) -> None:
+    engine = either_empty
+    migrate(engine, "0019")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO school (id, name, short) VALUES ('an-phu', 'An Phú', '')")
+        for name in ("used", "ended"):
+            connection.exec_driver_sql(
+                "INSERT INTO enrol_token (id, token_hash, school_id, room, uses_left, created_ms, expires_ms)"
+                f" VALUES ('{name}', '{name}', 'an-phu', '', 0, 1, 2)"
+            )
+        audit(connection, 2, "enrol-token-end", subject="an-phu/ended", school_id="an-phu")
+    migrate(engine)
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql("SELECT id, ended FROM enrol_token ORDER BY id").all()
+    assert [(row[0], bool(row[1])) for row in found] == [("ended", True), ("used", False)]
 
 
 # copies
