@@ -4,6 +4,7 @@
 #   .\install.ps1 -Server ... -Token ... -State D:\Fabfleet     where drive C: is frozen and D: is not
 #   .\install.ps1                                               a newer version; what it knows stays
 #
+# Where scripts are not allowed: powershell -ExecutionPolicy Bypass -File .\install.ps1 ...
 # Not run again by itself: each step may be done twice.
 #Requires -RunAsAdministrator
 [CmdletBinding()]
@@ -22,11 +23,14 @@ function Invoke-Agent {
     if ($LASTEXITCODE -ne 0) { throw "fabfleet-agent $($args[0]) failed ($LASTEXITCODE)" }
 }
 
-# the programs; a running agent holds its files
+# the programs, unless this is run where they are already; a running agent holds its files
 if (Get-Service $service -ErrorAction SilentlyContinue) { Stop-Service $service }
-if (Test-Path $programs) { Remove-Item -Recurse -Force $programs }
-New-Item -ItemType Directory -Force $programs, $State | Out-Null
-Copy-Item -Recurse "$PSScriptRoot\*" $programs
+New-Item -ItemType Directory -Force $State | Out-Null
+if ($PSScriptRoot -ne $programs) {
+    if (Test-Path $programs) { Remove-Item -Recurse -Force $programs }
+    New-Item -ItemType Directory -Force $programs | Out-Null
+    Copy-Item -Recurse "$PSScriptRoot\*" $programs
+}
 
 # for the service and for whoever types fabfleet-agent
 [Environment]::SetEnvironmentVariable('FABFLEET_STATE', $State, 'Machine')
