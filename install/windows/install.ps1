@@ -1,6 +1,7 @@
 # Installs the agent of this computer, or a newer one over it: from the unpacked package, as administrator
 #
 #   .\install.ps1 -Server https://fabfleet.example.org -Token TOKEN
+#   .\install.ps1 -Server ... -Token ... -AtFirstBoot    in an image: each copy enrols by itself when it first starts
 #   .\install.ps1 -Server ... -Token ... -State D:\Fabfleet     where drive C: is frozen and D: is not
 #   .\install.ps1                                               a newer version; what it knows stays
 #
@@ -12,6 +13,7 @@ param(
     [string] $Server,
     [string] $Token,
     [string] $Name,
+    [switch] $AtFirstBoot,
     [string] $State = $(if ($env:FABFLEET_STATE) { $env:FABFLEET_STATE } else { "$env:ProgramData\Fabfleet" })
 )
 $ErrorActionPreference = 'Stop'
@@ -48,11 +50,14 @@ if ($LASTEXITCODE -ne 0) { throw "the rights on $State cannot be set ($LASTEXITC
 if ($Token) {
     $enrol = @('enrol', $Server, $Token, '--state', $State)
     if ($Name) { $enrol += @('--name', $Name) }
+    if ($AtFirstBoot) { $enrol += '--at-first-boot' }
     Invoke-Agent @enrol
 }
 if (Test-Path "$State\agent\agent.toml") {
     Start-Service $service
     Invoke-Agent status
+} elseif ($AtFirstBoot) {
+    Write-Host 'Sown. Shut this computer down and make the image; do not start it before.'
 } else {
     Write-Host 'Installed. It starts once it is enrolled: run this again with -Server and -Token.'
 }
