@@ -64,6 +64,12 @@ class Gatekeeper:
         with Session(self._engine, expire_on_commit=False) as db:
             return store.enrol_tokens(db, scope)
 
+    def has_token(self, scope: Scope, token_id: str) -> bool:
+        """Whether it was made for a school of the scope, however long ago."""
+        with Session(self._engine) as db:
+            row = db.get(EnrolToken, token_id)
+            return row is not None and scope.covers(row.school_id)
+
     def rooms(self, school_id: str) -> Sequence[Room]:
         with Session(self._engine) as db:
             return db.exec(select(Room).where(Room.school_id == school_id).order_by(Room.name)).all()

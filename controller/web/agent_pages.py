@@ -149,6 +149,8 @@ def _add_enrolling(routes: APIRouter, services: Services) -> None:
 
     @routes.get("/agents/tokens/{token_id}/arrived")
     def arrived(request: Request, who: Enroller, token_id: str) -> Response:
+        if not services.gatekeeper.has_token(who.scope, token_id):
+            raise HTTPException(404, "no such token")
         rows = Desk(services, request, who).arrived(token_id)
         return render(services, request, "enrol_arrived.html", {"arrived": rows, "token_id": token_id})
 
