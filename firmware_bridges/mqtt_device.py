@@ -117,15 +117,13 @@ class MqttDeviceBridge:
         client.on_message = self._message
         try:
             client.connect(self._site.host, self._site.port, KEEPALIVE_S)
-        except LinkLost as lost:
-            raise LinkLost(f"broker {lost}") from None
         except (OSError, ValueError) as error:
-            raise LinkLost(f"broker {self._site.authority}: {error}") from None
+            raise LinkLost(f"the broker at {self._site.host}:{self._site.port}: {error}") from None
         self._wait(lambda: bool(self._answer), self._connect_s)
         if self._answer in _NOT_ALLOWED:
             raise Refused(f"the broker says: {self._answer}")
         if self._answer != "Success":
-            raise LinkLost(f"broker {self._site.authority}: {self._answer or 'no answer in time'}")
+            raise LinkLost(f"the broker at {self._site.host}:{self._site.port}: {self._answer or 'no answer in time'}")
 
     def _connected(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         self._answer = str(reason)
@@ -177,7 +175,8 @@ class MqttDeviceBridge:
     def _turn(self, wait_s: float) -> None:
         code = self._client.loop(wait_s)
         if code and self._answer not in _NOT_ALLOWED:
-            raise LinkLost(f"broker {self._site.authority}: {self._answer if self._answer != 'Success' else 'gone'}")
+            host, port = self._site.host, self._site.port
+            raise LinkLost(f"the broker at {host}:{port}: {self._answer if self._answer != 'Success' else 'gone'}")
 
     def _switch(self, wanted: Value | None) -> str:
         text, known = str(wanted or "").strip().casefold(), self._core.switches()

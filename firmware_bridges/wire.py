@@ -72,10 +72,10 @@ def site_of(endpoint: str, ca_file: str = "", port: int | None = None, fingerpri
     parts = urlsplit(endpoint)
     plain = parts.scheme.removesuffix("s")
     if parts.scheme not in _PORTS or not parts.hostname:
-        raise ValueError(f"{endpoint!r} is not {plain or 'http'}://host[:port]")
+        raise ValueError(f"{endpoint!r} is not http://host[:port]")
     tls = parts.scheme != plain
     if fingerprint and (ca_file or not tls):
-        raise ValueError(f"fingerprint: it goes with {plain}s, and instead of ca_file")
+        raise ValueError("fingerprint: it goes with https or mqtts, and instead of ca_file")
     return Site(parts.hostname, parts.port or port or _PORTS[parts.scheme], tls, ca_file, _digits(fingerprint))
 
 
