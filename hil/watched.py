@@ -40,7 +40,11 @@ BRISK = Patience(parked_after=1_000, retry_ms=30, retry_most_ms=60)
 _ADDRESS = Address("lab", "bench")
 _KEY = b"hil"
 _POLL_S = 0.05
-_KINDS: Mapping[str, type[BridgeError]] = {"no contact": LinkLost, "wrong answer": BadReply, "refused": Refused}
+_KINDS: Mapping[str, type[BridgeError]] = {
+    "no contact": LinkLost,
+    "wrong answer": BadReply,
+    "the device refuses": Refused,
+}
 """How the detail of a loss begins."""
 Meanwhile: TypeAlias = Callable[[], object]
 
