@@ -49,12 +49,13 @@ def render_conf(settings: MosquittoSettings) -> str:
         "allow_anonymous false",
         f"password_file {settings.folder / PASSWORDS}",
         f"acl_file {settings.folder / ACL}",
-        "# An agent cannot end another's connection by taking its client id.",
-        "use_username_as_clientid true",
         f"message_size_limit {MAX_PAYLOAD + PAYLOAD_MARGIN}",
         "max_queued_messages 5000",
         "persistence false",
         f"listener {settings.port} {settings.host}".rstrip(),
+        "# An agent cannot end another's connection by taking its client id. It must stand below the listener: above",
+        "# it mosquitto opens another one for it, on 1883 in the clear.",
+        "use_username_as_clientid true",
     ]
     if settings.certificate is not None:
         lines += [f"certfile {settings.certificate}", f"keyfile {settings.key}", "tls_version tlsv1.2"]
