@@ -166,6 +166,12 @@ class ControllerConfig:
         return self.tls_certificate is not None or self.own_tls or self._exposed(self.host)
 
     @property
+    def https_host(self) -> str:
+        """The name in the public address if that is by HTTPS, ours or a proxy's; else empty."""
+        url = urlsplit(self.notices.public_url)
+        return (url.hostname or "").rstrip(".") if url.scheme == "https" else ""
+
+    @property
     def broker_host(self) -> str:
         """Where the embedded broker listens, or the external one is."""
         return self.broker.host or (self.host if self.tls else "127.0.0.1")
