@@ -21,6 +21,8 @@ from controller.database import make_engine
 from controller.fleet.enrolment import Place
 from controller.fleet.token_text import token_text
 from controller.ingest.verify import main as verify
+from controller.web.enrol_lines import commands
+from controller.web.i18n import language
 from hil.farends.printer import PROMPT as PRINTER_PROMPT
 from hil.farends.printer import SimulatedPrinter
 from hil.farends.serial_server import SerialServer
@@ -133,6 +135,15 @@ def test_agent_speaks_tls_to_pages_and_broker_and_believes_their_authority_alone
         plain.sendall(b"\x10\x10\0\x04MQTT\x04\x02\0\x0a\0\x04test")
         with suppress(ConnectionError):
             assert not plain.recv(4).startswith(b"\x20"), "nobody comes in in the clear"
+
+
+def test_what_the_page_says_to_run_lies_in_the_package(computer: Windows) -> None:
+    line = commands("https://fab.example.vn", "token", language("en")).windows
+    found = re.search(r"-File \.\\(\S+)", line)
+    assert found is not None
+    script = computer.drive / PROGRAMS / found[1]
+    for called in re.findall(r"\$programs\\([\w.-]+)", script.read_text("utf-8")):
+        assert (computer.drive / PROGRAMS / called).is_file(), called
 
 
 def test_the_same_files_give_the_same_zip(computer: Windows, tmp_path: Path) -> None:
