@@ -32,6 +32,7 @@ class Kind(StrEnum):
     TOPIC = "topic-refused"
     MESSAGE = "message-too-large"
     BROKER = "broker-sign-in-refused"
+    FLOOD = "broker-sign-in-flood"
     RECLAIM = "reclaim-refused"
     RENEWAL = "renewal-refused"
 

@@ -78,6 +78,7 @@ def _machines(words: Language) -> Mapping[str, Markup]:
         "topic-refused": words.t("Broker refused a topic that is not one's own"),
         "message-too-large": words.t("Broker refused a message as too large"),
         "broker-sign-in-refused": words.t("Broker refused a sign-in"),
+        "broker-sign-in-flood": words.t("Flood of wrong sign-ins at the broker"),
         "reclaim-refused": words.t("Agent with a false key refused new credentials"),
         "renewal-refused": words.t("Agent with a false proof refused new credentials"),
         "certificate-expired": words.t("Agent met a certificate that has ended"),
