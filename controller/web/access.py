@@ -49,6 +49,8 @@ PROVIDERS: Final = "/signin/with/"
 """Sign-in by somebody else's word."""
 _PUBLIC_STARTS: Final = (_PUBLIC_FOLDER, *_FOR_AGENTS, FEEDS, OPEN_BOARDS, PHONES, RESETS, PROVIDERS)
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_MOST_FIELDS: Final = 1_000
+"""Of a form in which its token is looked for; no page of ours sends half as many."""
 
 
 def is_public(path: str) -> bool:
@@ -175,7 +177,10 @@ async def _form_is_ours(request: AnyRequest, receive: Receive) -> tuple[Receive,
 
 
 def _token(body: bytes) -> str:
-    fields = parse_qsl(body.decode("utf-8", "replace"), max_num_fields=100)
+    try:
+        fields = parse_qsl(body.decode("utf-8", "replace"), max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        return ""
     return dict(fields).get(csrf.FIELD, "")
 
 
