@@ -18,13 +18,13 @@ from controller.identity.policy import Permission, Principal, may
 from controller.identity.refusals import Kind, Refusals
 from controller.identity.signin import SignIn
 from controller.web import csrf
-from controller.web.security import SHEETS, refuse
+from controller.web.reader import preferred
+from controller.web.refusal import Why, is_api, refuse
+from controller.web.security import SHEETS
 
 SESSION_COOKIE: Final = "fabfleet_session"
 GUEST_COOKIE: Final = "fabfleet_guest"
 """Carries the secret of the sign-in form's token before there is a session."""
-LANGUAGE_COOKIE: Final = "fabfleet_lang"
-LANGUAGES: Final = ("vi", "en")
 
 DOORS: Final = frozenset({"/api/v1/enrol", "/api/v1/enrol/reclaim"})
 PUBLIC: Final = frozenset(
@@ -55,10 +55,6 @@ _MOST_FIELDS: Final = 1_000
 
 def is_public(path: str) -> bool:
     return path in PUBLIC or path.startswith(_PUBLIC_STARTS)
-
-
-def is_api(path: str) -> bool:
-    return path.startswith("/api/")
 
 
 def _without_cookies(path: str) -> bool:
@@ -94,7 +90,7 @@ class Access:
                 await _unauthorised(send)
                 return
             if state.user is not None and state.user.read_only and scope["method"] not in _SAFE:
-                await refuse(send, 403, "This token is for reading only.")
+                await refuse(scope, send, Why.READING_ONLY)
                 return
         cookie = request.cookies.get(SESSION_COOKIE, "") if token is None else ""
         if cookie:
@@ -102,7 +98,7 @@ class Access:
             state.user = await to_thread.run_sync(lambda: self._signin.by_session(cookie, slide=slide))
         state.secret, fresh_guest = self._secret(request, cookie if state.user else "")
         state.csrf = csrf.issue(state.secret)
-        state.lang = language(request, state.user)
+        state.lang = preferred(request, state.user)
         if state.user is None and is_api(path) and not is_public(path):
             await _unauthorised(send)
             return
@@ -110,7 +106,7 @@ class Access:
             receive, right = await _form_is_ours(request, receive)
             if not right:
                 await self._tell(Kind.FORM, request)
-                await refuse(send, 403, "The form is out of date or came from elsewhere. Load the page again.")
+                await refuse(scope, send, Why.FORM)
                 return
         if state.user is None and not is_public(path):
             await _to_signin(request, send)
@@ -145,18 +141,6 @@ def bearer(headers: Headers) -> str | None:
     """The bearer token of a request; None if it carries none."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
-
-
-def language(request: AnyRequest, user: Principal | None) -> str:
-    """Of the cookie, else of the account, else of the browser, else Vietnamese."""
-    for wanted in (request.cookies.get(LANGUAGE_COOKIE, ""), user.language if user else ""):
-        if wanted in LANGUAGES:
-            return wanted
-    for part in request.headers.get("accept-language", "").split(","):
-        tag = part.split(";")[0].strip().lower()[:2]
-        if tag in LANGUAGES:
-            return tag
-    return LANGUAGES[0]
 
 
 async def _form_is_ours(request: AnyRequest, receive: Receive) -> tuple[Receive, bool]:

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from controller.identity.refusals import Kind, Refusals
 from controller.web.patience import BODY_S, PIECE_S
+from controller.web.refusal import Why, refuse
 
 POLICY = "; ".join(
     (
@@ -53,6 +54,9 @@ UPLOAD = re.compile(r"/api/v1/devices/\d{1,18}/jobs")
 """Where files are sent to. Such a body is never held as a whole: it comes to the route in pieces, as they arrive."""
 
 
+_HOST = re.compile(r"(?:(?P<name>[^][:/?#@\s]+)|\[(?P<address>[0-9A-Fa-f:.]+)\])(?::\d{1,5})?", re.ASCII)
+
+
 @dataclass(frozen=True, slots=True)
 class Hosts:
     """Names under which we may be asked for. A bare address is always right: no foreign name leads to one."""
@@ -61,8 +65,10 @@ class Hosts:
 
     def allow(self, header: str) -> bool:
         """Whether a `Host` header may be answered. It keeps other sites from reaching us under a name of theirs."""
-        name = header.rsplit(":", 1)[0] if not header.endswith("]") else header
-        name = name.strip("[]").rstrip(".").lower()
+        found = _HOST.fullmatch(header)
+        if found is None:
+            return False
+        name = (found["name"] or found["address"]).rstrip(".").lower()
         if name in self.names:
             return True
         try:
@@ -108,7 +114,7 @@ class SecurityHeaders:
             await self._app(scope, receive, marked)
         except Exception:
             if not begun:
-                await refuse(marked, 500, "Something went wrong here. It has been logged.")
+                await refuse(scope, marked, Why.FAULT)
             raise
 
 
@@ -138,11 +144,11 @@ class Gate:
             await self._app(scope, receive, send)
             return
         if not self._hosts.allow(Headers(scope=scope).get("host", "")):
-            await refuse(send, 421, "This server has another name.")
+            await refuse(scope, send, Why.HOST)
             return
         if leads_out(scope["path"]):
             await self._tell(Kind.PATH, scope)
-            await _malformed(send)
+            await refuse(scope, send, Why.MALFORMED)
             return
         if scope["method"] == "POST" and UPLOAD.fullmatch(scope["path"]):
             await self._app(scope, self._metered(scope, receive), send)
@@ -153,11 +159,14 @@ class Gate:
                 body = await self._body(receive, MAX_SHEET if table else self._max_body)
         except TimeoutError:
             await self._tell(Kind.TOO_SLOW, scope)
-            await refuse(send, 408, "The request came too slowly.")
+            await refuse(scope, send, Why.SLOW)
             return
         if body is None:
             await self._tell(Kind.TOO_LARGE, scope)
-            await refuse(send, 413, "The request is too large.")
+            await refuse(scope, send, Why.LARGE)
+            return
+        if holds_nul(scope["query_string"], Headers(scope=scope).get("content-type", ""), body):
+            await refuse(scope, send, Why.MALFORMED)
             return
         await self._app(scope, _replay(body, receive), send)
 
@@ -208,6 +217,13 @@ def leads_out(path: str) -> bool:
     return "\0" in path or ".." in re.split(r"[/\\]", path)
 
 
+def holds_nul(query: bytes, kind: str, body: bytes) -> bool:
+    """Whether there is a NUL in what was asked or sent as text: no person types one, no database of ours takes it."""
+    escape = b"\\u0000" if kind.startswith("application/json") else b"%00"
+    files = kind.startswith("multipart/")
+    return b"%00" in query or (not files and (escape in body or b"\0" in body))
+
+
 def _replay(body: bytes, receive: Receive) -> Receive:
     """A `receive` that gives the body once, and then what comes after it."""
     given = False
@@ -220,18 +236,3 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return again
-
-
-async def _malformed(send: Send) -> None:
-    body = b'{"detail": "this path leads nowhere"}'
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 400, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-async def refuse(send: Send, status: int, text: str) -> None:
-    """Answer with a line of text."""
-    body = f"{text}\n".encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
