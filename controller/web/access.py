@@ -89,7 +89,7 @@ class Access:
                 await self._tell(Kind.TOKEN, request)
                 await _unauthorised(send)
                 return
-            if state.user is not None and state.user.read_only and scope["method"] not in _SAFE:
+            if state.user is not None and state.user.read_only and not self._for_reading(scope):
                 await refuse(scope, send, Why.READING_ONLY)
                 return
         cookie = request.cookies.get(SESSION_COOKIE, "") if token is None else ""
@@ -112,6 +112,11 @@ class Access:
             await _to_signin(request, send)
             return
         await self._app(scope, receive, _with_guest(send, fresh_guest, tls=self._tls) if fresh_guest else send)
+
+    @staticmethod
+    def _for_reading(scope: Scope) -> bool:
+        """Where no account of tokens is taken, they change nothing either."""
+        return scope["method"] in _SAFE or _without_cookies(scope["path"])
 
     async def _tell(self, kind: Kind, request: AnyRequest) -> None:
         who: Principal | None = request.state.user
