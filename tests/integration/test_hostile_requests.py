@@ -338,7 +338,7 @@ class Size:
     values: int
 
 
-AT_CI, AT_FULL_SIZE = Size(1, 1), Size(len(SHOTS), len(VALUES))
+AT_CI, AT_FULL_SIZE = Size(1, 1), Size(12, len(VALUES))
 """At CI the turn goes on from one to the next, so that all are used somewhere; and on each database others."""
 
 
