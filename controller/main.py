@@ -124,6 +124,11 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         journal=journal,
         offers=offers,
     )
+
+    def stock_changed() -> None:
+        live.load_places()
+        clockwork.wake()
+
     office = Office(engine, live, ZoneInfo(config.zone), now_ms, clockwork.wake, journal=journal, offers=offers)
     seal = Seal(config.folder)
     outlet = Outlet(engine, seal, config.notices, now_ms)
@@ -186,7 +191,7 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         leases=leases,
         timetables=Timetables(engine, ZoneInfo(config.zone), now_ms),
         history=History(engine, keeper.archive),
-        stocktaking=Stocktaking(engine, now_ms, clockwork.wake),
+        stocktaking=Stocktaking(engine, now_ms, stock_changed),
         configs=configs,
         found=FoundDesk(engine, configs, now_ms, profile_here),
         trials=Trials(engine, now_ms, lambda who, device_id: live.profile(who.scope, device_id), live.touch),

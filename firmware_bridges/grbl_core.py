@@ -26,9 +26,10 @@ from firmware_bridges.grbl_replies import (
     Started,
     parse,
 )
-from firmware_bridges.grbl_state import CONNECTED, TRANSITIONS, Ended, NotNow, State, Trigger, after
+from firmware_bridges.grbl_state import CONNECTED, TRANSITIONS, State, Trigger, after
 from firmware_bridges.grbl_stream import ASK, BEGINNING, END, HOLD, RESET, RESUME, Order, Stream
-from firmware_bridges.grbl_view import Changed, Confirmed, Event, Fault, Job, JobEnded, Rejected, Settings, View
+from firmware_bridges.grbl_view import Changed, Event, Job, Settings, View
+from firmware_bridges.machine_events import Confirmed, Ended, Fault, JobEnded, NotNow, Rejected
 
 _AGAIN_MS: Final = 1_000
 _MOST_SETTINGS: Final = 200
@@ -214,7 +215,7 @@ class GrblCore:
         if sent.order:
             self._order_answered(sent.order, str(reply) if isinstance(reply, Error) else "")
         elif isinstance(reply, Error):
-            self._fail("refused", f"command {sent.number} {sent.text}: {reply}")
+            self._fail("refused", f"the machine refused command {sent.number} ({sent.text}): {reply}")
         else:
             self._view = replace(self._view, done=sent.number)
 

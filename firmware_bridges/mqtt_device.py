@@ -125,12 +125,12 @@ class MqttDeviceBridge:
         try:
             client.connect(self._host, self._port, KEEPALIVE_S)
         except (OSError, ValueError) as error:
-            raise LinkLost(f"broker {self._host}:{self._port}: {error}") from None
+            raise LinkLost(f"the broker at {self._host}:{self._port}: {error}") from None
         self._wait(lambda: bool(self._answer), self._connect_s)
         if self._answer in _NOT_ALLOWED:
             raise Refused(f"the broker says: {self._answer}")
         if self._answer != "Success":
-            raise LinkLost(f"broker {self._host}:{self._port}: {self._answer or 'no answer in time'}")
+            raise LinkLost(f"the broker at {self._host}:{self._port}: {self._answer or 'no answer in time'}")
 
     def _connected(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         self._answer = str(reason)
@@ -164,7 +164,9 @@ class MqttDeviceBridge:
     def _turn(self, wait_s: float) -> None:
         code = self._client.loop(wait_s)
         if code and self._answer not in _NOT_ALLOWED:
-            raise LinkLost(f"broker {self._host}:{self._port}: {self._answer if self._answer != 'Success' else 'gone'}")
+            raise LinkLost(
+                f"the broker at {self._host}:{self._port}: {self._answer if self._answer != 'Success' else 'gone'}"
+            )
 
     def _switch(self, wanted: Value | None) -> str:
         text, known = str(wanted or "").strip().casefold(), self._core.switches()

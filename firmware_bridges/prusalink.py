@@ -25,8 +25,8 @@ class PrusalinkBridge:
     """One printer at `http://host[:port]`.
 
     Options: `key` or `key_file`, its API key; or `password` or `password_file`, with `user` (by HTTP Digest);
-    `storage`, where jobs go on the printer; `ca_file`; `connect_s`, `reply_s`, `confirm_s`, `upload_s` in seconds;
-    `[limits]`, what a job may ask for (device_profiles.gcode).
+    `storage`, where jobs go on the printer; `ca_file` or `fingerprint`; `connect_s`, `reply_s`, `confirm_s`, `upload_s`
+    in seconds; `[limits]`, what a job may ask for (device_profiles.gcode).
 
     Actions: `print` (`path`: a file on this computer, `digest`: its SHA-256, `name`) returns when the printer says
     that it prints this file; `pause` when it is paused; `resume`, of a paused job alone; `stop` when the job has

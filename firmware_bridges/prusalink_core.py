@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from firmware_bridges.marlin_state import Ended
+from firmware_bridges.machine_events import Ended
 from firmware_bridges.printer_view import COLD, Heat, PrinterView, State, job_name
 from firmware_bridges.tree import Tree, parse
 

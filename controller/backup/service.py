@@ -28,12 +28,14 @@ _SQLITE = "sqlite:///"
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """`aside` is where the database of before is kept, empty if there was none; `lost` what was booked since."""
+    """`aside` is where the database of before is kept, empty if there was none; `lost` what was booked since, as far as
+    there was a `journal`."""
 
     generation: int
     aside: str
     files: int
     lost: Sequence[lost.LostBooking]
+    journal: bool
 
 
 def backup(config: ControllerConfig, target: Path, now_ms: Callable[[], int]) -> int:
@@ -82,6 +84,7 @@ def _restore(config: ControllerConfig, place: Place, found: bundle.Bundle, now_m
     check_known(found.about.schema or None)
     place.check_unused()
     journal = Journal(config.folder)
+    had_journal = journal.exists()
     with found.database() as dumped, place.draft(dumped) as engine:
         least = max(place.generation(), journal.generation(), _generation(engine)) + 1
         generation = max(least, now_ms() // 1000)
@@ -90,7 +93,7 @@ def _restore(config: ControllerConfig, place: Place, found: bundle.Bundle, now_m
         files = found.place_files(config.folder)
         journal.restored(generation)
         aside = place.install(now_ms())
-    return Restored(generation, aside, files, missing)
+    return Restored(generation, aside, files, missing, had_journal)
 
 
 def _place(config: ControllerConfig) -> Place:
@@ -134,6 +137,8 @@ def lines(done: Restored, zone: str) -> list[str]:
     if done.lost:
         told.append(f"{len(done.lost)} bookings were made or changed since the backup and are not in it:")
         told += [f"  {lost.line(each, ZoneInfo(zone))}" for each in done.lost]
-    else:
+    elif done.journal:
         told.append("No booking was made since the backup, as far as the journal knows.")
+    else:
+        told.append("There is no journal here: which bookings were made since the backup is not known.")
     return told

@@ -16,6 +16,8 @@ import pytest
 from controller.database import make_engine
 from controller.fleet.enrolment import Place
 from controller.ingest.verify import main as verify
+from controller.web.enrol_lines import commands
+from controller.web.i18n import language
 from hil.farends.printer import PROMPT as PRINTER_PROMPT
 from hil.farends.printer import SimulatedPrinter
 from hil.farends.serial_server import SerialServer
@@ -105,6 +107,15 @@ def test_agent_is_where_windows_keeps_such_things(computer: Windows) -> None:
     assert (computer.state / "credentials.json").exists()
     assert (computer.state / "outbox.db").exists()
     assert "RUNNING" in computer.service("query")
+
+
+def test_what_the_page_says_to_run_lies_in_the_package(computer: Windows) -> None:
+    line = commands("https://fab.example.vn", "token", language("en")).windows
+    found = re.search(r"-File \.\\(\S+)", line)
+    assert found is not None
+    script = computer.drive / PROGRAMS / found[1]
+    for called in re.findall(r"\$programs\\([\w.-]+)", script.read_text("utf-8")):
+        assert (computer.drive / PROGRAMS / called).is_file(), called
 
 
 def test_the_same_files_give_the_same_zip(computer: Windows, tmp_path: Path) -> None:

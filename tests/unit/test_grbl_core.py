@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from firmware_bridges.grbl_core import GrblCore
 from firmware_bridges.grbl_replies import Alarm, Build, Error, Garbage, Ok, Remark, Report, Setting, Started, parse
-from firmware_bridges.grbl_state import CONNECTED, TRANSITIONS, Ended, NotNow, State, Trigger
+from firmware_bridges.grbl_state import CONNECTED, TRANSITIONS, State, Trigger
 from firmware_bridges.grbl_stream import HOLD, IN_FLIGHT, RESET, RESUME, Stream
-from firmware_bridges.grbl_view import Confirmed, Event, Fault, Job, JobEnded, Rejected
+from firmware_bridges.grbl_view import Event, Job
+from firmware_bridges.machine_events import Confirmed, Ended, Fault, JobEnded, NotNow, Rejected
 from firmware_bridges.record import Way
 from hil.farends.grbl_model import RX, Machine, ideal_s
 from hil.record_grbl import job as recorded_job
@@ -198,7 +199,8 @@ def test_refused_line_ends_the_job_with_its_number(bench: Bench) -> None:
     bench.cut([*LINES[:50], "G38.2 Z-1", *LINES[50:]])
     bench.until_state(State.READY)
     ended = bench.heard(JobEnded)
-    assert ended == [JobEnded("sign", Ended.FAILED, "command 51 G38.2 Z-1: error:20 a command that is not known")]
+    why = "the machine refused command 51 (G38.2 Z-1): error:20 a command that is not known"
+    assert ended == [JobEnded("sign", Ended.FAILED, why)]
 
 
 def test_refused_order_is_told_and_harms_nothing(bench: Bench) -> None:
