@@ -29,7 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     config = given.config or config_file(given.state)
     try:
         return int(_COMMANDS[given.command](given, config, state))
-    except (AgentError, OSError) as error:
+    except AgentError as error:
+        print(f"fabfleet-agent: {_spoken(error.words)}", file=sys.stderr)
+        return 2
+    except OSError as error:
         print(f"fabfleet-agent: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:  # while it waited for a person: the same command asks again

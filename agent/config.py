@@ -22,7 +22,7 @@ from contract.messages import Config
 from contract.model import ContractError, Kind, Value, check_text
 from contract.settings import SETTINGS, check_settings
 from contract.topics import Address
-from device_profiles.profile import PROFILES
+from device_profiles.profile import PROFILES, Words
 
 PREFIX = "FABFLEET_"
 CREDENTIALS = "credentials.json"
@@ -260,7 +260,12 @@ def read_credentials(state: Path, address: Address) -> Credentials:
     try:
         return _credentials(json.loads(text), address)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WrongConfig(f"{path}: cannot be read ({error}); enrol this agent again") from None
+        raise WrongConfig(
+            Words(
+                f"{path}: cannot be read ({error}); enrol this agent again",
+                f"{path}: không đọc được ({error}); hãy thêm lại agent này",
+            )
+        ) from None
 
 
 def _credentials(given: Any, address: Address) -> Credentials:
@@ -298,7 +303,12 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise WrongConfig(f"{path}: there is no such file; `fabfleet-agent enrol URL TOKEN` writes one") from None
+        raise WrongConfig(
+            Words(
+                f"{path}: there is no such file; `fabfleet-agent enrol URL TOKEN` writes one",
+                f"{path}: chưa có tệp này; lệnh `fabfleet-agent enrol URL MÃ` sẽ tạo tệp",
+            )
+        ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise WrongConfig(f"{path}: {error}") from None
 

@@ -14,10 +14,20 @@ from agent.pinned import authority_at, fingerprint_of, vouches
 from agent.put_aside import put_aside
 from contract.model import MAX_NAME, ContractError, check_name
 from contract.topics import Address
+from device_profiles.profile import Words
 
 _DOOR = "/api/v1/enrol"
 _ASK_AGAIN_S = 5.0
 _MARK = 4
+_REFUSALS: Mapping[str, str] = {
+    "token-refused": "mã thêm agent này không đúng, đã dùng hết hoặc đã hết hạn; hãy xin kỹ thuật viên một mã mới",
+    "not-admitted": "máy này chưa được cho vào, hoặc đã có người từ chối; hãy xem trang Agent",
+    "name-taken": "trường đã có agent tên này; hãy chọn tên khác bằng --name, hoặc --replace để thay máy cũ",
+    "copied-identity": "danh tính này là của một máy tính khác",
+    "malformed": "máy chủ không đọc được yêu cầu; agent và máy chủ có thể khác phiên bản",
+    "429": "quá nhiều mã bị từ chối từ địa chỉ này; hãy chờ năm phút rồi thử lại",
+}
+"""In Vietnamese, by the controller's code, or by the status of an answer without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +80,12 @@ def _serial() -> str:
             continue
         if text:
             return text
-    raise EnrolmentRefused("this computer's serial number cannot be read; use --name-from hostname, or --name")
+    raise EnrolmentRefused(
+        Words(
+            "this computer's serial number cannot be read; use --name-from hostname, or --name",
+            "không đọc được số sê-ri của máy này; hãy dùng --name-from hostname, hoặc --name",
+        )
+    )
 
 
 def enrol(wish: Wish, state: Path, waiting: Callable[[str], None], rest: Callable[[float], None]) -> Enrolled:
@@ -123,7 +138,7 @@ def _vouching(door: Door, authority: str) -> str:
 def _salt(door: Door) -> str:
     answer = door.get(_DOOR)
     if answer.code != 200 or not isinstance(answer.given.get("salt"), str):
-        raise EnrolmentRefused(f"{door.url} answered what no controller of Fabfleet answers ({answer.code})")
+        raise _stranger(door, str(answer.code))
     return str(answer.given["salt"])
 
 
@@ -160,11 +175,25 @@ def read_enrolled(given: Mapping[str, Any], door: Door) -> Enrolled:
             place=float(given.get("place", 0)),
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise EnrolmentRefused(f"{door.url} answered what no controller of Fabfleet answers: {error}") from None
+        raise _stranger(door, str(error)) from None
 
 
 def refused(answer: Answer) -> EnrolmentRefused:
-    return EnrolmentRefused(f"the controller refused ({answer.code}): {answer.reason or 'no reason given'}")
+    """In the controller's own words if there are none here for its code, which then are English."""
+    reason = answer.reason or "no reason given"
+    known = _REFUSALS.get(str(answer.given.get("code", "")) or str(answer.code), reason)
+    return EnrolmentRefused(
+        Words(f"the controller refused ({answer.code}): {reason}", f"máy chủ từ chối ({answer.code}): {known}")
+    )
+
+
+def _stranger(door: Door, what: str) -> EnrolmentRefused:
+    return EnrolmentRefused(
+        Words(
+            f"{door.url} answered what no controller of Fabfleet answers: {what}",
+            f"{door.url} trả lời không giống máy chủ Fabfleet: {what}",
+        )
+    )
 
 
 def checked_name(name: str) -> str:
@@ -172,5 +201,6 @@ def checked_name(name: str) -> str:
     try:
         check_name(name, "name")
     except ContractError as error:
-        raise EnrolmentRefused(str(error)) from None
+        vi = f"{name[:MAX_NAME]!r} không dùng làm tên được: chỉ gồm chữ thường không dấu a-z, chữ số và gạch nối"
+        raise EnrolmentRefused(Words(str(error), vi)) from None
     return name

@@ -42,6 +42,7 @@ from controller.commands.trials import Trials
 from controller.config import ControllerConfig
 from controller.database import make_engine
 from controller.desired.desk import ConfigDesk, DesiredError
+from controller.faults import faults_in
 from controller.fleet.door import Enrolment
 from controller.fleet.gatekeeping import Gatekeeper
 from controller.fleet.live import LiveFleet, profile_here
@@ -242,7 +243,7 @@ def assemble(services: Services) -> FastAPI:
     max_upload = UPLOAD_READ * services.config.jobs.max_bytes
     app.add_middleware(Gate, hosts=hosts, max_upload=max_upload, refusals=services.refusals)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
-    app.add_middleware(SecurityHeaders, https_host=https_host)
+    app.add_middleware(SecurityHeaders, https_host=https_host, is_away=faults_in(services.engine).unavailable)
     return app
 
 
@@ -276,7 +277,12 @@ def api(services: Services) -> APIRouter:
     )
     for part in parts:
         guarded.include_router(part.router(services))
-    routes = APIRouter()
+    routes = APIRouter(
+        responses={
+            413: {"model": Problem, "description": "The request is too large"},
+            503: {"model": Problem, "description": "The database cannot be reached now"},
+        }
+    )
     routes.include_router(guarded)
     routes.include_router(enrol.router(services))
     routes.include_router(files.router(services))

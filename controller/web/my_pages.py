@@ -14,6 +14,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, HTTPException, Path, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from controller.api.ids import RowId
 from controller.identity.policy import Permission, Principal, may
 from controller.jobs.states import JobState
 from controller.scheduling.alternatives import Alternative
@@ -27,7 +28,7 @@ from controller.scheduling.series import Verdict
 from controller.scheduling.stock import Item
 from controller.scheduling.views import BookingView
 from controller.services import Services
-from controller.web import job_view, move_view, my_view, notice_view, picks, repeat_view, views
+from controller.web import job_view, move_view, my_view, notice_view, picks, repeat_view, typed, views
 from controller.web.access import allowed
 from controller.web.booking_reader import Reader, Years
 from controller.web.booking_words import Names, day_of, problem_words
@@ -45,7 +46,7 @@ _LEFT: Final = {BookingState.WAITING: "left", BookingState.OFFERED: "declined"}
 
 Booker = Annotated[Principal, Depends(allowed(Permission.BOOK))]
 BookingId = Annotated[str, Path(max_length=32)]
-NoticeId = Annotated[int, Path(le=2**31 - 1)]
+NoticeId = RowId
 
 
 def router(services: Services) -> APIRouter:
@@ -216,7 +217,7 @@ def _move_sheet(desk: Desk, day: str, near: Sequence[Found] | None = None, why: 
     if near is None:
         near = desk.found(asked, desk.office.look(desk.who, asked).alternatives)
     zone, today = desk.office.zone, desk.office.today()
-    wanted = max(_day(day) or day_of(booking.start_ms, zone), today)
+    wanted = max(typed.day(day) or day_of(booking.start_ms, zone), today)
     opens_ms = instant(wanted, time(0), zone)
     count = periods(booking.span_ms, reader.year(booking.start_ms, booking.school_id))
     span = range(opens_ms, instant(wanted + timedelta(days=1), time(0), zone))
@@ -231,15 +232,6 @@ def _pick(text: str) -> tuple[range, tuple[Item, ...]]:
         return picks.read(text)
     except picks.WrongPick as error:
         raise HTTPException(422, str(error)) from None
-
-
-def _day(text: str) -> date | None:
-    """None for what is no day of these times."""
-    try:
-        found = date.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if 2000 <= found.year < 2200 else None
 
 
 # cancelling

@@ -1,9 +1,10 @@
 """What guards every request and marks every response, as plain ASGI: nothing behind it can be reached around it."""
 
 import asyncio
+import logging
 import re
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
@@ -16,7 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from controller.identity.refusals import Kind, Refusals
 from controller.web.patience import BODY_S, PIECE_S
+from controller.web.refusal import Why, refuse
 
+_log = logging.getLogger(__name__)
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -54,6 +57,9 @@ UPLOAD = re.compile(r"/api/v1/devices/\d{1,18}/jobs")
 """Where files are sent to. Such a body is never held as a whole: it comes to the route in pieces, as they arrive."""
 
 
+_HOST = re.compile(r"(?:(?P<name>[^][:/?#@\s]+)|\[(?P<address>[0-9A-Fa-f:.]+)\])(?::\d{1,5})?", re.ASCII)
+
+
 @dataclass(frozen=True, slots=True)
 class Hosts:
     """Names under which we may be asked for. A bare address is always right: no foreign name leads to one."""
@@ -63,6 +69,8 @@ class Hosts:
     def allow(self, header: str) -> bool:
         """Whether a `Host` header may be answered. It keeps other sites from reaching us under a name of theirs."""
         name = bare(header)
+        if not name:
+            return False
         if name in self.names:
             return True
         try:
@@ -73,9 +81,9 @@ class Hosts:
 
 
 def bare(header: str) -> str:
-    """The name in a `Host` header, without port and brackets, as names are compared."""
-    name = header.rsplit(":", 1)[0] if not header.endswith("]") else header
-    return name.strip("[]").rstrip(".").lower()
+    """The name in a `Host` header, without port and brackets, as names are compared; empty if it is none."""
+    found = _HOST.fullmatch(header)
+    return (found["name"] or found["address"]).rstrip(".").lower() if found else ""
 
 
 def is_secure(connection: HTTPConnection) -> bool:
@@ -93,11 +101,15 @@ class SecurityHeaders:
     """Puts the security headers on every response, and says how long it may be kept.
 
     Around all else: whoever asks for `https_host` came by HTTPS, even if the proxy there does not say so; else it is
-    what the connection or a trusted proxy says. All within go by the request's scheme.
+    what the connection or a trusted proxy says. All within go by the request's scheme. `is_away` knows errors of a
+    database that cannot be asked now.
     """
 
-    def __init__(self, app: ASGIApp, *, https_host: str = "") -> None:
+    def __init__(
+        self, app: ASGIApp, *, https_host: str = "", is_away: Callable[[Exception], bool] = lambda _error: False
+    ) -> None:
         self._app = app
+        self._is_away = is_away
         self._https_host = https_host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,7 +126,7 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers[name] = value
-                if scope["scheme"] == "https":
+                if scope.get("scheme") == "https":
                     headers["strict-transport-security"] = STRICT_TRANSPORT
                 good = message["status"] in (200, 206, 304)
                 headers.setdefault("cache-control", _static_cache(scope["path"]) if good else PRIVATE)
@@ -123,10 +135,14 @@ class SecurityHeaders:
 
         try:
             await self._app(scope, receive, marked)
-        except Exception:
-            if not begun:
-                await refuse(marked, 500, "Something went wrong here. It has been logged.")
-            raise
+        except Exception as error:
+            if begun:
+                raise
+            away = self._is_away(error)
+            await refuse(scope, marked, Why.AWAY if away else Why.FAULT)
+            if not away:
+                raise
+            _log.warning("the database cannot be asked: %s", error)
 
 
 def _static_cache(path: str) -> str:
@@ -155,11 +171,11 @@ class Gate:
             await self._app(scope, receive, send)
             return
         if not self._hosts.allow(Headers(scope=scope).get("host", "")):
-            await refuse(send, 421, "This server has another name.")
+            await refuse(scope, send, Why.HOST)
             return
         if leads_out(scope["path"]):
             await self._tell(Kind.PATH, scope)
-            await _malformed(send)
+            await refuse(scope, send, Why.MALFORMED)
             return
         if scope["method"] == "POST" and UPLOAD.fullmatch(scope["path"]):
             await self._app(scope, self._metered(scope, receive), send)
@@ -170,11 +186,14 @@ class Gate:
                 body = await self._body(receive, MAX_SHEET if table else self._max_body)
         except TimeoutError:
             await self._tell(Kind.TOO_SLOW, scope)
-            await refuse(send, 408, "The request came too slowly.")
+            await refuse(scope, send, Why.SLOW)
             return
         if body is None:
             await self._tell(Kind.TOO_LARGE, scope)
-            await refuse(send, 413, "The request is too large.")
+            await refuse(scope, send, Why.LARGE)
+            return
+        if holds_nul(scope["query_string"], Headers(scope=scope).get("content-type", ""), body):
+            await refuse(scope, send, Why.MALFORMED)
             return
         await self._app(scope, _replay(body, receive), send)
 
@@ -225,6 +244,13 @@ def leads_out(path: str) -> bool:
     return "\0" in path or ".." in re.split(r"[/\\]", path)
 
 
+def holds_nul(query: bytes, kind: str, body: bytes) -> bool:
+    """Whether there is a NUL in what was asked or sent as text: no person types one, no database of ours takes it."""
+    escape = b"\\u0000" if kind.startswith("application/json") else b"%00"
+    files = kind.startswith("multipart/")
+    return b"%00" in query or (not files and (escape in body or b"\0" in body))
+
+
 def _replay(body: bytes, receive: Receive) -> Receive:
     """A `receive` that gives the body once, and then what comes after it."""
     given = False
@@ -237,18 +263,3 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return again
-
-
-async def _malformed(send: Send) -> None:
-    body = b'{"detail": "this path leads nowhere"}'
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 400, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-async def refuse(send: Send, status: int, text: str) -> None:
-    """Answer with a line of text."""
-    body = f"{text}\n".encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -10,7 +10,9 @@ from controller.identity.policy import home
 from controller.identity.refusals import Kind
 from controller.identity.signin import Refused, SignedIn, Source, TooManyTries
 from controller.services import Services
-from controller.web.access import GUEST_COOKIE, LANGUAGE_COOKIE, LANGUAGES, SESSION_COOKIE
+from controller.web.access import GUEST_COOKIE, SESSION_COOKIE
+from controller.web.i18n import LANGUAGES
+from controller.web.reader import LANGUAGE_COOKIE
 from controller.web.security import is_secure
 from controller.web.signin_view import LEFT
 

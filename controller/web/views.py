@@ -116,17 +116,6 @@ class MyPage:
     next: str
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedPage:
-    """A closed door: what happened, and the one way out."""
-
-    title: str
-    text: str
-    icon: str
-    way_out: str
-    reference: str = ""
-
-
 STATE_WORDS = {
     DeviceState.FAULT: lambda language: language.t("Fault"),
     DeviceState.OFFLINE: lambda language: language.t("Offline"),

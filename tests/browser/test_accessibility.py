@@ -63,6 +63,13 @@ def test_signin_has_no_barrier(browser: Visit) -> None:
     judge(browser.page("/signin?error=wait&minutes=4"))
 
 
+def test_refusal_before_signing_in_has_no_barrier(browser: Visit) -> None:
+    browser.forgive("404")
+    browser.forgive("422")
+    judge(browser.page("/board/open/nothing"))
+    judge(browser.page("/signin?minutes=soon"))
+
+
 def test_fleet_has_no_barrier_compact_full_and_with_the_drawer_open(browser: Visit) -> None:
     page = browser.signed_in("bao").live("/fleet")
     judge(page)
