@@ -155,10 +155,9 @@ def _run(given: argparse.Namespace, config_file: Path, state: Path) -> int:
 
 
 def _grow(config_file: Path, state: Path) -> None:
-    from agent.config import CREDENTIALS
-    from agent.seed import read_seed
+    from agent.seed import sown
 
-    seed = None if (state / CREDENTIALS).exists() else read_seed(state)
+    seed = sown(state)
     if seed is not None:
         import time
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from agent.connection import Broker
+from agent.connection import SYSTEM, Broker
 from agent.desired import read_kept
 from agent.devices import DeviceConfig, desired_device, read_device
 from agent.discovery_subnet import Settings, Sweep, parse_subnet
@@ -186,7 +186,7 @@ def _agent_config(given: Given, values: Mapping[str, Any], devices: tuple[Device
             url=values["controller.url"],
             address=address,
             key=credentials.lease_key,
-            tls_ca=values["controller.tls_ca"] or values["broker.tls_ca"],
+            tls_ca=_authorities(values),
         ),
         job_room=Room(
             budget=_within_bounds(path, values, "files.budget_mb") * _MEGABYTE,
@@ -203,6 +203,12 @@ def _agent_config(given: Given, values: Mapping[str, Any], devices: tuple[Device
         source=path,
         given=given,
     )
+
+
+def _authorities(values: Mapping[str, Any]) -> str:
+    """Whom to believe at the controller: who is believed at the broker, unless it is said; empty: the system's."""
+    said: str = values["controller.tls_ca"] or values["broker.tls_ca"]
+    return "" if said == SYSTEM else said
 
 
 def _with_community(device: DeviceConfig, community: str) -> DeviceConfig:

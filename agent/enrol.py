@@ -10,7 +10,7 @@ from agent.door import Answer, Door
 from agent.errors import EnrolmentRefused
 from agent.hardware import host_root
 from agent.identity import Identity, keep_identity, new_identity, read_identity
-from agent.pinned import authority_at, fingerprint_of
+from agent.pinned import authority_at, fingerprint_of, vouches
 from agent.put_aside import put_aside
 from contract.model import MAX_NAME, ContractError, check_name
 from contract.topics import Address
@@ -22,8 +22,10 @@ _MARK = 4
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """What the controller gave, and the `url` it was reached at. `lease_key` is hexadecimal, `authority` PEM.
+    """What the controller gave, and the `url` it was reached at. `lease_key` is hexadecimal.
 
+    `authority` is whom to believe at the broker, PEM; `door_authority` at the url: the same one, or a proxy's own;
+    empty: the system's.
     After a lost connection the agent comes back within `spread_s`, at its own `place` (0 to 1) in it.
     """
 
@@ -37,6 +39,7 @@ class Enrolled:
     lease_key: str
     number: int = 0
     authority: str = ""
+    door_authority: str = ""
     spread_s: float = 0.0
     place: float = 0.0
 
@@ -84,7 +87,8 @@ def enrol(wish: Wish, state: Path, waiting: Callable[[str], None], rest: Callabl
     while True:
         answer = door.post(_DOOR, _question(wish, identity))
         if answer.code == 201:
-            return read_enrolled(answer.given, door)
+            made = read_enrolled(answer.given, door)
+            return replace(made, door_authority=_vouching(door, made.authority))
         if answer.code == 202:
             if answer.given.get("waiting") != told:
                 told = str(answer.given.get("waiting"))
@@ -107,6 +111,13 @@ def open_door(url: str, token: str) -> Door:
     if not fingerprint or not url.startswith("https://"):
         return Door(url)
     return Door(url, authority_at(url, fingerprint_of(fingerprint)))
+
+
+def _vouching(door: Door, authority: str) -> str:
+    """The broker's authority if it vouches for the door as well, for it is kept up to date; else who did."""
+    if not door.url.startswith("https://"):
+        return ""
+    return authority if authority and vouches(authority, door.url) else door.authority
 
 
 def _salt(door: Door) -> str:

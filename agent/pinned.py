@@ -46,6 +46,15 @@ def authority_at(url: str, fingerprint: str, timeout_s: float = _TIMEOUT_S) -> s
     return authority
 
 
+def vouches(authority: str, url: str, timeout_s: float = _TIMEOUT_S) -> bool:
+    """Whether the server at `url` is one that this authority (PEM) stands for. Raises Unreachable."""
+    try:
+        _verify(*_place(url), authority, timeout_s)
+    except NotTrusted:
+        return False
+    return True
+
+
 def pinned_connection(url: str, authority: str, timeout_s: float = _TIMEOUT_S) -> "HTTPSConnection":
     """Not connected yet; believes only what this authority (PEM, from `authority_at`) vouches for. Past any proxy."""
     from http.client import HTTPSConnection

@@ -32,9 +32,12 @@ class Kind(StrEnum):
     TOPIC = "topic-refused"
     MESSAGE = "message-too-large"
     BROKER = "broker-sign-in-refused"
+    FLOOD = "broker-sign-in-flood"
+    RECLAIM = "reclaim-refused"
+    RENEWAL = "renewal-refused"
 
 
-WINDOWS_MS: Final[Mapping[Kind, int]] = {Kind.BROKER: 60 * WINDOW_MS}
+WINDOWS_MS: Final[Mapping[Kind, int]] = {Kind.BROKER: 60 * WINDOW_MS, Kind.RECLAIM: 60 * WINDOW_MS}
 """Of these there is a line less often: an agent that was revoked goes on asking for as long as it runs."""
 
 

@@ -167,10 +167,10 @@ _PEOPLE: Final = (
     _about(
         "enrol_token",
         person="created_by",
-        plain="id school_id room uses uses_left agent created_ms expires_ms",
+        plain="id school_id room uses uses_left agent created_ms expires_ms ended",
         secret="token_hash",  # noqa: S106
         purpose="to know who may add agents",
-        kept="until it runs out",
+        kept="as long as the installation: images carry it, and known computers come back with it",
         seen_by="nobody",
     ),
     _about(

@@ -18,7 +18,7 @@ from controller.identity.policy import Permission, Principal, may
 from controller.identity.refusals import Kind, Refusals
 from controller.identity.signin import SignIn
 from controller.web import csrf
-from controller.web.security import SHEETS, refuse
+from controller.web.security import SHEETS, is_secure, refuse
 
 SESSION_COOKIE: Final = "fabfleet_session"
 GUEST_COOKIE: Final = "fabfleet_guest"
@@ -70,11 +70,10 @@ class Access:
     (a token for this page's forms), `lang`.
     """
 
-    def __init__(self, app: ASGIApp, signin: SignIn, refusals: Refusals, *, tls: bool) -> None:
+    def __init__(self, app: ASGIApp, signin: SignIn, refusals: Refusals) -> None:
         self._app = app
         self._signin = signin
         self._refusals = refusals
-        self._tls = tls
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].startswith(_PUBLIC_FOLDER):
@@ -113,7 +112,9 @@ class Access:
         if state.user is None and not is_public(path):
             await _to_signin(request, send)
             return
-        await self._app(scope, receive, _with_guest(send, fresh_guest, tls=self._tls) if fresh_guest else send)
+        await self._app(
+            scope, receive, _with_guest(send, fresh_guest, secure=is_secure(request)) if fresh_guest else send
+        )
 
     async def _tell(self, kind: Kind, request: AnyRequest) -> None:
         who: Principal | None = request.state.user
@@ -197,8 +198,8 @@ def _again(first: Message, receive: Receive) -> Receive:
     return again
 
 
-def _with_guest(send: Send, secret: str, *, tls: bool) -> Send:
-    cookie = f"{GUEST_COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict" + ("; Secure" if tls else "")
+def _with_guest(send: Send, secret: str, *, secure: bool) -> Send:
+    cookie = f"{GUEST_COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict" + ("; Secure" if secure else "")
 
     async def marked(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -19,7 +19,7 @@ from controller.jobs.states import JobState
 from controller.scheduling.alternatives import Alternative
 from controller.scheduling.booking_errors import NoSuchBooking, NothingOfThatKind, NotYours, Refused, Taken, TooLate
 from controller.scheduling.booking_states import BookingState
-from controller.scheduling.noticeboard import Noticeboard
+from controller.scheduling.noticeboard import NoSuchNotice, Noticeboard
 from controller.scheduling.office import MAX_KEY, Asked, Office
 from controller.scheduling.policy import periods
 from controller.scheduling.school_time import instant
@@ -127,7 +127,10 @@ def _add_list(routes: APIRouter, services: Services) -> None:
 
     @routes.post("/my/notices/{notice_id}/seen")
     def seen(who: Booker, notice_id: NoticeId) -> Response:
-        board.put_away(who, notice_id)
+        try:
+            board.put_away(who, notice_id)
+        except NoSuchNotice:
+            raise HTTPException(404, "no such notice") from None
         return RedirectResponse("/my", 303)
 
 

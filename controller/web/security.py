@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from anyio import to_thread
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from controller.identity.refusals import Kind, Refusals
@@ -61,8 +62,7 @@ class Hosts:
 
     def allow(self, header: str) -> bool:
         """Whether a `Host` header may be answered. It keeps other sites from reaching us under a name of theirs."""
-        name = header.rsplit(":", 1)[0] if not header.endswith("]") else header
-        name = name.strip("[]").rstrip(".").lower()
+        name = bare(header)
         if name in self.names:
             return True
         try:
@@ -72,6 +72,17 @@ class Hosts:
         return True
 
 
+def bare(header: str) -> str:
+    """The name in a `Host` header, without port and brackets, as names are compared."""
+    name = header.rsplit(":", 1)[0] if not header.endswith("]") else header
+    return name.strip("[]").rstrip(".").lower()
+
+
+def is_secure(connection: HTTPConnection) -> bool:
+    """Whether a cookie may be marked so that it never travels in the clear."""
+    return connection.url.scheme == "https"
+
+
 def own_hosts(configured: Iterable[str]) -> Hosts:
     """This machine's own names and the configured ones."""
     machine = socket.gethostname().lower()
@@ -79,16 +90,22 @@ def own_hosts(configured: Iterable[str]) -> Hosts:
 
 
 class SecurityHeaders:
-    """Puts the security headers on every response, and says how long it may be kept."""
+    """Puts the security headers on every response, and says how long it may be kept.
 
-    def __init__(self, app: ASGIApp, *, tls: bool) -> None:
+    Around all else: whoever asks for `https_host` came by HTTPS, even if the proxy there does not say so; else it is
+    what the connection or a trusted proxy says. All within go by the request's scheme.
+    """
+
+    def __init__(self, app: ASGIApp, *, https_host: str = "") -> None:
         self._app = app
-        self._tls = tls
+        self._https_host = https_host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if self._https_host and bare(Headers(scope=scope).get("host", "")) == self._https_host:
+            scope["scheme"] = "https"
         begun = False
 
         async def marked(message: Message) -> None:
@@ -97,7 +114,7 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers[name] = value
-                if self._tls:
+                if scope["scheme"] == "https":
                     headers["strict-transport-security"] = STRICT_TRANSPORT
                 good = message["status"] in (200, 206, 304)
                 headers.setdefault("cache-control", _static_cache(scope["path"]) if good else PRIVATE)

@@ -21,7 +21,8 @@ from device_profiles.gcode import cut
 from device_profiles.profile import PROFILES, DeviceProfile, Enforces, Words, load, slugs
 from firmware_bridges import BRIDGES, bridge_for, grbl_state, samsung_mdc_core
 from firmware_bridges.base import LinkLost
-from firmware_bridges.marlin_state import Ended, State
+from firmware_bridges.machine_events import Ended
+from firmware_bridges.marlin_state import State
 from firmware_bridges.pjlink_core import Level, Power
 from firmware_bridges.printer_view import State as PrinterState
 from hil import test_conformance as all_profiles
@@ -140,7 +141,7 @@ FAMILIES = {
 """How a family is called in Vietnamese; empty: each model has its own word."""
 CODES: Mapping[tuple[str, str], type[StrEnum]] = {
     ("grbl", "state"): grbl_state.State,
-    ("grbl", "job-result"): grbl_state.Ended,
+    ("grbl", "job-result"): Ended,
     ("marlin", "state"): State,
     ("marlin", "job-result"): Ended,
     ("moonraker", "state"): PrinterState,
