@@ -60,14 +60,14 @@ _DEVICES = (
     Ask("POST /devices/{device_id}/commands", {"device_id": "board"}, body="action=power-on"),
     Ask(
         "POST /api/v1/devices/{device_id}/trials/{command_id}",
-        {"device_id": "board", "action": "power-on"},
+        {"device_id": "board", "command_id": "c-1"},
         body='{"worked": true}',
         kind=JSON,
         gives=409,
     ),
     Ask(
         "POST /devices/{device_id}/trials/{command_id}",
-        {"device_id": "board", "action": "power-on"},
+        {"device_id": "board", "command_id": "c-1"},
         body="worked=yes",
         gives=409,
     ),
