@@ -87,13 +87,23 @@ def test_esphome_device_is_read_and_switched_as_it_tells_of_itself(broker: Broke
     bridge.close()
 
 
-def test_profile_names_the_values_of_its_device(broker: Broker, air: EspHome) -> None:
-    profile = load("esphome/air-sensor")
+@pytest.mark.parametrize("slug", ["mqtt/device", "esphome/air-sensor"])
+def test_profile_tells_what_it_declares_of_a_device_of_its_kind(slug: str, broker: Broker, air: EspHome) -> None:
+    """Any device (by patterns: what of them it has is its own), or one whose values the profile names."""
+    profile = load(slug)
     bridge = bridge_to(broker, "air-206", **profile.options)
     bridge.open()
     values = poll_until(bridge, lambda values: None not in values.values())
-    assert untold(profile, values) == []
-    assert (values["co2"], values["temperature"], values["humidity"]) == (612.0, 26.4, 71.0)
+    assert [name for name in untold(profile, values) if "*" not in name] == []
+    if slug == "mqtt/device":
+        assert undeclared(profile, values) == []
+    else:
+        assert (values["co2"], values["temperature"], values["humidity"]) == (612.0, 26.4, 71.0)
+    for action in sorted(profile.actions, reverse=True):
+        bridge.execute(action, {"switch": "lamp"})
+        assert bridge.poll()["switch-lamp"] is (action == "switch-on")
+    with pytest.raises(Refused):
+        bridge.execute("fly", {})
     bridge.close()
 
 

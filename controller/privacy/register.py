@@ -334,8 +334,8 @@ _BOOKINGS: Final = (
     ),
     _plain(
         "resource",
-        "id school_id room_id device_id kind class_name name code capacity setup_min clean_up_min watts circuit_id"
-        " hazard certificate shared approval retired",
+        "id school_id room_id device_id kind class_name name code capacity setup_min clean_up_min charge_min watts"
+        " circuit_id hazard certificate shared approval retired",
     ),
     _plain("assignment", "booking_id resource_id quantity from_ms until_ms"),
     _plain("claim", "resource_id tick booking_id"),

@@ -59,6 +59,7 @@ _REFUSALS: Final[Mapping[str, Say]] = {
     "not-allowed": lambda words: words.t("Your account may not do this on this kind of machine."),
     "untried": lambda words: words.t("A technician has to try this command at the machine first."),
     "not-sent": lambda words: words.t("Send the command first, and look at the machine."),
+    "not-done": lambda words: words.t("The command was not carried out, so nobody can say yet whether it works."),
     "revoked": lambda words: words.t("The agent was taken out of service."),
     "no-such-device": lambda words: words.t("This device is no longer there."),
     "no-such-action": lambda words: words.t("This machine has no such command."),

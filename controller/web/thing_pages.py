@@ -309,6 +309,7 @@ def _thing(filled: Filled, school_id: str, thing_id: int | None) -> WriteThing:
         capacity=filled.whole("capacity", 1),
         setup_min=filled.whole("setup_min"),
         clean_up_min=filled.whole("clean_up_min"),
+        charge_min=filled.whole("charge_min"),
         watts=filled.whole("watts"),
         hazard=filled.whole("hazard"),
         certificate=filled.text("certificate"),

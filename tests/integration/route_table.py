@@ -42,8 +42,8 @@ WHO: Mapping[Permission | Only, str] = {
     """,
     P.COMMAND: """
         POST /api/v1/devices/{device_id}/commands
-        POST /api/v1/devices/{device_id}/trials/{action}
-        POST /devices/{device_id}/trials/{action}
+        POST /api/v1/devices/{device_id}/trials/{command_id}
+        POST /devices/{device_id}/trials/{command_id}
         POST /devices/{device_id}/commands
     """,
     P.HANDLE_JOBS: """
