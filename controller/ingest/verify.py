@@ -5,6 +5,7 @@ Reads only, from one snapshot, so it may run while the controller does.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, text
@@ -161,7 +162,7 @@ def _found(connection: Connection, result: Verification) -> dict[int, Found]:
     rows = rows_in(connection)
     total: dict[int, Found] = {}
     for day in rows.days(connection):
-        parts, doubled = sums(rows.of_day(connection, day))
+        parts, doubled = sums(chain.from_iterable(rows.of_day(connection, day)))
         result.doubled += doubled
         for batch, part in parts.items():
             before = total.get(batch, Found(0, 0))

@@ -25,14 +25,21 @@ def writing(engine: Engine) -> Iterator[Connection]:
         connection.commit()
 
 
+def another_writer(connection: Connection) -> None:
+    """Wait for the writer of readings to end its transaction; it looks anew what there is in the next one: see
+    `ingest.turn`.
+    """
+    connection.execute(_NOBODY)
+
+
 @contextmanager
 def dropping(engine: Engine) -> Iterator[Connection]:
-    """As `writing`, while no writer of readings is in a transaction. The next one looks anew which tables there are:
-    see `ingest.turn`. Raises InUse if that, or what is done within, would have to wait for longer than a moment.
+    """As `writing`, while no writer of readings is in a transaction. Raises InUse if that, or what is done within,
+    would have to wait for longer than a moment.
     """
     if engine.dialect.name == "sqlite":
         with writing(engine) as connection:
-            connection.execute(_NOBODY)
+            another_writer(connection)
             yield connection
         return
     from psycopg.errors import LockNotAvailable
@@ -40,7 +47,7 @@ def dropping(engine: Engine) -> Iterator[Connection]:
     try:
         with writing(engine) as connection:
             connection.exec_driver_sql("SET LOCAL lock_timeout = '200ms'")
-            connection.execute(_NOBODY)
+            another_writer(connection)
             yield connection
     except LockNotAvailable:  # below SQLAlchemy
         raise InUse from None
