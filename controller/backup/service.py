@@ -28,12 +28,15 @@ _SQLITE = "sqlite:///"
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """`aside` is where the database of before is kept, empty if there was none; `lost` what was booked since."""
+    """`aside` is where the database of before is kept, empty if there was none; `lost` what was booked since;
+    `damaged` where files beside it are kept that were not as the backup has them.
+    """
 
     generation: int
     aside: str
     files: int
     lost: Sequence[lost.LostBooking]
+    damaged: Sequence[str] = ()
 
 
 def backup(config: ControllerConfig, target: Path, now_ms: Callable[[], int]) -> int:
@@ -87,10 +90,10 @@ def _restore(config: ControllerConfig, place: Place, found: bundle.Bundle, now_m
         generation = max(least, now_ms() // 1000)
         missing = _renew(engine, generation, journal, now_ms())
         engine.dispose()
-        files = found.place_files(config.folder)
+        files = found.place_files(config.folder, now_ms())
         journal.restored(generation)
         aside = place.install(now_ms())
-    return Restored(generation, aside, files, missing)
+    return Restored(generation, aside, files.count, missing, tuple(map(str, files.aside)))
 
 
 def _place(config: ControllerConfig) -> Place:
@@ -131,6 +134,7 @@ def lines(done: Restored, zone: str) -> list[str]:
         told.append(f"The database of before is kept as {done.aside}.")
     if done.files:
         told.append(f"{done.files} files were put back beside it.")
+    told += [f"A damaged file was replaced by the backup's; it is kept as {each}." for each in done.damaged]
     if done.lost:
         told.append(f"{len(done.lost)} bookings were made or changed since the backup and are not in it:")
         told += [f"  {lost.line(each, ZoneInfo(zone))}" for each in done.lost]
