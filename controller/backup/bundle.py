@@ -60,7 +60,7 @@ def _beside(folder: Path) -> Iterator[Path]:
 class Placed(NamedTuple):
     """How many files were put back, and where those are that were there and damaged."""
 
-    count: int
+    files: int
     aside: tuple[Path, ...]
 
 

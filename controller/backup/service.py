@@ -90,10 +90,10 @@ def _restore(config: ControllerConfig, place: Place, found: bundle.Bundle, now_m
         generation = max(least, now_ms() // 1000)
         missing = _renew(engine, generation, journal, now_ms())
         engine.dispose()
-        files = found.place_files(config.folder, now_ms())
+        placed = found.place_files(config.folder, now_ms())
         journal.restored(generation)
         aside = place.install(now_ms())
-    return Restored(generation, aside, files.count, missing, tuple(map(str, files.aside)))
+    return Restored(generation, aside, placed.files, missing, tuple(map(str, placed.aside)))
 
 
 def _place(config: ControllerConfig) -> Place:

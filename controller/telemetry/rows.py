@@ -37,6 +37,9 @@ class Rows(Protocol):
     def days(self, connection: Connection) -> list[Day]:
         """The days there are readings of, oldest first."""
 
+    def days_within(self, connection: Connection, first: Day, last: Day) -> list[Day]:
+        """Those between two days, both included."""
+
     def add(self, connection: Connection, day: Day, rows: list[Row]) -> None:
         """Rows whose times are all of that day. They may be on their way at once, or wait for `flush`."""
 

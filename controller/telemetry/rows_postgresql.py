@@ -11,7 +11,16 @@ from sqlalchemy import Connection, Table, event
 from controller.telemetry.checksum import Row
 from controller.telemetry.copying import Copying
 from controller.telemetry.days import DAY_MS, Day, days_in, table_of
-from controller.telemetry.postgresql_tables import copy, cursor_of, drop, make_partition, partitions, size
+from controller.telemetry.postgresql_tables import (
+    MANY,
+    copy,
+    cursor_of,
+    drop,
+    make_partition,
+    partitions,
+    size,
+    there,
+)
 from controller.telemetry.rollup import LARGEST, UNKNOWN_MS, Bucket
 from controller.telemetry.rows import ALL, PORTION, Span, end_of_piece
 from controller.telemetry.thinning import Point
@@ -65,6 +74,11 @@ class PostgresRows:
 
     def days(self, connection: Connection) -> list[Day]:
         return days_in(partitions(connection, "reading"))
+
+    def days_within(self, connection: Connection, first: Day, last: Day) -> list[Day]:
+        if last - first >= MANY:
+            return [day for day in self.days(connection) if first <= day <= last]
+        return days_in(there(connection, [table_of(day) for day in range(first, last + 1)]))
 
     def add(self, connection: Connection, day: Day, rows: list[Row]) -> None:
         numbers = [row for row in rows if row[3].__class__ is float]

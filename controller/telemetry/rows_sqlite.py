@@ -37,6 +37,9 @@ class SqliteRows:
     def days(self, connection: Connection) -> list[Day]:
         return days_in(named(connection, "reading"))
 
+    def days_within(self, connection: Connection, first: Day, last: Day) -> list[Day]:
+        return [day for day in self.days(connection) if first <= day <= last]
+
     def add(self, connection: Connection, day: Day, rows: list[Row]) -> None:  # noqa: ARG002 - all together is quicker
         self._waiting.setdefault(day, []).extend(rows)
 

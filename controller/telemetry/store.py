@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, text
 from contract.model import Kind
 from controller.telemetry import register
 from controller.telemetry.archive import Archive
-from controller.telemetry.days import DAY_MS, Day
+from controller.telemetry.days import DAY_MS
 from controller.telemetry.lines import Step, joined, of_bucket, of_reading
 from controller.telemetry.rollup import Bucket
 from controller.telemetry.rollups import rollups_in
@@ -20,6 +20,7 @@ from controller.telemetry.rows import Rows, rows_in
 from controller.telemetry.sources import WIDTH_MS, Kept, Source, sources, wanted
 from controller.telemetry.thinning import Point, thinned, with_gaps
 from controller.telemetry.tiers import FIVE_MINUTES, HOUR, Grain, Tier
+from controller.telemetry.writing import keep_all
 from device_profiles.profile import ProfileError, load
 
 DEFAULT_HEARTBEAT_MS = 300_000
@@ -126,22 +127,20 @@ class History:
 
     def _readings(self, connection: Connection, series: int, source: Source) -> list[Point]:
         asked = Asked(series, source.from_ms, source.until_ms - 1)
-        return _readings(connection, self._rows, self._rows.days(connection), asked)
+        return _readings(connection, self._rows, asked)
 
 
 def readings(engine: Engine, asked: Sequence[Asked]) -> list[list[Point]]:
     """All that came of each, in the order of time, as far as rows are kept. Raises SQLAlchemyError."""
     with reading(engine) as connection:
         rows = rows_in(connection)
-        days = rows.days(connection)
-        return [_readings(connection, rows, days, each) for each in asked]
+        return [_readings(connection, rows, each) for each in asked]
 
 
-def _readings(connection: Connection, rows: Rows, days: Sequence[Day], asked: Asked) -> list[Point]:
+def _readings(connection: Connection, rows: Rows, asked: Asked) -> list[Point]:
     found: list[Point] = []
-    for day in days:
-        if asked.from_ms // DAY_MS <= day <= asked.to_ms // DAY_MS:
-            found += rows.of_series(connection, day, asked.series, asked.from_ms, asked.to_ms)
+    for day in rows.days_within(connection, asked.from_ms // DAY_MS, asked.to_ms // DAY_MS):
+        found += rows.of_series(connection, day, asked.series, asked.from_ms, asked.to_ms)
     return found
 
 
@@ -152,7 +151,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN")
         else:
-            connection.exec_driver_sql("LOCK TABLE reading, rollup_5min, rollup_1h IN ACCESS SHARE MODE")
+            keep_all(connection)
         yield connection
         connection.rollback()
 

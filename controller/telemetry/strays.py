@@ -129,7 +129,7 @@ class Strays:
         book, count = LedgerBook(), 0
         with writing(self._engine) as connection:
             another_writer(connection)
-            there = day in self._rows.days(connection)
+            there = day in self._rows.days_within(connection, day, day)
             lacking: dict[Owner, list[Row]] = {}
             for series, group in groupby(readings, key=lambda each: each[0]):
                 own = [(at_ms, value) for _, at_ms, value in group]
