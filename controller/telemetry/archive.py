@@ -79,7 +79,9 @@ class Archive:
                 for day in rows_in(connection).days(connection)
                 if (day + 1) * DAY_MS + self._seal_ms <= now_ms and register.is_rolled_up(connection, day)
             ]
-            first = due(ready, register.highest_batches(connection), register.parts(connection))
+            gone = [register.dropped_periods(connection, tier).keys() for tier in (Tier.ROWS, Tier.ARCHIVE)]
+            highest = register.highest_batches(connection)
+            first = due(ready, highest, register.parts(connection), gone[0] | gone[1])
         made, failures = 0, []
         with Child(PATIENCE_S) as child:
             for part in first:

@@ -28,6 +28,10 @@ _WAITING = text(
 )
 _COLUMNS = "day, part, after_batch, upto_batch, row_count, checksum, size, file, after_series, upto_series"
 _PARTS = text(f"SELECT {_COLUMNS} FROM archived_part WHERE day BETWEEN :first AND :last ORDER BY day, part")  # noqa: S608
+_WHOLE = text(
+    "SELECT day FROM archived_part WHERE day BETWEEN :first AND :last GROUP BY day"
+    " HAVING min(after_batch) = 0 AND max(CASE WHEN after_batch = 0 THEN upto_series ELSE 0 END) = :series"
+)
 _ADD = text(
     f"INSERT INTO archived_part ({_COLUMNS}, made_ms) VALUES (:day, :part, :after_batch, :upto_batch, :row_count,"  # noqa: S608
     " :checksum, :size, :file, :after_series, :upto_series, :now)"
@@ -134,10 +138,13 @@ def remove_parts(connection: Connection, day: Day) -> None:
     connection.execute(text("DELETE FROM archived_part WHERE day = :day"), {"day": day})
 
 
-def first_archived(connection: Connection) -> Day | None:
-    """The oldest day in the archive."""
-    found = connection.execute(text("SELECT min(day) FROM archived_part")).scalar()
-    return None if found is None else int(found)
+def archived_days(connection: Connection, first: Day, last: Day) -> set[Day]:
+    """The days, of these, of which the archive has all there was: from the first batch on, of all series, and nothing
+    of it was given up. So are days of which there never was anything.
+    """
+    whole = set(connection.execute(_WHOLE, {"first": first, "last": last, "series": LAST_SERIES}).scalars())
+    lacking = dropped_periods(connection, Tier.ROWS).keys() - whole | dropped_periods(connection, Tier.ARCHIVE).keys()
+    return set(range(first, last + 1)) - lacking
 
 
 def note_stray(connection: Connection, day: Day, file: str, now_ms: int) -> None:

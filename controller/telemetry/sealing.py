@@ -26,7 +26,7 @@ def due(
     """The next part of each day that lacks one: what is left of the series, else what came since.
 
     `highest` has the last batch of each day, `parts` are in the order of day and number. Of an `incomplete` day
-    readings were given up that no part holds: its first one does not begin with the first batch there was.
+    readings were given up that no part holds: its first part begins behind a batch, as what is late does.
     """
     last = {part.day: part for part in parts}
     found = []
@@ -38,5 +38,5 @@ def due(
         elif before and upto > before.upto_batch:
             found.append(Part(day, before.part + 1, before.upto_batch, upto))
         elif not before and upto:
-            found.append(Part(day, 0, 1 if day in incomplete and upto > 1 else 0, upto))
+            found.append(Part(day, 0, 1 if day in incomplete else 0, upto))
     return found

@@ -1,14 +1,19 @@
 """Who reads history touches few tables, and those stay until the answer is complete."""
 
+from pathlib import Path
+
 import pytest
 from sqlalchemy import Engine, text
 
+from controller.config import HistoryConfig
+from controller.telemetry import register
 from controller.telemetry.days import DAY_MS
+from controller.telemetry.keeper import Keeper
 from controller.telemetry.rollup import Bucket
 from controller.telemetry.rollups import rollups_in
 from controller.telemetry.rows import rows_in
-from controller.telemetry.store import reading
-from controller.telemetry.tiers import FIVE_MINUTES, GRAINS, HOUR
+from controller.telemetry.store import History, reading
+from controller.telemetry.tiers import FIVE_MINUTES, GRAINS, HOUR, Tier
 from controller.telemetry.writing import InUse, dropping, writing
 from tests.integration.archive import NOW, TODAY, Annals
 
@@ -70,3 +75,31 @@ def test_nothing_is_dropped_while_somebody_reads(annals: Annals) -> None:
         rows.drop(connection, TODAY - DAYS)
     with annals.engine.connect() as connection:
         assert rows.days(connection)[0] == TODAY - DAYS + 1
+
+
+def test_a_day_of_which_the_archive_has_late_readings_alone_is_drawn_from_roll_ups(
+    either_database: Engine, tmp_path: Path
+) -> None:
+    annals = Annals(either_database)
+    bare, whole = TODAY - 20, TODAY - 19
+
+    def house(*, archive: bool) -> Keeper:
+        settings = HistoryConfig(rows_days=10, archive=archive)
+        keeper = Keeper(either_database, settings, tmp_path, lambda: NOW)
+        keeper.roll()
+        keeper.keep_house()
+        return keeper
+
+    annals.take([(1, at, 1.0) for at in range(bare * DAY_MS, whole * DAY_MS, 60_000)])
+    house(archive=False)
+    annals.take([(1, at, 2.0) for at in range(whole * DAY_MS, (whole + 1) * DAY_MS, 60_000)])
+    annals.take([(1, bare * DAY_MS + 1, 9.0)])
+    keeper = house(archive=True)
+    assert annals.days() == []
+    with either_database.connect() as connection:
+        assert [(part.day, part.row_count) for part in register.parts(connection)] == [(bare, 1), (whole, 1_440)]
+        assert register.archived_days(connection, bare, whole) == {whole}
+    line = History(either_database, keeper.archive).line(1, bare * DAY_MS, (whole + 1) * DAY_MS - 1, 5_000)
+    assert line.tier is Tier.FIVE_MINUTES
+    assert len([at for at, value in line.points if at // DAY_MS == bare and value == 1.0]) >= 288, "no gap is drawn"
+    assert len([at for at, value in line.points if at // DAY_MS == whole and value == 2.0]) == 1_440
