@@ -1,7 +1,8 @@
 """The tables of an export: each with its columns, their units and meanings, and where its rows come from.
 
 No names of people, no logins, no titles that people wrote: schools, rooms and devices by their ids, people and bookings
-by a pseudonym of that one export. A booking's own id would tell in two exports, and to whoever sees bookings, whose it is.
+by a pseudonym of that one export. A booking's own id would tell in two exports, and to whoever sees bookings, whose it
+is.
 """
 
 import hashlib
@@ -193,9 +194,7 @@ TABLES: Final = (
                 "device.id; none for what has no agent",
                 "device.id; trống nếu không có agent",
             ),
-            Column(
-                "kind", "VARCHAR", "", "unit, pool or circuit", "unit (một máy), pool (nhóm) hoặc circuit (mạch điện)"
-            ),
+            Column("kind", "VARCHAR", "", "unit, pool or circuit", "unit (máy), pool (nhóm) hoặc circuit (mạch điện)"),
             Column("class_name", "VARCHAR", "", 'what "any printer" means', "loại, như trong “máy in bất kỳ”"),
             Column(
                 *("capacity", "INTEGER", "1 or W"),
