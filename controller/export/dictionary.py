@@ -49,15 +49,15 @@ def as_markdown(tables: Sequence[ExportTable], counts: Mapping[str, int], first:
         "",
         (
             f"Từ ngày {first:%d/%m/%Y} đến hết ngày {last:%d/%m/%Y}, theo giờ của các trường. Người và lượt đặt mang"
-            " mã thay thế chỉ dùng trong bản xuất này; không có tên, tên đăng nhập hay tiêu đề. Ai xem được lịch của một"
-            " máy vẫn có thể nhận ra một lượt đặt theo máy và giờ: hãy giữ tệp này như giữ lịch ấy."
+            " mã thay thế chỉ dùng trong bản xuất này; không có tên, tên đăng nhập hay tiêu đề. Ai xem được lịch của"
+            " một máy vẫn có thể nhận ra một lượt đặt theo máy và giờ: hãy giữ tệp này như giữ lịch ấy."
         ),
         "",
         (
             f"Days {first.isoformat()} to {last.isoformat()}, both included, by the schools' own clock. People and"
             " bookings appear as pseudonyms that hold within this export only; there are no names, logins or titles."
-            " Whoever may see a machine's calendar can still tell a booking by machine and time: keep these files as you"
-            " keep that."
+            " Whoever may see a machine's calendar can still tell a booking by machine and time: keep these files as"
+            " you keep that."
         ),
     ]
     for table in tables:
