@@ -8,6 +8,7 @@ unless it is the same.
 """
 
 import logging
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -59,6 +60,14 @@ def path_of(folder: Path, part: Part) -> Path:
     return folder_of(folder, part.day) / part.file
 
 
+def folders(folder: Path) -> Iterator[tuple[Day, Path]]:
+    """The days that have a folder, oldest first, and where."""
+    for each in sorted(folder.glob("????-??-??")):
+        with suppress(ValueError):
+            at = datetime.strptime(each.name, "%Y-%m-%d").replace(tzinfo=UTC)
+            yield round(at.timestamp() * 1000) // DAY_MS, each
+
+
 class Archive:
     """The archive of one database in one folder."""
 
@@ -82,6 +91,7 @@ class Archive:
             gone = [register.dropped_periods(connection, tier).keys() for tier in (Tier.ROWS, Tier.ARCHIVE)]
             highest = register.highest_batches(connection)
             first = due(ready, highest, register.parts(connection), gone[0] | gone[1])
+        self._sweep()
         made, failures = 0, []
         with Child(PATIENCE_S) as child:
             for part in first:
@@ -118,23 +128,31 @@ class Archive:
             return [(at_ms, value) for portion in child.ask(job) for at_ms, value in portion]
 
     def drop(self, limit: Limit, now_ms: int) -> int:
-        """Give up the oldest days until the rest is within the limit; how many."""
+        """Give up the oldest days until the rest is within the limit; how many. All that lies in a day's folder counts
+        and goes with it. First nobody asks for the day, then its files go, then the register forgets them: what a crash
+        leaves is given up the next time.
+        """
         with self._engine.connect() as connection:
-            parts = register.parts(connection)
-        sizes: dict[Day, int] = {}
-        for part in parts:
-            sizes[part.day] = sizes.get(part.day, 0) + part.size
+            sizes = dict.fromkeys((part.day for part in register.parts(connection)), 0)
+        for day, folder in folders(self._folder):
+            sizes[day] = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
         today = now_ms // DAY_MS
         going = surplus(sizes, limit, today - limit.days, today)
         for day in going:
             with writing(self._engine) as connection:
-                register.remove_parts(connection, day)
                 register.dropped(connection, Tier.ARCHIVE, day, now_ms)
-            for part in parts:
-                if part.day == day:
-                    path_of(self._folder, part).unlink(missing_ok=True)
+            _remove(folder_of(self._folder, day))
+            with writing(self._engine) as connection:
+                register.remove_parts(connection, day)
             log.info("history: day %s of the archive is given up", day)
         return len(going)
+
+    def _sweep(self) -> None:
+        """Remove what a crash left half written. Nobody else writes: see `writing.alone`."""
+        for _, folder in folders(self._folder):
+            for file in folder.glob(f"*{PART}"):
+                with suppress(OSError):
+                    file.unlink()
 
     def _is_there(self, part: Part) -> bool:
         path = path_of(self._folder, part)
@@ -150,7 +168,7 @@ class Archive:
     def _make(self, child: Child, part: Part, now_ms: int) -> Part:
         """On disk under its name, then registered."""
         folder = folder_of(self._folder, part.day)
-        draft = folder / f".part-{part.part:04}{PART}"
+        draft = folder / f".part-{part.part:04}-{os.getpid()}{PART}"  # a child that outlives its controller has its own
         folder.mkdir(parents=True, exist_ok=True)
         try:
             [(count, checksum, upto_series)] = child.ask(self._job(part, draft))
@@ -179,6 +197,14 @@ class Archive:
             "after_series": part.after_series,
             "most": self._piece,
         }
+
+
+def _remove(folder: Path) -> None:
+    """A day's folder with its files."""
+    for file in folder.glob("*"):
+        file.unlink()
+    with suppress(FileNotFoundError):
+        folder.rmdir()
 
 
 def sums_of(folder: Path, parts: Sequence[Part]) -> Iterator[Sums]:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -28,6 +28,8 @@ from controller.telemetry.writing import alone, writing
 
 ROLL_S: Final = 60.0
 HOUSEKEEPING_S: Final = 3_600.0
+FIRST_S: Final = 300.0
+"""After a start, for the first time: a laptop may be on for less than an hour."""
 _log = logging.getLogger(__name__)
 
 
@@ -80,7 +82,8 @@ class Keeper:
         """Before readings come in: see `strays.note`. Raises SQLAlchemyError."""
         note(self._engine, self._folder, self._now_ms())
         self._scheduler.add_job(self._try, "interval", [self.roll], seconds=ROLL_S, next_run_time=datetime.now(UTC))
-        self._scheduler.add_job(self._try, "interval", [self.keep_house], seconds=HOUSEKEEPING_S)
+        soon = datetime.now(UTC) + timedelta(seconds=FIRST_S)
+        self._scheduler.add_job(self._try, "interval", [self.keep_house], seconds=HOUSEKEEPING_S, next_run_time=soon)
         self._scheduler.start()
 
     def stop(self) -> None:

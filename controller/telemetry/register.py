@@ -8,12 +8,13 @@ from sqlalchemy import Connection, text
 
 from controller.telemetry.days import DAY_MS, Day
 from controller.telemetry.tables import LAST_SERIES
-from controller.telemetry.tiers import Period, Tier
+from controller.telemetry.tiers import GRAINS, Period, Tier
 
 _NOTE = text(
     "INSERT INTO history_period (tier, period, batch_id) VALUES ('rows', :day, :batch) ON CONFLICT (tier, period)"
     " DO UPDATE SET batch_id = excluded.batch_id WHERE excluded.batch_id > history_period.batch_id"
 )
+_GREW = text("UPDATE history_period SET size = NULL WHERE tier = :tier AND period = :period")
 _MEASURED = text(
     "INSERT INTO history_period (tier, period, batch_id, size) VALUES (:tier, :period, 0, :size)"
     " ON CONFLICT (tier, period) DO UPDATE SET size = excluded.size"
@@ -74,7 +75,7 @@ def cursor(connection: Connection) -> int:
 
 
 def advance(connection: Connection, batch: int, days: Mapping[Day, int]) -> None:
-    """Move the cursor; `days` has the highest batch of each day that it passes."""
+    """Move the cursor; `days` has the highest batch of each day that it passes. What they take is measured again."""
     connection.execute(
         text(
             "INSERT INTO rollup_cursor (id, batch_id) VALUES (1, :batch)"
@@ -84,6 +85,10 @@ def advance(connection: Connection, batch: int, days: Mapping[Day, int]) -> None
     )
     for day, highest in sorted(days.items()):
         connection.execute(_NOTE, {"day": day, "batch": highest})
+    grown = {(Tier.ROWS, day) for day in days}
+    grown |= {(grain.tier, grain.period(day * DAY_MS)) for grain in GRAINS for day in days}
+    for tier, period in sorted(grown):
+        connection.execute(_GREW, {"tier": tier.value, "period": period})
 
 
 def is_rolled_up(connection: Connection, day: Day) -> bool:

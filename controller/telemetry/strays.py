@@ -7,7 +7,6 @@ own, then roll-ups and a new part. Nothing is taken from a file before it is com
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -16,10 +15,10 @@ from sqlalchemy import Connection, Engine, text
 
 from controller.ingest.ledger import Counts, Entry, LedgerBook
 from controller.telemetry import checksum, register
-from controller.telemetry.archive import PATIENCE_S, STRAY, folder_of, path_of
+from controller.telemetry.archive import PATIENCE_S, STRAY, folder_of, folders, path_of
 from controller.telemetry.checksum import Row
 from controller.telemetry.child import ArchiveError, Child
-from controller.telemetry.days import DAY_MS, Day
+from controller.telemetry.days import Day
 from controller.telemetry.register import Stray
 from controller.telemetry.rows import Rows, rows_in
 from controller.telemetry.thinning import Point
@@ -47,8 +46,8 @@ class Owner(NamedTuple):
 def found(connection: Connection, folder: Path) -> list[tuple[Day, str]]:
     """Day and name of each file that is no part."""
     known = {(part.day, part.file) for part in register.parts(connection)}
-    files = [(_day(file.parent.name), file.name) for file in sorted(folder.glob("*/*.parquet"))]
-    return [(day, name) for day, name in files if day is not None and (day, name) not in known]
+    files = [(day, file.name) for day, there in folders(folder) for file in sorted(there.glob("*.parquet"))]
+    return [each for each in files if each not in known]
 
 
 def note(engine: Engine, folder: Path, now_ms: int) -> int:
@@ -168,12 +167,3 @@ def _missing(
     first, last = readings[0][0], readings[-1][0]
     times = {at_ms for at_ms, _ in stored.of_series(connection, day, series, first, last)} if stored else set()
     return ((series, at_ms, 0, value) for at_ms, value in readings if at_ms not in times)
-
-
-def _day(name: str) -> Day | None:
-    """The day whose folder has that name; None for any other folder."""
-    try:
-        at = datetime.strptime(name, "%Y-%m-%d").replace(tzinfo=UTC)
-    except ValueError:
-        return None
-    return round(at.timestamp() * 1000) // DAY_MS

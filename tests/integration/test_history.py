@@ -1,5 +1,6 @@
 """History that stays small: what is given up and when, the archive, and one answer from all that is left."""
 
+import os
 import random
 import threading
 from dataclasses import replace
@@ -139,7 +140,7 @@ def test_a_day_that_cannot_be_archived_does_not_hold_up_the_others(alone: Annals
     ours = keeper(alone, tmp_path)
     ours.roll()
     where = folder_of(tmp_path, TODAY - 2)
-    (where / ".part-0000.csv.part" / "in the way").mkdir(parents=True)
+    (where / f".part-0000-{os.getpid()}.csv.part" / "in the way").mkdir(parents=True)
     with pytest.raises(ArchiveError, match=where.name):
         ours.archive.seal(NOW)
     assert [part.day for part in parts(alone)] == [TODAY - 3, TODAY - 1]

@@ -1,5 +1,6 @@
 """A large day is archived and proven piece by piece: what is done stays, and no more than a piece is held."""
 
+import os
 import sys
 import threading
 from itertools import chain
@@ -62,7 +63,7 @@ def test_a_day_becomes_pieces_of_whole_series(annals: Annals, tmp_path: Path) ->
 
 def test_pieces_that_are_done_stay_when_the_next_one_fails(annals: Annals, tmp_path: Path) -> None:
     archive = Archive(annals.engine, tmp_path, 6, piece=600)
-    in_the_way = folder_of(tmp_path, DAY) / ".part-0002.csv.part" / "something"
+    in_the_way = folder_of(tmp_path, DAY) / f".part-0002-{os.getpid()}.csv.part" / "something"
     in_the_way.mkdir(parents=True)
     with pytest.raises(ArchiveError):
         archive.seal(NOW)
