@@ -1,8 +1,9 @@
 """How small history is, and how fast it answers: `python -m bench.history [--rows N] [--database sqlite|postgresql]`.
 
 Days of readings as the simulator's devices report them are stored in bulk, rolled up and archived by the controller's
-own parts; then a day, a week, a term and a year are asked for, with the answers that pages draw. The year behind the
-readings has roll-ups alone. PostgreSQL is one of the bench's own, made and stopped by it.
+own parts, each in a process of its own; then a day, a week, a term and a year are asked for, with the answers that
+pages draw, beside all the tables that the default settings keep. The year behind the readings has roll-ups alone.
+PostgreSQL is one of the bench's own, made and stopped by it.
 """
 
 import argparse
@@ -10,185 +11,37 @@ import gc
 import json
 import random
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Engine, Table, text
+from sqlalchemy import Engine, text
 from sqlmodel import Session
 
-from agent.simulate import PlannedDevice, SimulatedDevice
-from controller.config import HistoryConfig
+from bench.history_fill import SEED, TODAY, Pattern, fill, patterns, years_before
 from controller.database import make_engine, migrate, sqlite_url
-from controller.fleet.tables import Agent, Device, School, Series
-from controller.ingest.tables import Batch, Installation, Ledger
-from controller.simulation import made_up
+from controller.fleet.tables import Series
 from controller.telemetry import register
 from controller.telemetry.checksum import Row
 from controller.telemetry.days import DAY_MS
-from controller.telemetry.keeper import Keeper
-from controller.telemetry.latest import LatestValues
-from controller.telemetry.rollup import Bucket
+from controller.telemetry.latest import Known, LatestValues
+from controller.telemetry.ledger_size import ledger_size
 from controller.telemetry.rollups import rollups_in
 from controller.telemetry.rows import rows_in
 from controller.telemetry.store import History
 from controller.telemetry.tiers import FIVE_MINUTES, HOUR, HOUR_MS, Tier
 from controller.telemetry.writing import writing
 
-TODAY = 20_000
 NOW = TODAY * DAY_MS
-SEED = 2026
-PATTERNS = 20
-"""Devices that are really simulated; the others repeat one of them, each with times of its own."""
+SEALED = NOW + 7 * HOUR_MS
 ASKED = 60
 """Answers of each kind that are timed."""
 LATEST = 30_000
-_MOST = 200_000
 _SPANS = (("day", 1, 200), ("week", 7, 480), ("term", 126, 480), ("year", 365, 480))
-
-
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """A day of one simulated device: (time of day, value) by metric."""
-
-    kinds: dict[str, str]
-    points: dict[str, list[tuple[int, float | str | None]]]
-
-    @property
-    def count(self) -> int:
-        return sum(len(each) for each in self.points.values())
-
-
-def patterns() -> list[Pattern]:
-    """Devices of all simulated models, each polled through a day by its profile's pace and deadbands."""
-    [agent] = made_up(1, PATTERNS, str(SEED))
-    return [_pattern(SimulatedDevice(PlannedDevice(each.id, each.name, each.profile), str(SEED), False, 1.0))
-            for each in agent.devices]  # fmt: skip
-
-
-def _pattern(device: SimulatedDevice) -> Pattern:
-    chance = random.Random(device.plan.id)
-    points: dict[str, list[tuple[int, float | str | None]]] = {}
-    at = chance.randrange(5_000)
-    while at < DAY_MS - 5_000:
-        for told in device.poll(at, at):
-            for name, value in told.values.items():
-                points.setdefault(name, []).append((told.at_ms, +value if isinstance(value, bool) else value))
-        at += 1_000 + chance.choice((0, 0, 1, 1, 2))  # as the simulator's tick, which waits a little too long
-    kinds = {name: device.profile.metrics[name].metric.kind.value for name in points if name in device.profile.metrics}
-    return Pattern(kinds, {name: points[name] for name in kinds})
-
-
-def fill(engine: Engine, rows: int, made: list[Pattern]) -> tuple[int, int, int]:
-    """Sorted, by day; (rows, days, series). A batch of the ledger is a device's day."""
-    days = max(8, min(30, rows // 500_000))
-    a_day = sum(pattern.count for pattern in made) / len(made)
-    devices = max(1, round(rows / days / a_day))
-    series = _registry(engine, [made[at % len(made)] for at in range(devices)])
-    chance, stored, count = random.Random(SEED), rows_in(engine), 0
-    for at_day in range(days):
-        day = TODAY - days + at_day
-        with writing(engine) as connection:
-            batches: list[Batch] = []
-            waiting: list[Row] = []
-            for device, ids in enumerate(series):
-                pattern, batch = made[device % len(made)], at_day * devices + device + 1
-                shift, jitter = chance.randrange(5_000), chance.random() * 1e-4
-                begin = day * DAY_MS
-                found = [
-                    (ids[name], begin + min(at + shift + int(at * jitter), DAY_MS - 1), batch, value)
-                    for name, points in pattern.points.items()
-                    for at, value in points
-                ]
-                unique = {row[:3]: row for row in found}
-                waiting += sorted(unique.values(), key=lambda row: row[:3])
-                batches.append(_batch(batch, len(unique), begin))
-                if len(waiting) > _MOST:
-                    stored.add(connection, day, waiting)
-                    stored.flush(connection)
-                    count, waiting = count + len(waiting), []
-            stored.add(connection, day, waiting)
-            stored.flush(connection)
-            count += len(waiting)
-            table: Table = Batch.__table__  # type: ignore[attr-defined]  # SQLModel does not declare it
-            stored.put(
-                connection,
-                table,
-                [[getattr(each, name) for name in (column.name for column in table.columns)] for each in batches],
-            )
-    return count, days, sum(len(each) for each in series)
-
-
-def _batch(number: int, rows: int, begin_ms: int) -> Batch:
-    return Batch(
-        id=number,
-        ledger_id=1,
-        first=number,
-        number=number,
-        digest="",
-        refused="",
-        produced=rows,
-        accepted=rows,
-        quarantined=0,
-        rejected=0,
-        given_up=0,
-        checksum=0,
-        received_ms=begin_ms,
-        row_count=rows,
-        from_ms=begin_ms,
-        to_ms=begin_ms + DAY_MS - 1,
-    )
-
-
-def _registry(engine: Engine, models: list[Pattern]) -> list[dict[str, int]]:
-    """The ids of the series of each device, all of one agent."""
-    with Session(engine) as session:
-        session.add_all([Installation(), School(id="bench", name="Bench")])
-        session.commit()
-        session.add(Agent(id=1, school_id="bench", name="room-1"))
-        session.commit()
-        session.add(Ledger(id=1, school_id="bench", agent_id=1, epoch="00000000000000aa"))
-        found: list[dict[str, int]] = []
-        number = 0
-        for at, model in enumerate(models, 1):
-            session.add(
-                Device(
-                    id=at,
-                    school_id="bench",
-                    agent_id=1,
-                    slug=f"d-{at}",
-                    name="",
-                    profile_slug="",
-                    profile_digest="",
-                )
-            )
-            ids: dict[str, int] = {}
-            for name, kind in model.kinds.items():
-                number += 1
-                ids[name] = number
-                session.add(Series(id=number, school_id="bench", device_id=at, metric=name[:63], unit="1", kind=kind))
-            found.append(ids)
-        session.commit()
-    return found
-
-
-def year_before(engine: Engine, series: int, days: int) -> None:
-    """Hours of a year, and five minutes of a week, of one series, behind what was stored."""
-    chance, until = random.Random(SEED), (TODAY - days) * DAY_MS
-    for grain, from_ms in ((HOUR, (TODAY - 365) * DAY_MS), (FIVE_MINUTES, (TODAY - 126) * DAY_MS)):
-        with writing(engine) as connection:
-            rollups_in(engine).put(
-                connection,
-                grain,
-                [
-                    Bucket(series, at, 12, low, low + 1.0, low + 2.0, at, at + grain.width_ms - 1, 300_000)
-                    for at in range(from_ms, until, grain.width_ms)
-                    for low in (round(chance.uniform(20, 200), 1),)
-                ],
-            )
 
 
 def timed(work: Callable[[], object]) -> tuple[float, float]:
@@ -215,10 +68,49 @@ def ask(engine: Engine, chosen: list[int], whole_year: int) -> dict[str, float]:
         figures |= {f"{name}_p50_ms": round(p50, 2), f"{name}_p95_ms": round(p95, 2)}
     p50, p95 = timed(lambda: history.line(chance.choice(chosen), NOW - DAY_MS, NOW, 480))
     figures |= {"day_of_rows_p50_ms": round(p50, 2), "day_of_rows_p95_ms": round(p95, 2)}
-    with writing(engine) as connection:
-        connection.execute(text("DELETE FROM latest"))
-        have = connection.execute(text("SELECT count(*) FROM series")).scalar_one()
+    return figures
+
+
+def ask_latest(engine: Engine, made: list[Pattern]) -> dict[str, float]:
+    """The newest value of so many series: stored by the writer's own way, read at a start, and asked for one by one as
+    pages do. Milliseconds.
+    """
+    _more_series(engine)
+    newest = [points[-1][1] for pattern in made for points in pattern.points.values() if points]
+    writer, reader, stored = LatestValues(), LatestValues(), rows_in(engine)
+    turn = 0
+
+    def store() -> None:
+        nonlocal turn
+        turn += 1
+        rows: list[Row] = [(number, NOW + turn, 0, newest[number % len(newest)]) for number in range(1, LATEST + 1)]
+        writer.offer(rows)
+        with writing(engine) as connection:
+            writer.flush(connection, stored, NOW + turn)
+        writer.settle()
+
+    def load() -> None:
+        with engine.connect() as connection:
+            reader.load(connection)
+
+    def look() -> list[Known | None]:
+        return [reader.get(number) for number in range(1, LATEST + 1)]
+
+    figures: dict[str, float] = {}
+    for name, work in (("latest_stored", store), ("latest_at_start", load), ("latest", look)):
+        gc.collect()
+        gc.freeze()  # as ingest does
+        p50, p95 = timed(work)
+        figures |= {f"{name}_p50_ms": round(p50, 2), f"{name}_p95_ms": round(p95, 2)}
+    known = look()
+    if {each.at_ms if each else 0 for each in known} != {NOW + turn}:
+        raise SystemExit("what was read is not what was stored")
+    return figures
+
+
+def _more_series(engine: Engine) -> None:
     with Session(engine) as session:
+        have = session.scalar(text("SELECT count(*) FROM series")) or 0
         session.add_all(
             [
                 Series(id=number, school_id="bench", device_id=1, metric=f"more-{number}", unit="1", kind="float")
@@ -226,21 +118,6 @@ def ask(engine: Engine, chosen: list[int], whole_year: int) -> dict[str, float]:
             ]
         )
         session.commit()
-    with writing(engine) as connection:
-        rows_in(engine).upsert_latest(connection, [(number, NOW, 1.0, None, NOW) for number in range(1, LATEST + 1)])
-
-    values = LatestValues()
-    gc.collect()
-    gc.freeze()  # as ingest does
-
-    def load() -> None:
-        with engine.connect() as connection:
-            values.load(connection)
-
-    p50, p95 = timed(load)
-    figures |= {"latest_at_start_p50_ms": round(p50, 2), "latest_at_start_p95_ms": round(p95, 2)}
-    p50, p95 = timed(lambda: [values.get(number) for number in range(1, LATEST + 1)])
-    return {**figures, "latest_p50_ms": round(p50, 2), "latest_p95_ms": round(p95, 2)}
 
 
 def sizes(engine: Engine, rows: int) -> dict[str, float]:
@@ -249,44 +126,49 @@ def sizes(engine: Engine, rows: int) -> dict[str, float]:
     with engine.connect() as connection:
         parts = register.parts(connection)
         raw = sum(stored.size(connection, day) for day in stored.days(connection))
+        ledger = ledger_size(connection)
         by_grain = {
             grain.tier: sum(rollups.size(connection, grain, each) for each in rollups.periods(connection, grain))
             for grain in (FIVE_MINUTES, HOUR)
         }
     return {
         "bytes_a_value_rows": round(raw / rows, 2),
+        "bytes_a_value_ledger": round(ledger / rows, 2),
         "bytes_a_value_5min": round(by_grain[Tier.FIVE_MINUTES] / rows, 2),
         "bytes_a_value_1h": round(by_grain[Tier.HOUR] / rows, 3),
         "bytes_a_value_archive": round(sum(part.size for part in parts) / sum(part.row_count for part in parts), 3),
     }
 
 
-def measure(engine: Engine, folder: Path, rows: int) -> dict[str, float]:
+def apart(*command: str) -> tuple[float, float]:
+    """Seconds that a process of its own takes, and the most memory (MB) of it and its children."""
+    began = time.perf_counter()
+    done = subprocess.run([sys.executable, "-m", "bench.history_work", *command], stdout=subprocess.PIPE, check=True)
+    return time.perf_counter() - began, int(done.stdout) / 1000
+
+
+def measure(engine: Engine, folder: Path, rows: int, days: int) -> dict[str, float]:
     made = patterns()
     began = time.perf_counter()
-    count, days, series = fill(engine, rows, made)
-    filled = time.perf_counter()
-    print(f"{count:,} rows of {series:,} series over {days} days in {filled - began:.0f} s", flush=True)
-    keeper = Keeper(engine, HistoryConfig(rows_days=400, rows_mb=1_000_000), folder, lambda: NOW + 7 * HOUR_MS)
-    keeper.roll()
-    rolled = time.perf_counter()
-    print(f"rolled up in {rolled - filled:.0f} s", flush=True)
-    keeper.archive.seal(NOW + 7 * HOUR_MS)
-    archived = time.perf_counter()
-    print(f"archived in {archived - rolled:.0f} s", flush=True)
-    figures = {
-        "rows": count,
-        "series": series,
-        "days": days,
-        "fill_s": round(filled - began, 1),
-        "roll_up_s": round(rolled - filled, 1),
-        "archive_s": round(archived - rolled, 1),
-        **sizes(engine, count),
+    filled = fill(engine, rows, made, days)
+    figures: dict[str, float] = {
+        "rows": filled.rows,
+        "series": filled.series,
+        "days": filled.days,
+        "batches": filled.batches,
+        "fill_s": round(time.perf_counter() - began, 1),
     }
+    print(f"{filled.rows:,} rows of {filled.series:,} series over {days} days", flush=True)
+    url = engine.url.render_as_string(hide_password=False)
+    for name in ("roll_up", "archive", "verify", "verify_archive"):
+        took, memory = apart(name, url, str(folder), str(SEALED))
+        figures |= {f"{name}_s": round(took, 1), f"{name}_mb": round(memory)}
+        print(f"{name}: {took:.0f} s, {memory:.0f} MB", flush=True)
+    figures |= sizes(engine, filled.rows)
     with engine.connect() as connection:
         numeric = [found for (found,) in connection.execute(text("SELECT id FROM series WHERE kind = 'float'"))]
-    year_before(engine, numeric[0], days)
-    return {**figures, **ask(engine, numeric, numeric[0])}
+    years_before(engine, numeric[0], days)
+    return {**figures, **ask(engine, numeric, numeric[0]), **ask_latest(engine, made)}
 
 
 def databases(name: str, folder: Path, stack: ExitStack) -> Engine:
@@ -300,6 +182,7 @@ def databases(name: str, folder: Path, stack: ExitStack) -> Engine:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=2_000_000, help="about so many readings")
+    parser.add_argument("--days", type=int, default=0, help="in so many days; 8 to 30 by default")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     options = parser.parse_args()
     with ExitStack() as stack:
@@ -307,7 +190,8 @@ def main() -> None:
         engine = databases(options.database, folder, stack)
         stack.callback(engine.dispose)
         migrate(engine)
-        figures = measure(engine, folder / "archive", options.rows)
+        days = options.days or max(8, min(30, options.rows // 500_000))
+        figures = measure(engine, folder / "archive", options.rows, days)
     for name, value in figures.items():
         print(f"{name:26} {value:>14,}")
     ratios = {

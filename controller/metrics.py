@@ -76,6 +76,7 @@ HISTORY = (
     ("buckets", "Roll-ups written."),
     ("roll_seconds", "Seconds spent in rolling up."),
     ("parts", "Parts added to the archive."),
+    ("taken_in", "Readings that came back from files of the archive which the register did not know."),
     ("failures", "Turns of the history's keeper that failed and are tried again."),
 )
 """Fields of HistoryStats, and what they count."""

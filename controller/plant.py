@@ -162,8 +162,8 @@ class Plant:
             self._watcher.start()
             self._webhooks.start()
             self._sealer.start()
-            self._ingest.start()
             self._keeper.start()
+            self._ingest.start()
         except BaseException:
             self.stop()
             raise

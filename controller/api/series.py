@@ -10,7 +10,7 @@ from controller.api.models import Problem, SeriesOut
 from controller.fleet.roster import find_series
 from controller.identity.policy import Permission, Principal
 from controller.services import Services
-from controller.telemetry.archive import ArchiveError
+from controller.telemetry.child import ArchiveError
 from controller.telemetry.store import Line
 from controller.web.access import allowed
 

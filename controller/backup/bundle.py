@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
+from zlib import crc32
 
 from controller.backup.errors import BackupError
 from controller.durable import PART, private
@@ -20,6 +21,9 @@ FORMAT: Final = 1
 FOLDERS: Final = ("files", "archive")
 """What lies beside the database and belongs to it: files of print jobs by their digest, and archived days."""
 _ABOUT, _DATABASE = "about.json", "database"
+_DAMAGED: Final = ".damaged-"
+"""How the name of a file goes on, before the time, that was not as the backup had it."""
+_PORTION: Final = 1 << 20
 _SQLITE: Final = b"SQLite format 3\0"
 
 
@@ -50,7 +54,14 @@ def write(draft: Path, about: About, dump: Callable[[BinaryIO], None], folder: P
 def _beside(folder: Path) -> Iterator[Path]:
     for name in FOLDERS:
         found = sorted((folder / name).rglob("*"))
-        yield from (file for file in found if file.suffix != PART and file.is_file())
+        yield from (file for file in found if file.suffix != PART and _DAMAGED not in file.name and file.is_file())
+
+
+class Placed(NamedTuple):
+    """How many files were put back, and where those are that were there and damaged."""
+
+    files: int
+    aside: tuple[Path, ...]
 
 
 class Bundle:
@@ -70,22 +81,42 @@ class Bundle:
         with zipfile.ZipFile(self._file) as bundle, bundle.open(_DATABASE) as source:
             yield source  # type: ignore[misc]  # it can be read, which is all that is asked of it
 
-    def place_files(self, folder: Path) -> int:
-        """Put what is missing beside the database; how many. What is there already has the same content or is newer."""
-        placed = 0
+    def place_files(self, folder: Path, now_ms: int) -> Placed:
+        """Put what is missing or damaged beside the database. Names never get another content, so a file that differs
+        from the backup's is damaged; it is kept under a name of its own.
+        """
         names = [name for name in self._members if PurePosixPath(name).parts[0] in FOLDERS]
         if not names:
-            return placed
+            return Placed(0, ())
+        placed, aside = 0, []
         with zipfile.ZipFile(self._file) as bundle:
             for name in names:
                 target = folder / name
-                if target.exists():
+                if _is_whole(target, bundle.getinfo(name)):
                     continue
+                if target.exists():
+                    damaged = target.with_name(f"{target.name}{_DAMAGED}{now_ms}")
+                    target.replace(damaged)
+                    aside.append(damaged)
                 target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 with bundle.open(name) as source, private(target) as draft, draft.open("wb") as into:
                     shutil.copyfileobj(source, into)
                 placed += 1
-        return placed
+        return Placed(placed, tuple(aside))
+
+
+def _is_whole(file: Path, member: zipfile.ZipInfo) -> bool:
+    """Whether it has the length and the checksum of what the backup has."""
+    try:
+        if file.stat().st_size != member.file_size:
+            return False
+        with file.open("rb") as source:
+            checksum = 0
+            while portion := source.read(_PORTION):
+                checksum = crc32(portion, checksum)
+    except OSError:  # missing, or the disk cannot read it
+        return False
+    return checksum == member.CRC
 
 
 def opened(file: Path) -> Bundle:

@@ -29,13 +29,15 @@ _SQLITE = "sqlite:///"
 @dataclass(frozen=True, slots=True)
 class Restored:
     """`aside` is where the database of before is kept, empty if there was none; `lost` what was booked since, as far as
-    there was a `journal`."""
+    there was a `journal`; `damaged` where files beside it are kept that were not as the backup has them.
+    """
 
     generation: int
     aside: str
     files: int
     lost: Sequence[lost.LostBooking]
     journal: bool
+    damaged: Sequence[str] = ()
 
 
 def backup(config: ControllerConfig, target: Path, now_ms: Callable[[], int]) -> int:
@@ -90,10 +92,10 @@ def _restore(config: ControllerConfig, place: Place, found: bundle.Bundle, now_m
         generation = max(least, now_ms() // 1000)
         missing = _renew(engine, generation, journal, now_ms())
         engine.dispose()
-        files = found.place_files(config.folder)
+        placed = found.place_files(config.folder, now_ms())
         journal.restored(generation)
         aside = place.install(now_ms())
-    return Restored(generation, aside, files, missing, had_journal)
+    return Restored(generation, aside, placed.files, missing, had_journal, tuple(map(str, placed.aside)))
 
 
 def _place(config: ControllerConfig) -> Place:
@@ -134,6 +136,7 @@ def lines(done: Restored, zone: str) -> list[str]:
         told.append(f"The database of before is kept as {done.aside}.")
     if done.files:
         told.append(f"{done.files} files were put back beside it.")
+    told += [f"A damaged file was replaced by the backup's; it is kept as {each}." for each in done.damaged]
     if done.lost:
         told.append(f"{len(done.lost)} bookings were made or changed since the backup and are not in it:")
         told += [f"  {lost.line(each, ZoneInfo(zone))}" for each in done.lost]

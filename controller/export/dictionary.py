@@ -6,7 +6,7 @@ from datetime import date
 
 from controller.export.catalogue import ExportTable
 
-FORMAT = 1
+FORMAT = 2
 
 
 def as_json(tables: Sequence[ExportTable], counts: Mapping[str, int], first: date, last: date) -> str:
@@ -21,9 +21,16 @@ def as_json(tables: Sequence[ExportTable], counts: Mapping[str, int], first: dat
                     "name": table.name,
                     "file": f"{table.name}.parquet",
                     "meaning": table.meaning,
+                    "meaning_vi": table.meaning_vi,
                     "rows": counts[table.name],
                     "columns": [
-                        {"name": each.name, "type": each.type, "unit": each.unit, "meaning": each.meaning}
+                        {
+                            "name": each.name,
+                            "type": each.type,
+                            "unit": each.unit,
+                            "meaning": each.meaning,
+                            "meaning_vi": each.meaning_vi,
+                        }
                         for each in table.columns
                     ],
                 }
@@ -36,17 +43,29 @@ def as_json(tables: Sequence[ExportTable], counts: Mapping[str, int], first: dat
 
 
 def as_markdown(tables: Sequence[ExportTable], counts: Mapping[str, int], first: date, last: date) -> str:
-    """For people."""
+    """For people, in Vietnamese and in English."""
     lines = [
-        "# Data dictionary",
+        "# Từ điển dữ liệu / Data dictionary",
         "",
         (
-            f"Days {first.isoformat()} to {last.isoformat()}, both included, by the schools' own clock. People appear"
-            " as pseudonyms that hold within this export only; there are no names, logins or titles."
+            f"Từ ngày {first:%d/%m/%Y} đến hết ngày {last:%d/%m/%Y}, theo giờ của các trường. Người và lượt đặt mang"
+            " mã thay thế chỉ dùng trong bản xuất này; không có tên, tên đăng nhập hay tiêu đề. Ai xem được lịch của"
+            " một máy vẫn có thể nhận ra một lượt đặt theo máy và giờ: hãy giữ tệp này như giữ lịch ấy."
+        ),
+        "",
+        (
+            f"Days {first.isoformat()} to {last.isoformat()}, both included, by the schools' own clock. People and"
+            " bookings appear as pseudonyms that hold within this export only; there are no names, logins or titles."
+            " Whoever may see a machine's calendar can still tell a booking by machine and time: keep these files as"
+            " you keep that."
         ),
     ]
     for table in tables:
-        lines += ["", f"## {table.name}.parquet", "", f"{table.meaning} {counts[table.name]} rows.", ""]
-        lines += ["| column | type | unit | meaning |", "|---|---|---|---|"]
-        lines += [f"| {each.name} | {each.type} | {each.unit} | {each.meaning} |" for each in table.columns]
+        lines += ["", f"## {table.name}.parquet", "", f"{table.meaning_vi} {counts[table.name]} dòng.", ""]
+        lines += [f"{table.meaning} {counts[table.name]} rows.", ""]
+        lines += ["| cột / column | type | unit | ý nghĩa | meaning |", "|---|---|---|---|---|"]
+        lines += [
+            f"| {each.name} | {each.type} | {each.unit} | {each.meaning_vi} | {each.meaning} |"
+            for each in table.columns
+        ]
     return "\n".join(lines) + "\n"

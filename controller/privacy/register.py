@@ -491,7 +491,11 @@ _INGEST: Final = (
 _HISTORY: Final = (
     _plain("rollup_cursor", "id batch_id"),
     _plain("history_period", "tier period batch_id size dropped_ms"),
-    _plain("archived_part", "day part after_batch upto_batch row_count checksum size made_ms"),
+    _plain(
+        "archived_part",
+        "day part after_batch upto_batch row_count checksum size made_ms file after_series upto_series",
+    ),
+    _plain("stray_file", "day file upto_series noted_ms"),
 )
 _TIMETABLE: Final = (
     _plain("school_year", "id school_id name"),

@@ -1,28 +1,32 @@
-"""Readings of days that are over, as Parquet files: `2026-11-23/part-0000.parquet`, late ones in a part of their own.
+"""Readings of days that are over, as Parquet files: `2026-11-23/part-0000-1440-0b1c2d3e.parquet`, late ones in a part
+of their own, and many in several, each of some series.
 
 Columns: series, at_ms (since the epoch, UTC), and the value in that of `number`, `whole` (truth values are 0 and 1) and
 `text` that its kind has, in none if the device did not know. Sorted by series and time. A part is registered with its
-count and checksum when it is safely on disk, and not before.
+count and checksum when it is safely on disk, and not before. Both are in its name: no file takes another's place,
+unless it is the same.
 """
 
-import json
 import logging
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, Engine
 
+from controller.durable import PART, sync, sync_folder
 from controller.telemetry import register
+from controller.telemetry.child import ArchiveError, Child
 from controller.telemetry.days import DAY_MS, Day
 from controller.telemetry.register import Part
 from controller.telemetry.retention import Limit, surplus
 from controller.telemetry.rows import rows_in
+from controller.telemetry.sealing import due, following, is_complete
 from controller.telemetry.thinning import Point
 from controller.telemetry.tiers import HOUR_MS, Tier
 from controller.telemetry.writing import writing
@@ -30,15 +34,13 @@ from controller.telemetry.writing import writing
 WRITE: Final = "write"
 SUMS: Final = "sums"
 READ: Final = "read"
-_AT_ONCE: Final = 8
-"""Parts that one child makes."""
-_PATIENCE_S: Final = 3_600.0
+STRAY: Final = "stray"
+PIECE: Final = 2_000_000
+"""Rows of one file, about. What is done of a day stays, whatever becomes of the rest."""
+PATIENCE_S: Final = 900.0
+"""Who makes no step for so long is given up. A step is a portion of rows, or at most a piece."""
 _READING_S: Final = 60.0
 log = logging.getLogger(__name__)
-
-
-class ArchiveError(Exception):
-    """A part could not be made or read; the message says why. The database is as it was."""
 
 
 class Sums(NamedTuple):
@@ -48,19 +50,32 @@ class Sums(NamedTuple):
     checksum: int
 
 
+def folder_of(folder: Path, day: Day) -> Path:
+    """Where the parts of a day lie."""
+    return folder / f"{datetime.fromtimestamp(day * DAY_MS // 1000, UTC):%Y-%m-%d}"
+
+
 def path_of(folder: Path, part: Part) -> Path:
     """Where a part lies."""
-    day = datetime.fromtimestamp(part.day * DAY_MS // 1000, UTC)
-    return folder / f"{day:%Y-%m-%d}" / f"part-{part.part:04}.parquet"
+    return folder_of(folder, part.day) / part.file
+
+
+def folders(folder: Path) -> Iterator[tuple[Day, Path]]:
+    """The days that have a folder, oldest first, and where."""
+    for each in sorted(folder.glob("????-??-??")):
+        with suppress(ValueError):
+            at = datetime.strptime(each.name, "%Y-%m-%d").replace(tzinfo=UTC)
+            yield round(at.timestamp() * 1000) // DAY_MS, each
 
 
 class Archive:
     """The archive of one database in one folder."""
 
-    def __init__(self, engine: Engine, folder: Path, seal_hours: int) -> None:
+    def __init__(self, engine: Engine, folder: Path, seal_hours: int, piece: int = PIECE) -> None:
         self._engine = engine
         self._folder = folder
         self._seal_ms = seal_hours * HOUR_MS
+        self._piece = piece
         self._reading = threading.Lock()
 
     def seal(self, now_ms: int) -> int:
@@ -68,141 +83,140 @@ class Archive:
         if some could not be made; the others are.
         """
         with self._engine.connect() as connection:
-            days = rows_in(connection).days(connection)
-            highest = register.highest_batches(connection)
-            uptos = {part.day: part for part in register.parts(connection)}
             ready = [
                 day
-                for day in days
+                for day in rows_in(connection).days(connection)
                 if (day + 1) * DAY_MS + self._seal_ms <= now_ms and register.is_rolled_up(connection, day)
             ]
-        due = []
-        for day in ready:
-            last = uptos.get(day)
-            after = last.upto_batch if last else 0
-            if highest.get(day, 0) > after:
-                due.append(Part(day, last.part + 1 if last else 0, after, highest[day], 0, 0, 0))
+            gone = [register.dropped_periods(connection, tier).keys() for tier in (Tier.ROWS, Tier.ARCHIVE)]
+            highest = register.highest_batches(connection)
+            first = due(ready, highest, register.parts(connection), gone[0] | gone[1])
+        self._sweep()
         made, failures = 0, []
-        while due:
-            batch = due[:_AT_ONCE]
-            done, failure = self._make(batch, now_ms)
-            made += done
-            if failure:
-                failures.append(f"{path_of(self._folder, batch[done])}: {failure}")
-            due = due[done + bool(failure) :]
+        with Child(PATIENCE_S) as child:
+            for part in first:
+                try:
+                    for _ in self._made(child, part, now_ms):
+                        made += 1
+                except ArchiveError as error:
+                    failures.append(f"{folder_of(self._folder, part.day)}: {error}")
         if failures:
             raise ArchiveError("; ".join(failures))
         return made
 
     def has_all(self, connection: Connection, day: Day) -> bool:
         """Whether every reading of a day that is rolled up is in a file that is there."""
-        parts = register.parts(connection, [day])
+        parts = register.parts(connection, day, day)
         highest = register.highest_batches(connection).get(day, 0)
-        return bool(parts) and parts[-1].upto_batch >= highest and all(self._is_there(part) for part in parts)
+        return (
+            bool(parts)
+            and is_complete(parts[-1])
+            and parts[-1].upto_batch >= highest
+            and all(self._is_there(part) for part in parts)
+        )
 
     def points(self, series: int, from_ms: int, to_ms: int) -> list[Point]:
         """A series' readings between two times, both inclusive. Raises ArchiveError."""
         with self._engine.connect() as connection:
-            parts = register.parts(connection, range(from_ms // DAY_MS, to_ms // DAY_MS + 1))
-        files = [str(path_of(self._folder, part)) for part in parts if part.row_count]
-        if not files:
+            parts = register.parts(connection, from_ms // DAY_MS, to_ms // DAY_MS)
+        holding = [part for part in parts if part.row_count and part.after_series < series <= part.upto_series]
+        if not holding:
             return []
-        with self._reading:  # one at a time: each takes a processor and some memory
-            job = {"do": READ, "files": files, "series": series, "from": from_ms, "to": to_ms}
-            return [(at_ms, value) for at_ms, value in _ask(job, _READING_S)]
+        files = [str(path_of(self._folder, part)) for part in holding]
+        job = {"do": READ, "files": files, "series": series, "from": from_ms, "to": to_ms}
+        with self._reading, Child(_READING_S) as child:  # one at a time: each takes a processor and some memory
+            return [(at_ms, value) for portion in child.ask(job) for at_ms, value in portion]
 
     def drop(self, limit: Limit, now_ms: int) -> int:
-        """Give up the oldest days until the rest is within the limit; how many."""
+        """Give up the oldest days until the rest is within the limit; how many. All that lies in a day's folder counts
+        and goes with it. First nobody asks for the day, then its files go, then the register forgets them: what a crash
+        leaves is given up the next time.
+        """
         with self._engine.connect() as connection:
-            parts = register.parts(connection)
-        sizes: dict[Day, int] = {}
-        for part in parts:
-            sizes[part.day] = sizes.get(part.day, 0) + part.size
+            sizes = dict.fromkeys((part.day for part in register.parts(connection)), 0)
+        for day, folder in folders(self._folder):
+            sizes[day] = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
         today = now_ms // DAY_MS
         going = surplus(sizes, limit, today - limit.days, today)
         for day in going:
             with writing(self._engine) as connection:
-                register.remove_parts(connection, day)
                 register.dropped(connection, Tier.ARCHIVE, day, now_ms)
-            for part in parts:
-                if part.day == day:
-                    path_of(self._folder, part).unlink(missing_ok=True)
+            _remove(folder_of(self._folder, day))
+            with writing(self._engine) as connection:
+                register.remove_parts(connection, day)
             log.info("history: day %s of the archive is given up", day)
         return len(going)
+
+    def _sweep(self) -> None:
+        """Remove what a crash left half written. Nobody else writes: see `writing.alone`."""
+        for _, folder in folders(self._folder):
+            for file in folder.glob(f"*{PART}"):
+                with suppress(OSError):
+                    file.unlink()
 
     def _is_there(self, part: Part) -> bool:
         path = path_of(self._folder, part)
         return not part.row_count or (path.is_file() and path.stat().st_size == part.size)
 
-    def _make(self, parts: Sequence[Part], now_ms: int) -> tuple[int, str]:
-        """Make files by one child; how many of them, and why not the next one."""
-        paths = [path_of(self._folder, part) for part in parts]
-        drafts = [path.with_name(f".{path.name}.draft") for path in paths]
-        jobs = []
-        for part, draft in zip(parts, drafts, strict=True):
-            draft.parent.mkdir(parents=True, exist_ok=True)
-            jobs.append({"do": WRITE, "draft": str(draft), "after": part.after_batch, "upto": part.upto_batch})
-            jobs[-1] |= {"day": part.day, "database": self._engine.url.render_as_string(hide_password=False)}
-        try:
-            told, failure = _told(jobs, _PATIENCE_S)
-            for part, path, draft, sums in zip(parts, paths, drafts, told, strict=False):
-                self._keep(part, path, draft, Sums(*sums), now_ms)
-        finally:
-            for draft in drafts:
-                draft.unlink(missing_ok=True)
-        return len(told), failure
+    def _made(self, child: Child, part: Part | None, now_ms: int) -> Iterator[Part]:
+        """This part and those of the series behind it, one after the other."""
+        while part is not None:
+            part = self._make(child, part, now_ms)
+            yield part
+            part = following(part)
 
-    def _keep(self, part: Part, path: Path, draft: Path, sums: Sums, now_ms: int) -> None:
-        """Under its name, then registered."""
-        size = draft.stat().st_size if sums.row_count else 0
-        if sums.row_count:
-            _settle(draft, path)
+    def _make(self, child: Child, part: Part, now_ms: int) -> Part:
+        """On disk under its name, then registered."""
+        folder = folder_of(self._folder, part.day)
+        draft = folder / f".part-{part.part:04}-{os.getpid()}{PART}"  # a child that outlives its controller has its own
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            [(count, checksum, upto_series)] = child.ask(self._job(part, draft))
+            made = replace(part, row_count=count, checksum=checksum, upto_series=upto_series)
+            if count:
+                name = f"part-{part.part:04}-{count}-{checksum:08x}.parquet"
+                made = replace(made, size=draft.stat().st_size, file=name)
+                _settle(draft, folder / name)
+        except OSError as error:
+            raise ArchiveError(str(error)) from None
+        finally:
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
         with writing(self._engine) as connection:
-            found = Part(*(part.day, part.part, part.after_batch, part.upto_batch), *sums, size)
-            register.add_part(connection, found, now_ms)
+            register.add_part(connection, made, now_ms)
+        return made
+
+    def _job(self, part: Part, draft: Path) -> dict[str, str | int]:
+        return {
+            "do": WRITE,
+            "draft": str(draft),
+            "database": self._engine.url.render_as_string(hide_password=False),
+            "day": part.day,
+            "after": part.after_batch,
+            "upto": part.upto_batch,
+            "after_series": part.after_series,
+            "most": self._piece,
+        }
+
+
+def _remove(folder: Path) -> None:
+    """A day's folder with its files."""
+    for file in folder.glob("*"):
+        file.unlink()
+    with suppress(FileNotFoundError):
+        folder.rmdir()
 
 
 def sums_of(folder: Path, parts: Sequence[Part]) -> Iterator[Sums]:
     """What the files of these parts hold, all of which are there. Raises ArchiveError at the first that is none."""
-    for told in _ask({"do": SUMS, "files": [str(path_of(folder, part)) for part in parts]}, _PATIENCE_S):
-        yield Sums(*told)
-
-
-def _ask(job: dict[str, Any], patience_s: float) -> list[Any]:
-    """What a child of ours answers. Raises ArchiveError."""
-    told, failure = _told([job], patience_s)
-    if failure:
-        raise ArchiveError(failure)
-    return told
-
-
-def _told(jobs: Sequence[dict[str, Any]], patience_s: float) -> tuple[list[Any], str]:
-    """The answers of a child, a line each, and why it ended before its last; empty if it did not."""
-    command = (sys.executable, "-m", "controller.telemetry.archive_child")
-    given = "".join(json.dumps(job) + "\n" for job in jobs)
-    try:
-        done = subprocess.run(
-            command, input=given, capture_output=True, text=True, check=False, timeout=patience_s * len(jobs)
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return [], f"the archive did not answer: {error.__class__.__name__}"
-    told = [json.loads(line) for line in done.stdout.splitlines()]
-    last = done.stderr.strip().rpartition("\n")[2]
-    return told, (last or f"the archive's process ended with {done.returncode}") if done.returncode else ""
+    with Child(PATIENCE_S) as child:
+        for told in child.ask({"do": SUMS, "files": [str(path_of(folder, part)) for part in parts]}):
+            yield Sums(*told)
 
 
 def _settle(draft: Path, path: Path) -> None:
     """On disk under its name, whatever happens to the machine from now on."""
-    _sync(draft, os.O_RDWR)
+    sync(draft)
     draft.replace(path)
-    if sys.platform != "win32":  # there a folder cannot be opened
-        _sync(path.parent, os.O_RDONLY)
-        _sync(path.parent.parent, os.O_RDONLY)
-
-
-def _sync(path: Path, how: int) -> None:
-    descriptor = os.open(path, how)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(path.parent)
+    sync_folder(path.parent.parent)

@@ -12,10 +12,12 @@ Row: TypeAlias = tuple[int, int, int, float | str | None]
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def of_rows(rows: list[Row]) -> int:
-    """The checksum of one batch's rows of one day. They must be in the order of the day table's key."""
+def of_rows(rows: list[Row], before: int = 0) -> int:
+    """The checksum of one batch's rows of one day, which follow those of the checksum `before`. They must be in the
+    order of the day table's key.
+    """
     encoded = _encode(rows)
-    return crc32(memoryview(encoded)[_header(len(rows)) :])
+    return crc32(memoryview(encoded)[_header(len(rows)) :], before)
 
 
 def combined(parts: Iterable[int]) -> int:

@@ -3,8 +3,9 @@
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
 from typing import Final
@@ -16,15 +17,19 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from controller.config import MB, HistoryConfig
 from controller.telemetry import register
-from controller.telemetry.archive import Archive, ArchiveError
+from controller.telemetry.archive import Archive
+from controller.telemetry.child import ArchiveError
 from controller.telemetry.retention import Limit, Limits, Retention
 from controller.telemetry.roller import Roller
 from controller.telemetry.sqlite_tables import sweep
+from controller.telemetry.strays import Strays, note
 from controller.telemetry.tiers import Tier
 from controller.telemetry.writing import alone, writing
 
 ROLL_S: Final = 60.0
 HOUSEKEEPING_S: Final = 3_600.0
+FIRST_S: Final = 300.0
+"""After a start, for the first time: a laptop may be on for less than an hour."""
 _log = logging.getLogger(__name__)
 
 
@@ -36,6 +41,7 @@ class HistoryStats:
     buckets: int = 0
     roll_seconds: float = 0.0
     parts: int = 0
+    taken_in: int = 0
     failures: int = 0
     dropped: dict[Tier, int] = field(default_factory=lambda: dict.fromkeys(Tier, 0))
     size: dict[Tier, int] = field(default_factory=dict)
@@ -55,9 +61,11 @@ class Keeper:
 
     def __init__(self, engine: Engine, config: HistoryConfig, folder: Path, now_ms: Callable[[], int]) -> None:
         self._engine = engine
+        self._folder = folder
         self._now_ms = now_ms
         self._limits = limits_of(config)
         self.archive = Archive(engine, folder, config.seal_hours)
+        self._strays = Strays(engine, folder)
         self._archives = config.archive
         self._roller = Roller(engine)
         self._retention = Retention(engine, self._limits, self.archive.has_all if config.archive else None)
@@ -71,8 +79,11 @@ class Keeper:
         )
 
     def start(self) -> None:
+        """Before readings come in: see `strays.note`. Raises SQLAlchemyError."""
+        note(self._engine, self._folder, self._now_ms())
         self._scheduler.add_job(self._try, "interval", [self.roll], seconds=ROLL_S, next_run_time=datetime.now(UTC))
-        self._scheduler.add_job(self._try, "interval", [self.keep_house], seconds=HOUSEKEEPING_S)
+        soon = datetime.now(UTC) + timedelta(seconds=FIRST_S)
+        self._scheduler.add_job(self._try, "interval", [self.keep_house], seconds=HOUSEKEEPING_S, next_run_time=soon)
         self._scheduler.start()
 
     def stop(self) -> None:
@@ -97,11 +108,14 @@ class Keeper:
         with self._turn, alone(self._engine) as ours:
             if not ours:
                 return
-            try:
+            with ExitStack() as stack:  # each of it is done, whatever becomes of the others
+                stack.callback(self._give_up)
+                stack.callback(self._take_in)
                 if self._archives:
                     self.stats.parts += self.archive.seal(self._now_ms())
-            finally:
-                self._give_up()
+
+    def _take_in(self) -> None:
+        self.stats.taken_in += self._strays.take_in(self._now_ms())
 
     def _give_up(self) -> None:
         gone = self._retention.apply(self._now_ms())

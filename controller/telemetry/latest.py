@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from controller.telemetry.checksum import Row
 from controller.telemetry.rows import Rows
@@ -28,9 +28,11 @@ class LatestValues:
 
     def load(self, connection: Connection) -> None:
         """Begin with what the table has."""
-        found = connection.execute(text("SELECT series_id, at_ms, number, text FROM latest")).all()
+        asked = connection.connection.cursor()  # the driver's own: twice as quick, and a start waits for it
+        asked.execute("SELECT series_id, at_ms, number, text FROM latest")
         self._settled = {
-            series: (series, at_ms, 0, number if words is None else words) for series, at_ms, number, words in found
+            series: (series, at_ms, 0, number if words is None else words)
+            for series, at_ms, number, words in asked.fetchall()
         }
         self._newest = dict(self._settled)
         self._drafts = {}

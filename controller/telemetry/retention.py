@@ -13,7 +13,7 @@ from typing import Final
 from sqlalchemy import Connection, Engine, text
 
 from controller.database import DUMPING
-from controller.telemetry import register
+from controller.telemetry import ledger_size, register
 from controller.telemetry.days import DAY_MS, Day
 from controller.telemetry.rollups import rollups_in
 from controller.telemetry.rows import rows_in
@@ -87,13 +87,16 @@ class Retention:
         today, limit = now_ms // DAY_MS, self._limits.rows
         with self._engine.connect() as connection:
             days = self._rows.days(connection)
-        sizes = self._sizes(Tier.ROWS, days, today, self._rows.size)
+        sizes = self._sizes(Tier.ROWS, days, today, self._size_of_rows)
         dropped = 0
         for day in surplus(sizes, limit, today - limit.days, today):
             if not self._drop(Tier.ROWS, day, now_ms, partial(self._drop_day, day)):
                 break
             dropped += 1
         return dropped
+
+    def _size_of_rows(self, connection: Connection, day: Day) -> int:
+        return self._rows.size(connection, day) + ledger_size.of_day(connection, day)
 
     def _drop_day(self, day: Day, connection: Connection) -> bool:
         """Looked at in the same transaction: nobody stores a reading meanwhile."""

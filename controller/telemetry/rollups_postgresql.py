@@ -11,6 +11,7 @@ from controller.telemetry.tiers import Grain, Period
 
 _TYPES = ("int4", "int4", "int4", "float8", "float8", "float8", "int4", "int4", "int4")
 _NAMES = ", ".join(COLUMNS)
+_SOME = f"SELECT {_NAMES} FROM {{}} WHERE series = ANY(%(series)s) AND slot >= %(from)s AND slot < %(until)s"  # noqa: S608
 _REPLACED = ", ".join(f"{each} = excluded.{each}" for each in COLUMNS[2:])
 
 
@@ -42,11 +43,20 @@ class PostgresRollups:
     def of_series(
         self, connection: Connection, grain: Grain, series: Sequence[int], from_ms: int, until_ms: int
     ) -> list[Bucket]:
-        found = cursor_of(connection).execute(
-            f"SELECT {_NAMES} FROM {grain.parent}"  # noqa: S608 - own name
-            " WHERE series = ANY(%s) AND slot >= %s AND slot < %s ORDER BY series, slot",
-            (list(series), -(-from_ms // grain.width_ms), -(-until_ms // grain.width_ms)),
-        )
+        periods = range(grain.period(from_ms), grain.period(max(until_ms - 1, from_ms)) + 1)
+        if len(periods) > postgresql_tables.MANY:
+            tables = [grain.table(each) for each in self.periods(connection, grain) if each in periods]
+        else:
+            tables = postgresql_tables.there(connection, [grain.table(period) for period in periods])
+        if not tables:
+            return []
+        asked = {
+            "series": list(series),
+            "from": -(-from_ms // grain.width_ms),
+            "until": -(-until_ms // grain.width_ms),
+        }
+        query = " UNION ALL ".join(_SOME.format(table) for table in tables)
+        found = cursor_of(connection).execute(f"{query} ORDER BY series, slot", asked)
         return [restored(row, grain) for row in found.fetchall()]
 
     def drop(self, connection: Connection, grain: Grain, period: Period) -> None:

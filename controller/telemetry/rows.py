@@ -5,14 +5,27 @@ of it happens in the caller's transaction. SQLAlchemy does not see what the driv
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol
 
 from sqlalchemy import Connection, Engine, Table
 
 from controller.telemetry.checksum import Row
 from controller.telemetry.days import Day
 from controller.telemetry.rollup import Bucket
+from controller.telemetry.tables import LAST_SERIES
 from controller.telemetry.thinning import Point
+
+
+class Span(NamedTuple):
+    """Numbers of series or of batches: those behind `after` up to and with `upto`."""
+
+    after: int
+    upto: int
+
+
+ALL: Final = Span(-1, 2**63 - 1)
+PORTION: Final = 20_000
+"""Rows that are read at a time."""
 
 
 class Rows(Protocol):
@@ -24,6 +37,9 @@ class Rows(Protocol):
     def days(self, connection: Connection) -> list[Day]:
         """The days there are readings of, oldest first."""
 
+    def days_within(self, connection: Connection, first: Day, last: Day) -> list[Day]:
+        """Those between two days, both included."""
+
     def add(self, connection: Connection, day: Day, rows: list[Row]) -> None:
         """Rows whose times are all of that day. They may be on their way at once, or wait for `flush`."""
 
@@ -33,8 +49,14 @@ class Rows(Protocol):
     def forget(self) -> None:
         """Give up what was added; what was made may be gone."""
 
-    def of_day(self, connection: Connection, day: Day) -> Iterator[Row]:
-        """All rows of a day in the order of the key."""
+    def of_day(self, connection: Connection, day: Day, series: Span = ALL, batches: Span = ALL) -> Iterator[list[Row]]:
+        """A day's rows of some series and batches in the order of the key, a few thousand at a time."""
+
+    def piece(self, connection: Connection, day: Day, after: int, batches: Span, most: int) -> int:
+        """Up to which series, from the one behind `after` on, a day has at most `most` rows of some batches.
+
+        One series at least is in it; LAST_SERIES if all that are left are.
+        """
 
     def of_series(self, connection: Connection, day: Day, series: int, from_ms: int, to_ms: int) -> Sequence[Point]:
         """A series' readings of a day between two times, both inclusive, in the order of time."""
@@ -55,6 +77,13 @@ class Rows(Protocol):
 
     def upsert_latest(self, connection: Connection, rows: Sequence[Sequence[object]]) -> None:
         """Rows (series_id, at_ms, number, text, received_ms), one a series at most: each replaces an older one."""
+
+
+def end_of_piece(next_row: tuple[int] | None, after: int) -> int:
+    """The last series of a piece, by the first row that does not fit into it any more."""
+    if next_row is None:
+        return LAST_SERIES
+    return max(next_row[0] - 1, after + 1)
 
 
 def rows_in(database: Connection | Engine) -> Rows:

@@ -11,8 +11,18 @@ from sqlalchemy import Connection, Table, event
 from controller.telemetry.checksum import Row
 from controller.telemetry.copying import Copying
 from controller.telemetry.days import DAY_MS, Day, days_in, table_of
-from controller.telemetry.postgresql_tables import copy, cursor_of, drop, make_partition, partitions, size
+from controller.telemetry.postgresql_tables import (
+    MANY,
+    copy,
+    cursor_of,
+    drop,
+    make_partition,
+    partitions,
+    size,
+    there,
+)
 from controller.telemetry.rollup import LARGEST, UNKNOWN_MS, Bucket
+from controller.telemetry.rows import ALL, PORTION, Span, end_of_piece
 from controller.telemetry.thinning import Point
 from controller.telemetry.tiers import FIVE_MINUTES
 
@@ -20,7 +30,8 @@ _KEY = "series, at_ms, batch"
 _KEY_TYPES = ("int4", "int8", "int8")
 _VALUE = "number, whole, text"
 """A reading lies in the column of its own type, so that it comes back as what it was."""
-_PORTION = 20_000
+_ALL_OF_IT = "SET LOCAL cursor_tuple_fraction = 1.0"
+"""A plan that is good for all rows, not for the first ones."""
 _MANY: Final = 5_000
 """Fewer are not worth a COPY of their own before the end."""
 _LATEST_TYPES = ("int4", "int8", "float8", "text", "int8")
@@ -63,6 +74,11 @@ class PostgresRows:
 
     def days(self, connection: Connection) -> list[Day]:
         return days_in(partitions(connection, "reading"))
+
+    def days_within(self, connection: Connection, first: Day, last: Day) -> list[Day]:
+        if last - first >= MANY:
+            return [day for day in self.days(connection) if first <= day <= last]
+        return days_in(there(connection, [table_of(day) for day in range(first, last + 1)]))
 
     def add(self, connection: Connection, day: Day, rows: list[Row]) -> None:
         numbers = [row for row in rows if row[3].__class__ is float]
@@ -120,12 +136,27 @@ class PostgresRows:
             make_partition(cursor_of(connection), "reading", table_of(day), "at_ms", bounds)
             self._made.add(day)
 
-    def of_day(self, connection: Connection, day: Day) -> Iterator[Row]:
+    def of_day(self, connection: Connection, day: Day, series: Span = ALL, batches: Span = ALL) -> Iterator[list[Row]]:
+        cursor_of(connection).execute(_ALL_OF_IT)
         with cursor_of(connection, "readings_of_a_day") as cursor:  # a portion at a time, not all at once
-            cursor.itersize = _PORTION
-            cursor.execute(f"SELECT {_KEY}, {_VALUE} FROM {table_of(day)} ORDER BY {_KEY}")  # noqa: S608 - own name
-            for series, at_ms, batch, *value in cursor:
-                yield series, at_ms, batch, _value(*value)
+            cursor.execute(
+                f"SELECT {_KEY}, {_VALUE} FROM {table_of(day)}"  # noqa: S608 - own name
+                f" WHERE series > %s AND series <= %s AND batch > %s AND batch <= %s ORDER BY {_KEY}",
+                (*series, *batches),
+            )
+            while portion := cursor.fetchmany(PORTION):
+                yield [
+                    (one, at_ms, batch, number if number is not None else whole if whole is not None else text)
+                    for one, at_ms, batch, number, whole, text in portion
+                ]
+
+    def piece(self, connection: Connection, day: Day, after: int, batches: Span, most: int) -> int:
+        found = cursor_of(connection).execute(
+            f"SELECT series FROM {table_of(day)} WHERE series > %s AND batch > %s AND batch <= %s"  # noqa: S608
+            f" ORDER BY {_KEY} LIMIT 1 OFFSET %s",
+            (after, *batches, most),
+        )
+        return end_of_piece(found.fetchone(), after)
 
     def of_series(self, connection: Connection, day: Day, series: int, from_ms: int, to_ms: int) -> Sequence[Point]:
         found = (

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Table
 from controller.telemetry.checksum import Row
 from controller.telemetry.days import Day, days_in, table_of
 from controller.telemetry.rollup import LARGEST, UNKNOWN_MS, Bucket
+from controller.telemetry.rows import ALL, PORTION, Span, end_of_piece
 from controller.telemetry.sqlite_tables import cursor, named, put_away, size
 from controller.telemetry.thinning import Point
 from controller.telemetry.tiers import FIVE_MINUTES
@@ -36,6 +37,9 @@ class SqliteRows:
     def days(self, connection: Connection) -> list[Day]:
         return days_in(named(connection, "reading"))
 
+    def days_within(self, connection: Connection, first: Day, last: Day) -> list[Day]:
+        return [day for day in self.days(connection) if first <= day <= last]
+
     def add(self, connection: Connection, day: Day, rows: list[Row]) -> None:  # noqa: ARG002 - all together is quicker
         self._waiting.setdefault(day, []).extend(rows)
 
@@ -61,10 +65,22 @@ class SqliteRows:
         self._inserts.clear()
         self._waiting.clear()
 
-    def of_day(self, connection: Connection, day: Day) -> Iterator[Row]:
-        yield from cursor(connection).execute(
-            f"SELECT series, at_ms, batch, value FROM {table_of(day)} ORDER BY series, at_ms, batch"  # noqa: S608
+    def of_day(self, connection: Connection, day: Day, series: Span = ALL, batches: Span = ALL) -> Iterator[list[Row]]:
+        found = cursor(connection).execute(
+            f"SELECT series, at_ms, batch, value FROM {table_of(day)}"  # noqa: S608 - own name
+            " WHERE series > ? AND series <= ? AND batch > ? AND batch <= ? ORDER BY series, at_ms, batch",
+            (*series, *batches),
         )
+        while portion := found.fetchmany(PORTION):
+            yield portion
+
+    def piece(self, connection: Connection, day: Day, after: int, batches: Span, most: int) -> int:
+        found = cursor(connection).execute(
+            f"SELECT series FROM {table_of(day)} WHERE series > ? AND batch > ? AND batch <= ?"  # noqa: S608
+            " ORDER BY series, at_ms, batch LIMIT 1 OFFSET ?",
+            (after, *batches, most),
+        )
+        return end_of_piece(found.fetchone(), after)
 
     def of_series(self, connection: Connection, day: Day, series: int, from_ms: int, to_ms: int) -> Sequence[Point]:
         return (

@@ -1,13 +1,15 @@
 """From which tier a question about a series is answered. Pure."""
 
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple
 
-from controller.telemetry.days import DAY_MS
+from controller.telemetry.days import DAY_MS, Day
 from controller.telemetry.tiers import FIVE_MINUTES, HOUR, Tier
 
 ARCHIVE_DAYS: Final = 40
 """So many days, at most, are looked up in the archive for one answer: each is a file."""
-_ORDER: Final = (Tier.ROWS, Tier.ARCHIVE, Tier.FIVE_MINUTES, Tier.HOUR)
+_ROLLED_UP: Final = (Tier.FIVE_MINUTES, Tier.HOUR)
 WIDTH_MS: Final = {
     Tier.ROWS: 0,
     Tier.ARCHIVE: 0,
@@ -18,10 +20,10 @@ WIDTH_MS: Final = {
 
 
 class Kept(NamedTuple):
-    """From when on each tier has all there was; None if it has nothing at all."""
+    """From when on each tier has all there was, and the days of which the archive has."""
 
     rows_ms: int = 0
-    archive_ms: int | None = None
+    archived: AbstractSet[Day] = frozenset()
     five_minutes_ms: int = 0
     hours_ms: int = 0
 
@@ -44,19 +46,46 @@ def wanted(span_ms: int, points: int) -> Tier:
 
 def sources(tier: Tier, from_ms: int, until_ms: int, kept: Kept, *, text: bool = False) -> list[Source]:
     """What to read for a span, oldest first: the wanted tier as far back as it goes, before it the next coarser one.
-    Texts are not rolled up.
+    A day that is not whole in the archive comes from roll-ups too. Texts are not rolled up.
     """
-    since = {
-        Tier.ROWS: kept.rows_ms,
-        Tier.ARCHIVE: None if kept.archive_ms is None else max(kept.archive_ms, until_ms - ARCHIVE_DAYS * DAY_MS),
-        Tier.FIVE_MINUTES: None if text else kept.five_minutes_ms,
-        Tier.HOUR: None if text else kept.hours_ms,
-    }
+    coarser = () if text else _ROLLED_UP
+    if tier is not Tier.ROWS and not text:
+        return _rolled_up(coarser[coarser.index(tier) :], from_ms, until_ms, kept)
     found: list[Source] = []
     until = until_ms
-    for each in _ORDER[_ORDER.index(Tier.ROWS if text else tier) :]:
-        begin = since[each]
-        if begin is not None and max(begin, from_ms) < until:
-            found.append(Source(each, max(begin, from_ms), until))
-            until = max(begin, from_ms)
+    if max(kept.rows_ms, from_ms) < until:
+        until = max(kept.rows_ms, from_ms)
+        found.append(Source(Tier.ROWS, until, until_ms))
+    while until > from_ms:
+        whole = (until - 1) // DAY_MS in kept.archived and until > until_ms - ARCHIVE_DAYS * DAY_MS
+        begin = _begin(until, from_ms, until_ms, kept, whole=whole)
+        before = [Source(Tier.ARCHIVE, begin, until)] if whole else _rolled_up(coarser, begin, until, kept)
+        found = before + found
+        until = begin
+    return found
+
+
+def _begin(until: int, from_ms: int, end_ms: int, kept: Kept, *, whole: bool) -> int:
+    """Where the stretch begins, of days that are all in the archive or all are not, that ends at `until`."""
+    limit = max(from_ms, end_ms - ARCHIVE_DAYS * DAY_MS)
+    if until <= limit:
+        return from_ms
+    day = (until - 1) // DAY_MS
+    while (day in kept.archived) == whole and day * DAY_MS > limit:
+        day -= 1
+    if (day in kept.archived) == whole:  # up to what is looked up in the archive, or up to the begin of the span
+        return limit if whole else from_ms
+    return (day + 1) * DAY_MS
+
+
+def _rolled_up(tiers: Sequence[Tier], from_ms: int, until_ms: int, kept: Kept) -> list[Source]:
+    """Oldest first."""
+    since = {Tier.FIVE_MINUTES: kept.five_minutes_ms, Tier.HOUR: kept.hours_ms}
+    found: list[Source] = []
+    until = until_ms
+    for each in tiers:
+        begin = max(since[each], from_ms)
+        if begin < until:
+            found.append(Source(each, begin, until))
+            until = begin
     return found[::-1]

@@ -52,11 +52,12 @@ def sweep(connection: Connection) -> bool:
 
 
 def size(connection: Connection, table: str) -> int:
-    """Bytes of its pages. Reads all of them."""
+    """Bytes of its pages and of its indexes'. Reads all of them."""
     try:
-        asked = "SELECT pgsize FROM dbstat WHERE name = ? AND aggregate = TRUE"
+        names = "SELECT name FROM sqlite_master WHERE tbl_name = ?"
+        asked = f"SELECT sum(pgsize) FROM dbstat WHERE name IN ({names}) AND aggregate = TRUE"  # noqa: S608 - own query
         found = cursor(connection).execute(asked, (table,)).fetchone()
     except sqlite3.OperationalError:  # built without it
         (count,) = cursor(connection).execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - own name
         return int(count) * _TYPICAL_ROW
-    return int(found[0]) if found else 0
+    return int(found[0] or 0)

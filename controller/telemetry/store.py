@@ -12,14 +12,15 @@ from sqlalchemy import Connection, Engine, text
 from contract.model import Kind
 from controller.telemetry import register
 from controller.telemetry.archive import Archive
-from controller.telemetry.days import DAY_MS, Day
+from controller.telemetry.days import DAY_MS
 from controller.telemetry.lines import Step, joined, of_bucket, of_reading
 from controller.telemetry.rollup import Bucket
 from controller.telemetry.rollups import rollups_in
 from controller.telemetry.rows import Rows, rows_in
-from controller.telemetry.sources import WIDTH_MS, Kept, Source, sources, wanted
+from controller.telemetry.sources import ARCHIVE_DAYS, WIDTH_MS, Kept, Source, sources, wanted
 from controller.telemetry.thinning import Point, thinned, with_gaps
 from controller.telemetry.tiers import FIVE_MINUTES, HOUR, Grain, Tier
+from controller.telemetry.writing import keep_all
 from device_profiles.profile import ProfileError, load
 
 DEFAULT_HEARTBEAT_MS = 300_000
@@ -70,7 +71,7 @@ class History:
             found = connection.execute(_OWNER, {"series": series_id}).one_or_none()
             if found is None:
                 return Line(Tier.ROWS, 0, [])
-            tier, kept = wanted(to_ms - from_ms, points), self._kept(connection)
+            tier, kept = wanted(to_ms - from_ms, points), self._kept(connection, from_ms, to_ms)
             chosen = sources(tier, from_ms, to_ms + 1, kept, text=found.kind == Kind.TEXT)
             asked = {"agent": found.agent_id, "from": from_ms, "to": to_ms}
             declared = [(begin, end) for begin, end in connection.execute(_DECLARED, asked)]
@@ -93,13 +94,16 @@ class History:
         with reading(self._engine) as connection:
             return self._rollups.of_series(connection, HOUR, [series_id], from_ms, to_ms + 1)
 
-    def _kept(self, connection: Connection) -> Kept:
+    def _kept(self, connection: Connection, from_ms: int, to_ms: int) -> Kept:
         gone = register.last_dropped(connection)
         rows, fives, hours = (gone.get(tier) for tier in (Tier.ROWS, Tier.FIVE_MINUTES, Tier.HOUR))
-        archived = register.first_archived(connection) if rows is not None and self._archive else None
+        rows_ms = 0 if rows is None else (rows + 1) * DAY_MS
+        first = max(from_ms, to_ms - ARCHIVE_DAYS * DAY_MS) // DAY_MS
         return Kept(
-            rows_ms=0 if rows is None else (rows + 1) * DAY_MS,
-            archive_ms=None if archived is None else archived * DAY_MS,
+            rows_ms=rows_ms,
+            archived=register.archived_days(connection, first, to_ms // DAY_MS)
+            if self._archive is not None and from_ms < rows_ms
+            else frozenset(),
             five_minutes_ms=0 if fives is None else FIVE_MINUTES.begin_ms(fives + 1),
             hours_ms=0 if hours is None else HOUR.begin_ms(hours + 1),
         )
@@ -126,22 +130,20 @@ class History:
 
     def _readings(self, connection: Connection, series: int, source: Source) -> list[Point]:
         asked = Asked(series, source.from_ms, source.until_ms - 1)
-        return _readings(connection, self._rows, self._rows.days(connection), asked)
+        return _readings(connection, self._rows, asked)
 
 
 def readings(engine: Engine, asked: Sequence[Asked]) -> list[list[Point]]:
     """All that came of each, in the order of time, as far as rows are kept. Raises SQLAlchemyError."""
     with reading(engine) as connection:
         rows = rows_in(connection)
-        days = rows.days(connection)
-        return [_readings(connection, rows, days, each) for each in asked]
+        return [_readings(connection, rows, each) for each in asked]
 
 
-def _readings(connection: Connection, rows: Rows, days: Sequence[Day], asked: Asked) -> list[Point]:
+def _readings(connection: Connection, rows: Rows, asked: Asked) -> list[Point]:
     found: list[Point] = []
-    for day in days:
-        if asked.from_ms // DAY_MS <= day <= asked.to_ms // DAY_MS:
-            found += rows.of_series(connection, day, asked.series, asked.from_ms, asked.to_ms)
+    for day in rows.days_within(connection, asked.from_ms // DAY_MS, asked.to_ms // DAY_MS):
+        found += rows.of_series(connection, day, asked.series, asked.from_ms, asked.to_ms)
     return found
 
 
@@ -152,7 +154,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("BEGIN")
         else:
-            connection.exec_driver_sql("LOCK TABLE reading, rollup_5min, rollup_1h IN ACCESS SHARE MODE")
+            keep_all(connection)
         yield connection
         connection.rollback()
 

@@ -1,7 +1,12 @@
 """What is known of the tables and files that history lies in."""
 
-from sqlalchemy import BigInteger, Column, Integer
+from typing import Final
+
+from sqlalchemy import BigInteger, Column, Integer, text
 from sqlmodel import Field, SQLModel
+
+LAST_SERIES: Final = 2**31 - 1
+"""No series has a higher number."""
 
 
 class RollupCursor(SQLModel, table=True):
@@ -30,9 +35,10 @@ class HistoryPeriod(SQLModel, table=True):
 
 
 class ArchivedPart(SQLModel, table=True):
-    """A file of the archive: the readings of a day that came in the batches `after_batch` < id <= `upto_batch`.
+    """A file of the archive: the readings of a day and of the series `after_series` < id <= `upto_series` that came in
+    the batches `after_batch` < id <= `upto_batch`.
 
-    `checksum` is over its rows, as `archive.checksum_of` has it. Without rows there is no file.
+    `checksum` is over its rows, as `checksum.extended` has it. Without rows there is no file.
     """
 
     __tablename__ = "archived_part"
@@ -45,3 +51,20 @@ class ArchivedPart(SQLModel, table=True):
     checksum: int = Field(sa_type=BigInteger)
     size: int = Field(sa_type=BigInteger)
     made_ms: int = Field(sa_type=BigInteger)
+    file: str = Field(default="", max_length=60, sa_column_kwargs={"server_default": text("''")})
+    after_series: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    upto_series: int = Field(default=LAST_SERIES, sa_column_kwargs={"server_default": str(LAST_SERIES)})
+
+
+class StrayFile(SQLModel, table=True):
+    """A file in the archive's folders that is no part: of a life of this database that a restore has undone, or left
+    by a crash. What it has of the series up to `upto_series`, the last one when it was noted, is taken in as late
+    readings: a later one may have got the number of another.
+    """
+
+    __tablename__ = "stray_file"
+
+    day: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    file: str = Field(primary_key=True, max_length=100)
+    upto_series: int
+    noted_ms: int = Field(sa_type=BigInteger)

@@ -6,8 +6,10 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from controller.telemetry import register
-from controller.telemetry.archive import ArchiveError, Sums, path_of, sums_of
+from controller.telemetry.archive import Sums, folder_of, path_of, sums_of
+from controller.telemetry.child import ArchiveError
 from controller.telemetry.register import Part
+from controller.telemetry.strays import UNKNOWN, found
 
 
 def faults(engine: Engine, folder: Path) -> Iterator[str]:
@@ -47,6 +49,11 @@ def main(engine: Engine, folder: Path) -> int:
         print(f"NOT {fault}")
     with engine.connect() as connection:
         parts = register.parts(connection)
+        strays = found(connection, folder)
+    for day, name in strays:
+        print(f"    {folder_of(folder, day) / name}: not in the register; the controller takes in what it has")
+    for file in sorted(folder.glob(f"*/*{UNKNOWN}")):
+        print(f"    {file}: readings of series that nobody knows")
     verdict = "every row is there" if not wrong else "see the lines that begin with NOT"
     print(f"{len(parts)} parts of the archive, {sum(part.row_count for part in parts)} rows: {verdict}")
     return 1 if wrong else 0

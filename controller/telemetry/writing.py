@@ -25,14 +25,26 @@ def writing(engine: Engine) -> Iterator[Connection]:
         connection.commit()
 
 
+def another_writer(connection: Connection) -> None:
+    """Wait for the writer of readings to end its transaction; it looks anew what there is in the next one: see
+    `ingest.turn`.
+    """
+    connection.execute(_NOBODY)
+
+
+def keep_all(connection: Connection) -> None:
+    """Nothing is dropped before the end of this transaction on PostgreSQL: one lock instead of one on every table."""
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock_shared({_READ})")
+
+
 @contextmanager
 def dropping(engine: Engine) -> Iterator[Connection]:
-    """As `writing`, while no writer of readings is in a transaction. The next one looks anew which tables there are:
-    see `ingest.turn`. Raises InUse if that, or what is done within, would have to wait for longer than a moment.
+    """As `writing`, while no writer of readings is in a transaction. Raises InUse if that, or what is done within,
+    would have to wait for longer than a moment.
     """
     if engine.dialect.name == "sqlite":
         with writing(engine) as connection:
-            connection.execute(_NOBODY)
+            another_writer(connection)
             yield connection
         return
     from psycopg.errors import LockNotAvailable
@@ -40,7 +52,8 @@ def dropping(engine: Engine) -> Iterator[Connection]:
     try:
         with writing(engine) as connection:
             connection.exec_driver_sql("SET LOCAL lock_timeout = '200ms'")
-            connection.execute(_NOBODY)
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_READ})")
+            another_writer(connection)
             yield connection
     except LockNotAvailable:  # below SQLAlchemy
         raise InUse from None
@@ -68,4 +81,5 @@ def alone(engine: Engine) -> Iterator[bool]:
 
 
 _KEY = 0x66_66_68_69_73_74
-"""Of the advisory lock; any number that nobody else uses."""
+_READ = 0x66_66_72_65_61_64
+"""Of the advisory locks; any numbers that nobody else uses."""

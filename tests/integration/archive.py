@@ -41,7 +41,7 @@ class Annals:
             session.commit()
             for number, kind in enumerate(KINDS, 1):
                 session.add(Series(id=number, school_id="alpha", device_id=1, metric=kind, unit="1", kind=kind))
-            session.add(Ledger(id=1, school_id="alpha", agent_id=1, epoch="00000000000000aa"))
+            session.add(Ledger(school_id="alpha", agent_id=1, epoch="00000000000000aa"))
             session.commit()
 
     def take(

@@ -246,7 +246,7 @@ class Plant:
         }
         with self._asking.begin() as connection:
             rows = rows_in(connection)
-            found = [row for day in rows.days(connection) for row in rows.of_day(connection, day)]
+            found = [row for day in rows.days(connection) for few in rows.of_day(connection, day) for row in few]
         return sorted([(*series[row[0]], row[1], row[3]) for row in found], key=lambda each: (each[2], each[:2]))
 
     def quarantined(self) -> dict[str, int]:

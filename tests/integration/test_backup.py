@@ -100,6 +100,30 @@ def test_backup_is_one_private_file_with_database_and_job_files(site: Site) -> N
     assert job.stat().st_mode & 0o777 == 0o600
 
 
+def test_restore_replaces_damaged_files_by_those_of_the_backup_and_keeps_them_aside(site: Site) -> None:
+    job = site.config.folder / "files" / ("b" * 64)
+    part = site.config.archive / "2026-10-01" / "part-0000-7-0badcafe.parquet"
+    sound = {job: b"G28\n" * 1_000, part: bytes(range(256)) * 9_000}
+    for file, content in sound.items():
+        file.parent.mkdir(parents=True)
+        file.write_bytes(content)
+    site.backup()
+    job.write_bytes(b"G28\n")
+    part.write_bytes(b"\0" * len(sound[part]))
+
+    done = site.restore()
+
+    assert {file: file.read_bytes() for file in sound} == sound
+    assert done.files == 2
+    kept = {Path(each) for each in done.damaged}
+    assert {each.read_bytes() for each in kept} == {b"G28\n", b"\0" * len(sound[part])}
+    assert all(str(each) in "".join(lines(done, "Asia/Ho_Chi_Minh")) for each in kept)
+    site.backup()
+    with zipfile.ZipFile(site.file) as bundle:
+        assert not [name for name in bundle.namelist() if "damaged" in name]
+    assert site.restore().files == 0, "what is whole is left alone"
+
+
 def test_restore_lists_exactly_what_was_booked_and_changed_since_the_backup(site: Site) -> None:
     before, moved, ended = site.book("3D-01"), site.book("3D-02"), site.book("Lab")
     site.backup()

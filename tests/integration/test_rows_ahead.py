@@ -1,6 +1,7 @@
 """Readings that are on their way to the database while their transaction is still being made up."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 import pytest
 from sqlalchemy import Connection, Engine, text
@@ -44,7 +45,7 @@ def test_all_that_was_added_is_there_as_what_it_was(connection: Connection, rows
         rows.add(connection, TODAY, part)
     rows.flush(connection)
     connection.commit()
-    found = list(rows.of_day(connection, TODAY))
+    found = list(chain.from_iterable(rows.of_day(connection, TODAY)))
     assert found == sorted(given, key=lambda row: row[:3])
     assert [row[3].__class__ for row in found[:50]] == [
         row[3].__class__ for row in sorted(given, key=lambda row: row[:3])[:50]
@@ -58,7 +59,7 @@ def test_days_may_take_turns(connection: Connection, rows: Rows) -> None:
         rows.add(connection, days[0], new)
     rows.flush(connection)
     connection.commit()
-    assert [len(list(rows.of_day(connection, day))) for day in days] == [MANY, MANY]
+    assert [len(list(chain.from_iterable(rows.of_day(connection, day)))) for day in days] == [MANY, MANY]
 
 
 def test_any_statement_may_come_in_between(connection: Connection, rows: Rows) -> None:
@@ -67,7 +68,7 @@ def test_any_statement_may_come_in_between(connection: Connection, rows: Rows) -
         assert connection.execute(text("SELECT 1")).scalar_one() == 1
     rows.flush(connection)
     connection.commit()
-    assert len(list(rows.of_day(connection, TODAY))) == MANY
+    assert len(list(chain.from_iterable(rows.of_day(connection, TODAY)))) == MANY
 
 
 def test_what_is_given_up_on_the_way_is_not_there(connection: Connection, rows: Rows) -> None:
@@ -79,7 +80,7 @@ def test_what_is_given_up_on_the_way_is_not_there(connection: Connection, rows: 
     rows.add(connection, TODAY, made(TODAY, batch=2, count=10))
     rows.flush(connection)
     connection.commit()
-    assert {row[2] for row in rows.of_day(connection, TODAY)} == {2}
+    assert {row[2] for few in rows.of_day(connection, TODAY) for row in few} == {2}
 
 
 def test_a_fault_in_what_went_ahead_is_told_and_the_connection_goes_on(connection: Connection, rows: Rows) -> None:
@@ -96,4 +97,4 @@ def test_a_fault_in_what_went_ahead_is_told_and_the_connection_goes_on(connectio
     rows.add(connection, TODAY, made(TODAY))
     rows.flush(connection)
     connection.commit()
-    assert len(list(rows.of_day(connection, TODAY))) == MANY
+    assert len(list(chain.from_iterable(rows.of_day(connection, TODAY)))) == MANY

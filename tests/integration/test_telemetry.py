@@ -1,6 +1,7 @@
 """Readings of the past: few points of many."""
 
 import math
+from itertools import chain
 
 import pytest
 from sqlalchemy import Engine
@@ -109,5 +110,5 @@ def test_each_value_comes_back_as_what_it_was(engine: Engine) -> None:
     ]
     store(engine, rows)
     with engine.begin() as connection:
-        found = list(rows_in(engine).of_day(connection, NOW // DAY_MS))
+        found = list(chain.from_iterable(rows_in(engine).of_day(connection, NOW // DAY_MS)))
     assert [(row, row[3].__class__) for row in found] == [(row, row[3].__class__) for row in rows]

@@ -23,7 +23,7 @@ def test_the_coarsest_tier_is_wanted_that_still_tells_the_points_apart() -> None
 
 
 def test_what_is_not_kept_any_more_is_answered_from_the_next_coarser_tier() -> None:
-    kept = Kept(rows_ms=50 * DAY_MS, archive_ms=40 * DAY_MS, five_minutes_ms=20 * DAY_MS, hours_ms=0)
+    kept = Kept(50 * DAY_MS, frozenset(range(40, 50)), five_minutes_ms=20 * DAY_MS, hours_ms=0)
     assert sources(Tier.ROWS, 10 * DAY_MS, 60 * DAY_MS, kept) == [
         Source(Tier.HOUR, 10 * DAY_MS, 20 * DAY_MS),
         Source(Tier.FIVE_MINUTES, 20 * DAY_MS, 40 * DAY_MS),
@@ -34,7 +34,7 @@ def test_what_is_not_kept_any_more_is_answered_from_the_next_coarser_tier() -> N
 
 
 def test_texts_are_answered_from_readings_alone() -> None:
-    kept = Kept(rows_ms=400 * DAY_MS, archive_ms=0)
+    kept = Kept(400 * DAY_MS, frozenset(range(400)))
     found = sources(Tier.HOUR, 0, 410 * DAY_MS, kept, text=True)
     assert found == [
         Source(Tier.ARCHIVE, (410 - ARCHIVE_DAYS) * DAY_MS, 400 * DAY_MS),
@@ -42,12 +42,47 @@ def test_texts_are_answered_from_readings_alone() -> None:
     ]
 
 
-@given(st.sampled_from([Tier.ROWS, Tier.FIVE_MINUTES, Tier.HOUR]), TIMES, st.integers(1, DAY_MS * 500), TIMES, TIMES)
-def test_sources_cover_a_span_once_without_a_hole(tier: Tier, begin: int, span: int, rows: int, fives: int) -> None:
-    found = sources(tier, begin, begin + span, Kept(rows, None, fives, 0))
+def test_days_that_the_archive_has_not_come_from_roll_ups() -> None:
+    kept = Kept(50 * DAY_MS, frozenset({41, 42, 45, 48, 49}), five_minutes_ms=44 * DAY_MS)
+    begin = 40 * DAY_MS + 7
+    assert sources(Tier.ROWS, begin, 51 * DAY_MS, kept) == [
+        Source(Tier.HOUR, begin, 41 * DAY_MS),
+        Source(Tier.ARCHIVE, 41 * DAY_MS, 43 * DAY_MS),
+        Source(Tier.HOUR, 43 * DAY_MS, 44 * DAY_MS),
+        Source(Tier.FIVE_MINUTES, 44 * DAY_MS, 45 * DAY_MS),
+        Source(Tier.ARCHIVE, 45 * DAY_MS, 46 * DAY_MS),
+        Source(Tier.FIVE_MINUTES, 46 * DAY_MS, 48 * DAY_MS),
+        Source(Tier.ARCHIVE, 48 * DAY_MS, 50 * DAY_MS),
+        Source(Tier.ROWS, 50 * DAY_MS, 51 * DAY_MS),
+    ]
+    assert [each.tier for each in sources(Tier.ROWS, begin, 51 * DAY_MS, kept, text=True)] == [
+        *[Tier.ARCHIVE] * 3,
+        Tier.ROWS,
+    ]
+
+
+@given(
+    st.sampled_from([Tier.ROWS, Tier.FIVE_MINUTES, Tier.HOUR]),
+    TIMES,
+    st.integers(1, DAY_MS * 500),
+    st.integers(-DAY_MS, DAY_MS * 500),
+    st.integers(0, DAY_MS * 100),
+    st.sets(st.integers(0, 60)),
+)
+def test_sources_cover_a_span_once_without_a_hole(
+    tier: Tier, begin: int, span: int, rows: int, fives: int, back: set[int]
+) -> None:
+    end = begin + span
+    archived = frozenset((end - rows) // DAY_MS - each for each in back)
+    found = sources(tier, begin, end, Kept(end - rows, archived, end - rows - fives, 0))
     assert found[0].from_ms == begin
-    assert found[-1].until_ms == begin + span
+    assert found[-1].until_ms == end
     assert all(one.until_ms == other.from_ms for one, other in pairwise(found))
+    assert all(each.from_ms < each.until_ms for each in found)
+    for each in found:
+        if each.tier is Tier.ARCHIVE:
+            assert set(range(each.from_ms // DAY_MS, (each.until_ms - 1) // DAY_MS + 1)) <= archived
+            assert each.until_ms - each.from_ms <= ARCHIVE_DAYS * DAY_MS
 
 
 @given(st.sampled_from(GRAINS), TIMES)
