@@ -69,7 +69,7 @@ class Door:
             response = connection.getresponse()
             return Answer(response.status, _read(response.read(_MOST_BYTES)))
         except ssl.SSLError as error:
-            raise does_not_hold(self.url, str(error.reason or error)) from None
+            raise does_not_hold(self.url, error.reason or error) from None
         except (OSError, HTTPException) as error:
             raise does_not_answer(self.url, error) from None
         finally:

@@ -138,7 +138,7 @@ def _vouching(door: Door, authority: str) -> str:
 def _salt(door: Door) -> str:
     answer = door.get(_DOOR)
     if answer.code != 200 or not isinstance(answer.given.get("salt"), str):
-        raise _stranger(door, str(answer.code))
+        raise _stranger(door, answer.code)
     return str(answer.given["salt"])
 
 
@@ -175,23 +175,25 @@ def read_enrolled(given: Mapping[str, Any], door: Door) -> Enrolled:
             place=float(given.get("place", 0)),
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise _stranger(door, str(error)) from None
+        raise _stranger(door, error) from None
 
 
 def refused(answer: Answer) -> EnrolmentRefused:
     """In the controller's own words if there are none here for its code, which then are English."""
-    reason = answer.reason or "no reason given"
-    known = _REFUSALS.get(str(answer.given.get("code", "")) or str(answer.code), reason)
+    vi = _REFUSALS.get(str(answer.given.get("code", "")) or str(answer.code), answer.reason or "không nêu lý do")
     return EnrolmentRefused(
-        Words(f"the controller refused ({answer.code}): {reason}", f"máy chủ từ chối ({answer.code}): {known}")
+        Words(
+            f"the controller refused ({answer.code}): {answer.reason or 'no reason given'}",
+            f"máy chủ từ chối ({answer.code}): {vi}",
+        )
     )
 
 
-def _stranger(door: Door, what: str) -> EnrolmentRefused:
+def _stranger(door: Door, error: object) -> EnrolmentRefused:
     return EnrolmentRefused(
         Words(
-            f"{door.url} answered what no controller of Fabfleet answers: {what}",
-            f"{door.url} trả lời không giống máy chủ Fabfleet: {what}",
+            f"{door.url} answered what no controller of Fabfleet answers: {error}",
+            f"{door.url} trả lời không giống máy chủ Fabfleet: {error}",
         )
     )
 

@@ -46,7 +46,8 @@ def authority_at(url: str, fingerprint: str, timeout_s: float = _TIMEOUT_S) -> s
     if found is None:
         raise NotTrusted(
             Words(
-                f"{host}:{port} is not the server that was meant: no certificate there has the fingerprint {pinned}",
+                f"{host}:{port} is not the server that was meant: "
+                f"none of its certificates has the fingerprint {pinned}",
                 f"{host}:{port} không phải máy chủ đã cấp mã: không chứng chỉ nào có dấu vân tay {pinned}",
             )
         )
@@ -155,13 +156,13 @@ def _opened(host: str, port: int, context: "ssl.SSLContext", timeout_s: float) -
         raise Unreachable(Words(f"{host}:{port} broke off: {error}", f"{host}:{port} ngắt kết nối: {error}")) from None
 
 
-def does_not_answer(where: str, error: Exception) -> Unreachable:
+def does_not_answer(where: str, error: object) -> Unreachable:
     return Unreachable(Words(f"{where} does not answer: {error}", f"{where} không trả lời: {error}"))
 
 
-def does_not_hold(where: str, why: str) -> NotTrusted:
+def does_not_hold(where: str, error: object) -> NotTrusted:
     return NotTrusted(
-        Words(f"{where}: its certificate does not hold: {why}", f"{where}: chứng chỉ không hợp lệ: {why}")
+        Words(f"{where}: its certificate does not hold: {error}", f"{where}: chứng chỉ không hợp lệ: {error}")
     )
 
 

@@ -152,7 +152,8 @@ class Follower:
         sources = self._sources
         for leaf in {leaf for kind in kinds for leaf in sources.leaves(name_of(kind)) if leaf[:1].isupper()}:
             if self._once("error", leaf):
-                self._later(arg for call in sources.calls.get(leaf, ()) for arg in call.args)
+                made = sources.calls.get(leaf, ())
+                self._later(_english(arg, sources.package(call)) for call in made for arg in call.args)
         for call in sources.raised:
             name = name_of(call.func)
             if not name[:1].isupper() and name not in sources.functions:
@@ -171,6 +172,14 @@ class Follower:
                 for node in ast.walk(function):
                     if isinstance(node, ast.Return | ast.Yield) and self._sources.within[node] is function:
                         self._later([node.value] if node.value else [])
+
+
+def _english(said: ast.expr, package: str) -> ast.expr:
+    """What an error was made with. Of words in both languages the agent's own errors have the English ones as text."""
+    match said:
+        case ast.Call(func=ast.Name(id="Words"), args=[english, *_]) if package == "agent":
+            return english
+    return said
 
 
 def templates(sources: Sources | None = None) -> list[Template]:

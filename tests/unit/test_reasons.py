@@ -68,6 +68,7 @@ def of(text: str) -> set[str]:
         ('def f(x) -> str:\n    return x or "out of order"\nOutcome("no", f("a"))', {"out of order"}),
         ('def f(why: str):\n    Outcome("no", why)\ndef g(x):\n    x.f("out of order")', {"out of order"}),
         (CAUGHT, {"gone for good"}),
+        (CAUGHT.replace('"gone for good"', 'Words("gone for good", "mất hẳn rồi")'), {"gone for good"}),
         ('def f():\n    raise KeyError("not for the wire")\nOutcome("no", "out of order")', {"out of order"}),
         ('class View:\n    fault: str\nView("out of order")\ndef f(view):\n    Outcome("no", f"stands ({view.fault})")',
          {"out of order", "stands ({fault})"}),
