@@ -138,7 +138,7 @@ def test_configuration_that_this_agent_cannot_take_is_refused_whole_and_told(thr
     held = thread.stand().said.digest
     desk.put_device(CHIEF, thread.agent_id, DesiredDevice("unknown", "nobody/knows"))
     stand = thread.comes_to(Drift.REFUSED)
-    assert "device unknown: nobody/knows" in stand.said.reason
+    assert "devices.unknown: nobody/knows" in stand.said.reason
     assert stand.said.digest == held
     desk.remove_device(CHIEF, thread.agent_id, "unknown")
     thread.comes_to(Drift.IN_FORCE)
