@@ -5,6 +5,7 @@ import contextlib
 import re
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -132,7 +133,8 @@ def told(app: ASGIApp, receive: Receive) -> tuple[int, str]:
         with contextlib.suppress(RuntimeError):
             await app(scope, receive, send)
 
-    asyncio.run(run())
+    with ThreadPoolExecutor(1) as apart:  # a browser of an earlier test may have its loop in this thread
+        apart.submit(lambda: asyncio.run(run())).result()
     return said[0]["status"], said[1]["body"].decode()
 
 
