@@ -101,6 +101,7 @@ style:
 	$(BIN)/python -m tools.schemas --check
 	$(BIN)/python -m tools.translations --check
 	$(BIN)/python -m tools.devices --check
+	$(BIN)/python -m tools.agent_words --check
 	$(BIN)/python -m tools.privacy --check
 
 test: packages $(VENV)/all.stamp $(MO) assets check

@@ -29,7 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     config = given.config or config_file(given.state)
     try:
         return int(_COMMANDS[given.command](given, config, state))
-    except (AgentError, OSError) as error:
+    except AgentError as error:
+        print(f"fabfleet-agent: {_spoken(error.words)}", file=sys.stderr)
+        return 2
+    except OSError as error:
         print(f"fabfleet-agent: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:  # while it waited for a person: the same command asks again
@@ -155,10 +158,9 @@ def _run(given: argparse.Namespace, config_file: Path, state: Path) -> int:
 
 
 def _grow(config_file: Path, state: Path) -> None:
-    from agent.config import CREDENTIALS
-    from agent.seed import read_seed
+    from agent.seed import sown
 
-    seed = None if (state / CREDENTIALS).exists() else read_seed(state)
+    seed = sown(state)
     if seed is not None:
         import time
 

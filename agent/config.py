@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from agent.connection import Broker
+from agent.connection import SYSTEM, Broker
 from agent.desired import read_kept
 from agent.devices import DeviceConfig, desired_device, read_device
 from agent.discovery_subnet import Settings, Sweep, parse_subnet
@@ -22,7 +22,7 @@ from contract.messages import Config
 from contract.model import ContractError, Kind, Value, check_text
 from contract.settings import SETTINGS, check_settings
 from contract.topics import Address
-from device_profiles.profile import PROFILES
+from device_profiles.profile import PROFILES, Words
 
 PREFIX = "FABFLEET_"
 CREDENTIALS = "credentials.json"
@@ -186,7 +186,7 @@ def _agent_config(given: Given, values: Mapping[str, Any], devices: tuple[Device
             url=values["controller.url"],
             address=address,
             key=credentials.lease_key,
-            tls_ca=values["controller.tls_ca"] or values["broker.tls_ca"],
+            tls_ca=_authorities(values),
         ),
         job_room=Room(
             budget=_within_bounds(path, values, "files.budget_mb") * _MEGABYTE,
@@ -203,6 +203,12 @@ def _agent_config(given: Given, values: Mapping[str, Any], devices: tuple[Device
         source=path,
         given=given,
     )
+
+
+def _authorities(values: Mapping[str, Any]) -> str:
+    """Whom to believe at the controller: who is believed at the broker, unless it is said; empty: the system's."""
+    said: str = values["controller.tls_ca"] or values["broker.tls_ca"]
+    return "" if said == SYSTEM else said
 
 
 def _with_community(device: DeviceConfig, community: str) -> DeviceConfig:
@@ -254,7 +260,12 @@ def read_credentials(state: Path, address: Address) -> Credentials:
     try:
         return _credentials(json.loads(text), address)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WrongConfig(f"{path}: cannot be read ({error}); enrol this agent again") from None
+        raise WrongConfig(
+            Words(
+                f"{path}: cannot be read ({error}); enrol this agent again",
+                f"{path}: không đọc được ({error}); hãy thêm lại agent này",
+            )
+        ) from None
 
 
 def _credentials(given: Any, address: Address) -> Credentials:
@@ -292,7 +303,12 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise WrongConfig(f"{path}: there is no such file; `fabfleet-agent enrol URL TOKEN` writes one") from None
+        raise WrongConfig(
+            Words(
+                f"{path}: there is no such file; `fabfleet-agent enrol URL TOKEN` writes one",
+                f"{path}: chưa có tệp này; lệnh `fabfleet-agent enrol URL MÃ` sẽ tạo tệp",
+            )
+        ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise WrongConfig(f"{path}: {error}") from None
 

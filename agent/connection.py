@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from paho.mqtt.client import Client
 
 CONNECT_TIMEOUT_S = 5.0
+SYSTEM = "system"
+"""As `tls_ca`: this computer's own authorities, wherever its system keeps them."""
 _INBOX = 1_000
 _CROWDED = 10
 """From so many unconfirmed messages on, each confirmation is news: whoever allows fewer would wait in vain."""
@@ -28,7 +30,7 @@ _NOT_LET_IN = frozenset({134, 135})
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """Where the broker is and how to be let in. `tls_ca` is a file of certificates to trust; empty: no TLS.
+    """Where the broker is and how to be let in. `tls_ca` is a file of certificates to trust, or SYSTEM; empty: no TLS.
 
     After a connection that was up, the next one is opened within `spread_s`, at our own `place` (0 to 1) in them: so
     that a fleet does not come back all at once.

@@ -16,6 +16,7 @@ from typing import Any
 
 from agent.errors import NoAnswer, NotRunning
 from agent.files import replace_file
+from device_profiles.profile import Words
 
 FILE = "control.json"
 _LONGEST = 16_384
@@ -96,13 +97,17 @@ def ask(state: Path, what: str, timeout_s: float = 10.0, **given: Any) -> Mappin
         request = json.dumps({**given, "ask": what, "token": known["token"]}).encode() + b"\n"
         connection = socket.create_connection(("127.0.0.1", known["port"]), timeout=timeout_s)
     except (OSError, ValueError, KeyError) as error:
-        raise NotRunning(f"no agent runs on {state} ({error})") from None
+        raise NotRunning(
+            Words(f"no agent runs on {state} ({error})", f"không có agent nào chạy với {state} ({error})")
+        ) from None
     with connection:
         try:
             connection.sendall(request)
             answer: Mapping[str, Any] = json.loads(_read_line(connection, _LONGEST_ANSWER))
         except (OSError, ValueError) as error:
-            raise NoAnswer(f"the agent on {state} does not answer ({error})") from None
+            raise NoAnswer(
+                Words(f"the agent on {state} does not answer ({error})", f"agent ở {state} không trả lời ({error})")
+            ) from None
     return answer
 
 

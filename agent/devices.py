@@ -67,7 +67,7 @@ def read_device(where: str, entry: Mapping[str, Any], profiles: Path) -> DeviceC
 
 def desired_device(wanted: DesiredDevice, state: Path, profiles: Path) -> DeviceConfig:
     """One that the controller told of, with its secrets. Raises WrongConfig."""
-    where = f"device {wanted.id}"
+    where = f"devices.{wanted.id}"
     entry = {
         "id": wanted.id,
         "profile": wanted.profile,

@@ -63,8 +63,9 @@ def read_hints(folder: Path = PROFILES) -> tuple[Hint, ...]:
 
 class Discovery:
     """`settings` are asked for anew each time. `held` tells the endpoints of all devices that there are: their ports
-    and hosts are left alone. `publish` is given all that is found whenever that changes; `plugged` is called when a
-    port has come or gone; `tell` takes a stable code and a detail.
+    and hosts are left alone. `publish` is given all that is found whenever that changes, one call after the other;
+    `plugged` is called when a port has come or gone; `tell` takes a stable code and a detail. `held`, `publish` and
+    `tell` are called under a lock: they call nothing of this.
     """
 
     def __init__(
@@ -127,22 +128,25 @@ class Discovery:
             return self._done.wait_for(lambda: self._looked >= mine or self._stop.is_set(), timeout_s)
 
     def refresh(self) -> None:
-        """Devices were added or taken away: what they hold is not found any more, or again."""
-        evidence = [*self._at_ports(), *(each for some in self._network.values() for each in some)]
-        endpoints = tuple(self._held())
-        now_ms = max(0, self._clock.now_ms())
+        """Devices were added or taken away: what they hold is not found any more, or again.
+
+        Of several threads the last one to look is the last one to tell: all of it is done under one lock.
+        """
         with self._lock:
+            evidence = [*self._at_ports(), *(each for some in self._network.values() for each in some)]
+            endpoints = tuple(self._held())
+            now_ms = max(0, self._clock.now_ms())
             free = [each for each in merged(evidence) if not holds(endpoints, each)]
             self._since = {each.key: self._since.get(each.key, now_ms) for each in free}
             told = tuple(discovery_match.found(each, self._hints, self._since[each.key]) for each in free)
             fitting = bounded(told)
-            news = fitting != self._found
-            if news and len(fitting) < len(told):
+            if fitting == self._found:
+                return
+            if len(fitting) < len(told):
                 self._tell(
                     "found-too-many", f"{len(told) - len(fitting)} found things are not told: there are too many"
                 )
             self._found = fitting
-        if news:
             self._publish(fitting)
 
     def _run(self) -> None:

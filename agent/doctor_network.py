@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from agent.certificates import Fault, fault_of
 from agent.config import AgentConfig
-from agent.connection import Broker, refusal_of
+from agent.connection import SYSTEM, Broker, refusal_of
 from agent.download import NO_FILE, Source, authorization, connection_to
 from agent.errors import NoFile
 from agent.findings import Finding, Trouble, Verdict, good, same
@@ -55,7 +55,11 @@ def server(source: Source) -> Finding:
 def way_to_broker(broker: Broker) -> Trouble | None:
     """What is in the way, up to and with the certificate. No word of MQTT is said."""
     where = f"{broker.host}:{broker.port}"
-    return _way(broker.host, broker.port, where, broker.tls_ca or None)
+    return _way(broker.host, broker.port, where, _authorities(broker.tls_ca) if broker.tls_ca else None)
+
+
+def _authorities(tls_ca: str) -> str:
+    return "" if tls_ca == SYSTEM else tls_ca
 
 
 def unreachable(error: OSError, where: str) -> Trouble:

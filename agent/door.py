@@ -7,7 +7,9 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from agent.errors import EnrolmentRefused, NotTrusted, Unreachable
+from agent.errors import EnrolmentRefused, NotTrusted
+from agent.pinned import does_not_answer, does_not_hold
+from device_profiles.profile import Words
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection
@@ -36,9 +38,19 @@ class Door:
         self.authority = authority
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise EnrolmentRefused(f"{url}: the address must begin with http:// or https://")
+            raise EnrolmentRefused(
+                Words(
+                    f"{url}: the address must begin with http:// or https://",
+                    f"{url}: địa chỉ phải bắt đầu bằng http:// hoặc https://",
+                )
+            )
         if parts.scheme == "http" and not _is_loopback(parts.hostname):
-            raise NotTrusted(f"{url}: over a network only https:// is taken; anybody could read along")
+            raise NotTrusted(
+                Words(
+                    f"{url}: over a network only https:// is taken; anybody could read along",
+                    f"{url}: qua mạng chỉ dùng https://; nếu không, ai cũng đọc được",
+                )
+            )
 
     def get(self, path: str) -> Answer:
         return self._say("GET", path, b"")
@@ -57,9 +69,9 @@ class Door:
             response = connection.getresponse()
             return Answer(response.status, _read(response.read(_MOST_BYTES)))
         except ssl.SSLError as error:
-            raise NotTrusted(f"{self.url}: its certificate does not hold: {error.reason or error}") from None
+            raise does_not_hold(self.url, error.reason or error) from None
         except (OSError, HTTPException) as error:
-            raise Unreachable(f"{self.url} does not answer: {error}") from None
+            raise does_not_answer(self.url, error) from None
         finally:
             connection.close()
 

@@ -10,20 +10,32 @@ from agent.door import Answer, Door
 from agent.errors import EnrolmentRefused
 from agent.hardware import host_root
 from agent.identity import Identity, keep_identity, new_identity, read_identity
-from agent.pinned import authority_at, fingerprint_of
+from agent.pinned import authority_at, fingerprint_of, vouches
 from agent.put_aside import put_aside
 from contract.model import MAX_NAME, ContractError, check_name
 from contract.topics import Address
+from device_profiles.profile import Words
 
 _DOOR = "/api/v1/enrol"
 _ASK_AGAIN_S = 5.0
 _MARK = 4
+_REFUSALS: Mapping[str, str] = {
+    "token-refused": "mã thêm agent này không đúng, đã dùng hết hoặc đã hết hạn; hãy xin kỹ thuật viên một mã mới",
+    "not-admitted": "máy này chưa được cho vào, hoặc đã có người từ chối; hãy xem trang Agent",
+    "name-taken": "trường đã có agent tên này; hãy chọn tên khác bằng --name, hoặc --replace để thay máy cũ",
+    "copied-identity": "danh tính này là của một máy tính khác",
+    "malformed": "máy chủ không đọc được yêu cầu; agent và máy chủ có thể khác phiên bản",
+    "429": "quá nhiều mã bị từ chối từ địa chỉ này; hãy chờ năm phút rồi thử lại",
+}
+"""In Vietnamese, by the controller's code, or by the status of an answer without one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
-    """What the controller gave, and the `url` it was reached at. `lease_key` is hexadecimal, `authority` PEM.
+    """What the controller gave, and the `url` it was reached at. `lease_key` is hexadecimal.
 
+    `authority` is whom to believe at the broker, PEM; `door_authority` at the url: the same one, or a proxy's own;
+    empty: the system's.
     After a lost connection the agent comes back within `spread_s`, at its own `place` (0 to 1) in it.
     """
 
@@ -37,6 +49,7 @@ class Enrolled:
     lease_key: str
     number: int = 0
     authority: str = ""
+    door_authority: str = ""
     spread_s: float = 0.0
     place: float = 0.0
 
@@ -67,7 +80,12 @@ def _serial() -> str:
             continue
         if text:
             return text
-    raise EnrolmentRefused("this computer's serial number cannot be read; use --name-from hostname, or --name")
+    raise EnrolmentRefused(
+        Words(
+            "this computer's serial number cannot be read; use --name-from hostname, or --name",
+            "không đọc được số sê-ri của máy này; hãy dùng --name-from hostname, hoặc --name",
+        )
+    )
 
 
 def enrol(wish: Wish, state: Path, waiting: Callable[[str], None], rest: Callable[[float], None]) -> Enrolled:
@@ -84,7 +102,8 @@ def enrol(wish: Wish, state: Path, waiting: Callable[[str], None], rest: Callabl
     while True:
         answer = door.post(_DOOR, _question(wish, identity))
         if answer.code == 201:
-            return read_enrolled(answer.given, door)
+            made = read_enrolled(answer.given, door)
+            return replace(made, door_authority=_vouching(door, made.authority))
         if answer.code == 202:
             if answer.given.get("waiting") != told:
                 told = str(answer.given.get("waiting"))
@@ -109,10 +128,17 @@ def open_door(url: str, token: str) -> Door:
     return Door(url, authority_at(url, fingerprint_of(fingerprint)))
 
 
+def _vouching(door: Door, authority: str) -> str:
+    """The broker's authority if it vouches for the door as well, for it is kept up to date; else who did."""
+    if not door.url.startswith("https://"):
+        return ""
+    return authority if authority and vouches(authority, door.url) else door.authority
+
+
 def _salt(door: Door) -> str:
     answer = door.get(_DOOR)
     if answer.code != 200 or not isinstance(answer.given.get("salt"), str):
-        raise EnrolmentRefused(f"{door.url} answered what no controller of Fabfleet answers ({answer.code})")
+        raise _stranger(door, answer.code)
     return str(answer.given["salt"])
 
 
@@ -149,11 +175,27 @@ def read_enrolled(given: Mapping[str, Any], door: Door) -> Enrolled:
             place=float(given.get("place", 0)),
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise EnrolmentRefused(f"{door.url} answered what no controller of Fabfleet answers: {error}") from None
+        raise _stranger(door, error) from None
 
 
 def refused(answer: Answer) -> EnrolmentRefused:
-    return EnrolmentRefused(f"the controller refused ({answer.code}): {answer.reason or 'no reason given'}")
+    """In the controller's own words if there are none here for its code, which then are English."""
+    vi = _REFUSALS.get(str(answer.given.get("code", "")) or str(answer.code), answer.reason or "không nêu lý do")
+    return EnrolmentRefused(
+        Words(
+            f"the controller refused ({answer.code}): {answer.reason or 'no reason given'}",
+            f"máy chủ từ chối ({answer.code}): {vi}",
+        )
+    )
+
+
+def _stranger(door: Door, error: object) -> EnrolmentRefused:
+    return EnrolmentRefused(
+        Words(
+            f"{door.url} answered what no controller of Fabfleet answers: {error}",
+            f"{door.url} trả lời không giống máy chủ Fabfleet: {error}",
+        )
+    )
 
 
 def checked_name(name: str) -> str:
@@ -161,5 +203,6 @@ def checked_name(name: str) -> str:
     try:
         check_name(name, "name")
     except ContractError as error:
-        raise EnrolmentRefused(str(error)) from None
+        vi = f"{name[:MAX_NAME]!r} không dùng làm tên được: chỉ gồm chữ thường không dấu a-z, chữ số và gạch nối"
+        raise EnrolmentRefused(Words(str(error), vi)) from None
     return name

@@ -1,8 +1,14 @@
 """The errors of the agent, named for what the caller does next."""
 
+from device_profiles.profile import Words
+
 
 class AgentError(Exception):
-    """Root of all errors that this package raises."""
+    """Root of all errors that this package raises. `words` is for people, its text English for logs and programs."""
+
+    def __init__(self, said: str | Words = "") -> None:
+        self.words = said if isinstance(said, Words) else Words(said, said)
+        super().__init__(self.words.en)
 
 
 class WrongConfig(AgentError):

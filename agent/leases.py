@@ -104,7 +104,7 @@ class LeaseKeeper:
 
     def _objection(self, book: LeaseBook) -> str | None:
         if book.agent != str(self._address):
-            return f"it is for {book.agent[:80]}"
+            return f"it is meant for {book.agent[:80]}"
         if not self._keys:
             return "this agent has no key"
         return None if any(verify(book, key) for key in self._keys) else "its signature is wrong"

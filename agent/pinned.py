@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from agent.errors import NotTrusted, Unreachable
+from device_profiles.profile import Words
 
 if TYPE_CHECKING:
     import ssl
@@ -23,7 +24,12 @@ def fingerprint_of(text: str) -> str:
     """A SHA-256 as people copy it: colons, spaces and capitals do not matter. Raises NotTrusted if it is none."""
     digits = "".join(text.split()).replace(":", "").lower().removeprefix("sha256")
     if len(digits) != _DIGITS or not all(digit in "0123456789abcdef" for digit in digits):
-        raise NotTrusted(f"{text[:100]!r} is no SHA-256 fingerprint: 64 hexadecimal digits are wanted")
+        raise NotTrusted(
+            Words(
+                f"{text[:100]!r} is no SHA-256 fingerprint: 64 hexadecimal digits are wanted",
+                f"{text[:100]!r} không phải dấu vân tay SHA-256: cần 64 chữ số thập lục phân; hãy chép lại cả mã",
+            )
+        )
     return digits
 
 
@@ -39,11 +45,24 @@ def authority_at(url: str, fingerprint: str, timeout_s: float = _TIMEOUT_S) -> s
     found = next((each for each in shown if hmac.compare_digest(hashlib.sha256(each).hexdigest(), pinned)), None)
     if found is None:
         raise NotTrusted(
-            f"{host}:{port} is not the server that was meant: none of its certificates has the fingerprint {pinned}"
+            Words(
+                f"{host}:{port} is not the server that was meant: "
+                f"none of its certificates has the fingerprint {pinned}",
+                f"{host}:{port} không phải máy chủ đã cấp mã: không chứng chỉ nào có dấu vân tay {pinned}",
+            )
         )
     authority = _pem(found)
     _verify(host, port, authority, timeout_s)
     return authority
+
+
+def vouches(authority: str, url: str, timeout_s: float = _TIMEOUT_S) -> bool:
+    """Whether the server at `url` is one that this authority (PEM) stands for. Raises Unreachable."""
+    try:
+        _verify(*_place(url), authority, timeout_s)
+    except NotTrusted:
+        return False
+    return True
 
 
 def pinned_connection(url: str, authority: str, timeout_s: float = _TIMEOUT_S) -> "HTTPSConnection":
@@ -61,7 +80,12 @@ def _place(url: str) -> tuple[str, int]:
     except ValueError:
         host = port = None
     if parts.scheme != "https" or not host:
-        raise NotTrusted(f"{url}: only an address with https:// can be known by a fingerprint")
+        raise NotTrusted(
+            Words(
+                f"{url}: only an address with https:// can be known by a fingerprint",
+                f"{url}: chỉ địa chỉ https:// mới kiểm tra được bằng dấu vân tay",
+            )
+        )
     return host, port or 443
 
 
@@ -113,18 +137,33 @@ def _opened(host: str, port: int, context: "ssl.SSLContext", timeout_s: float) -
     try:
         plain = socket.create_connection((host, port), timeout=timeout_s)
     except OSError as error:
-        raise Unreachable(f"{host}:{port} does not answer: {error}") from None
+        raise does_not_answer(f"{host}:{port}", error) from None
     try:
         return context.wrap_socket(plain, server_hostname=host)
     except ssl.SSLCertVerificationError as error:
         plain.close()
-        raise NotTrusted(f"{host}:{port}: its certificate does not hold: {error.verify_message}") from None
+        raise does_not_hold(f"{host}:{port}", error.verify_message) from None
     except ssl.SSLError as error:
         plain.close()
-        raise NotTrusted(f"{host}:{port} does not speak TLS as wanted: {error.reason or error}") from None
+        raise NotTrusted(
+            Words(
+                f"{host}:{port} does not speak TLS as wanted: {error.reason or error}",
+                f"{host}:{port} không dùng TLS như yêu cầu: {error.reason or error}",
+            )
+        ) from None
     except OSError as error:
         plain.close()
-        raise Unreachable(f"{host}:{port} broke off: {error}") from None
+        raise Unreachable(Words(f"{host}:{port} broke off: {error}", f"{host}:{port} ngắt kết nối: {error}")) from None
+
+
+def does_not_answer(where: str, error: object) -> Unreachable:
+    return Unreachable(Words(f"{where} does not answer: {error}", f"{where} không trả lời: {error}"))
+
+
+def does_not_hold(where: str, error: object) -> NotTrusted:
+    return NotTrusted(
+        Words(f"{where}: its certificate does not hold: {error}", f"{where}: chứng chỉ không hợp lệ: {error}")
+    )
 
 
 def _pem(der: bytes) -> str:

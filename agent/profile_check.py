@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from agent.findings import NOTHING, Verdict
+from agent.reason_words import vietnamese
 from device_profiles.known import allowed
 from device_profiles.profile import DeviceProfile, ProfileError, Words, parse
 from firmware_bridges import BRIDGES, bridge_for
@@ -84,7 +85,7 @@ def _bridge(profile: DeviceProfile, text: str) -> Iterator[Remark]:
     except ValueError as error:
         name, _, why = str(error).partition(": ")
         key = f"options.{name}" if why else "options"
-        yield Remark(Verdict.BAD, line_of(text, key), key, Words(why or name, why or name))
+        yield Remark(Verdict.BAD, line_of(text, key), key, Words(why or name, vietnamese(why or name)))
 
 
 def _files(profile: DeviceProfile, text: str) -> Iterator[Remark]:

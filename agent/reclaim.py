@@ -83,7 +83,7 @@ def reclaim(config: "AgentConfig", epoch: str) -> bool:
     enrolled = read_enrolled(answer.given, door)
     _move(config, enrolled)
     keep_identity(config.state, new)
-    settle(enrolled, config.source, config.state)
+    settle(enrolled, config.source, config.state, moved=False)
     return True
 
 

@@ -48,7 +48,7 @@ def fetch(source: Source, number: int) -> Renewed:
         response = connection.getresponse()
         body = response.read(_MOST_BYTES)
         if response.status != 200:
-            raise NoFile(f"{source.url} answers {response.status}")
+            raise NoFile(f"{source.url} answers with status {response.status}")
         return _renewed(json.loads(body), number)
     except OSError as error:
         raise NoFile(f"{source.url} does not answer: {error}") from None

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from agent.config import CREDENTIALS
 from agent.errors import WrongConfig
 from agent.files import hand_over, replace_file
 
@@ -49,6 +50,11 @@ def read_seed(state: Path) -> Seed | None:
         return None
     except (OSError, ValueError, TypeError) as error:
         raise WrongConfig(f"{path}: cannot be read ({error}); sow it again") from None
+
+
+def sown(state: Path) -> Seed | None:
+    """The seed of a copy that has not enrolled yet. Raises WrongConfig."""
+    return None if (state / CREDENTIALS).exists() else read_seed(state)
 
 
 def card_at(partitions: Iterable[Path] = PARTITIONS) -> Path | None:

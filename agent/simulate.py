@@ -19,10 +19,13 @@ from pathlib import Path
 from agent.clock import Clock, monotonic_ms, wall_ms
 from agent.connection import Broker
 from agent.deadband import Deadband, Told
+from agent.discovery_match import Evidence
 from agent.outbox import Outbox
 from agent.pace import Pace
 from agent.recorder import Recorder
 from agent.roster import Roster, profile_entry
+from agent.session import Listeners
+from agent.simulate_found import Sights
 from agent.uplink import Uplink
 from contract.messages import BridgeState, DeviceEntry
 from contract.model import ContractError, Kind, Value
@@ -62,7 +65,7 @@ class PlannedDevice:
 class PlannedAgent:
     """Who to be, and with what. Cut off for `away_s` at the end of each `away_every_s` (0: never).
 
-    After `jump_after_s` (0: never) its wall clock jumps by `jump_ms`.
+    After `jump_after_s` (0: never) its wall clock jumps by `jump_ms`. `sees` is what stands beside its devices.
     """
 
     school: str
@@ -73,6 +76,7 @@ class PlannedAgent:
     away_s: float = 0.0
     jump_after_s: float = 0.0
     jump_ms: int = 0
+    sees: tuple[Evidence, ...] = ()
 
 
 def read_plan(path: Path) -> Iterator[PlannedAgent]:
@@ -206,13 +210,23 @@ class SimulatedAgent:
         outbox = Outbox(folder / "outbox.db", self._clock.now_ms)
         roster = Roster()
         broker = Broker(settings.host, settings.port, address.user, self._plan.password)
-        uplink = Uplink(broker, address, outbox=outbox, roster=roster, clock=self._clock, pace=settings.pace)
+        sights = Sights(self._plan.sees, roster)
+        uplink = Uplink(
+            broker,
+            address,
+            outbox=outbox,
+            roster=roster,
+            clock=self._clock,
+            listeners=Listeners(config=sights.take),
+            pace=settings.pace,
+        )
         recorder = Recorder(outbox, self._clock, appended=uplink.wake)
         seed = f"{settings.seed}/{address}"
         devices = [SimulatedDevice(each, seed, settings.every_value, settings.speed) for each in self._plan.devices]
         for device in devices:
             entry = DeviceEntry(device.plan.id, device.plan.name, device.profile.digest, BridgeState.STARTING)
             roster.declare(entry, profile_entry(device.profile))
+        sights.tell()
         roster.changed = uplink.wake
         uplink.start()
         try:

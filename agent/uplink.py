@@ -142,7 +142,7 @@ class Uplink:
             try:
                 self._connect()
             except OSError as error:
-                self._why = f"no way to {self._broker.host}:{self._broker.port}: {words_for(error)}"
+                self._why = f"there is no way to {self._broker.host}:{self._broker.port}: {words_for(error)}"
                 self._complain(error)
             except Exception as error:  # noqa: BLE001 - outermost loop: the next connection starts afresh
                 _log.exception("the connection ended by a fault of ours")

@@ -108,6 +108,10 @@ if sys.platform == "win32":
             if not self._api.StartServiceCtrlDispatcherW(table):
                 raise _failed("this is for Windows to start, as a service")
 
+        def waiting(self) -> None:
+            """It runs, and waits for something that may take long."""
+            self._tell(State.RUNNING)
+
         def ready(self) -> None:
             self._tell(State.RUNNING)
             self.alive()
@@ -139,6 +143,8 @@ if sys.platform == "win32":
     def serve_agent(config_file: Path, state: Path) -> None:
         """Be the service: run the agent until Windows stops it. What goes wrong is in STATE/agent/agent.log.
 
+        The copy of an image enrols first, by the seed that it carries.
+
         Raises ServiceFailed, OSError.
         """
         import logging
@@ -146,6 +152,7 @@ if sys.platform == "win32":
 
         from agent.config import load_config
         from agent.main import run_until
+        from agent.seed import sown
 
         state.mkdir(parents=True, exist_ok=True)
         log = RotatingFileHandler(state / "agent.log", maxBytes=1 << 20, backupCount=2, encoding="utf-8")
@@ -154,10 +161,21 @@ if sys.platform == "win32":
         with (state / "hung.log").open("a", encoding="utf-8") as hung:
             service = Service(hung)
 
+            def rest(seconds: float) -> None:
+                if service.stop.wait(seconds):
+                    raise InterruptedError("stopped before it was enrolled")
+
             def work() -> int:
                 try:
+                    if seed := sown(state):
+                        from agent.grow import grow
+
+                        service.waiting()
+                        grow(seed, config_file, state, tell=logging.getLogger(__name__).warning, rest=rest)
                     while run_until(service.stop, load_config(config_file, state), service):
                         logging.getLogger(__name__).warning("new credentials: running on with them")
+                except InterruptedError as error:
+                    logging.getLogger(__name__).warning("%s", error)
                 except (AgentError, OSError) as error:
                     logging.getLogger(__name__).error("%s", error)  # noqa: TRY400 - its words say what to do
                     return 2

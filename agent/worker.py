@@ -265,7 +265,7 @@ class Worker:
 
 
 def _kind(error: BridgeError) -> str:
-    """The leaf, for people: "no contact", "wrong answer", "refused"."""
+    """The leaf, for people: "no contact", "wrong answer", "the device refuses"."""
     if isinstance(error, LinkLost):
         return "no contact"
-    return "wrong answer" if isinstance(error, BadReply) else "refused"
+    return "wrong answer" if isinstance(error, BadReply) else "the device refuses"

@@ -217,7 +217,6 @@ def run(schools: int, minutes: float, most_speed: float) -> tuple[Course, dict[s
         }
         end["lost"] = end["produced"] - end["stored"]
         engine.dispose()
-        stack.callback(lambda: None)
         end["verified"] = _verify(folder, url)
     return course, end
 
@@ -309,6 +308,7 @@ def _postmaster(engine: Engine) -> psutil.Process:
 
 
 def _stored(engine: Engine) -> int:
+    """Readings; their key is unique, so that none can be there twice."""
     with engine.connect() as connection:
         return int(connection.execute(text("SELECT count(*) FROM reading")).scalar_one())
 
@@ -402,6 +402,8 @@ def main() -> None:
     for name, value in result["figures"].items():
         print(f"{name:28} {value}")
     print(json.dumps(result))
+    if end["lost"] or not end["verified"]:
+        raise SystemExit("what was made and what is stored differ, or `fabfleet verify` found something")
 
 
 if __name__ == "__main__":

@@ -31,6 +31,10 @@ class Part(StrEnum):
     DISK = "disk"
 
 
+_TELLING: Final = frozenset({Part.SERIAL, Part.BOARD, Part.DISK})
+"""Parts that nobody sees who was not at the computer."""
+
+
 def plain(text: str) -> str:
     """A serial number or hardware address as it is compared; empty for one that says nothing."""
     letters = "".join(letter for letter in text.strip().lower() if letter.isalnum())
@@ -57,6 +61,18 @@ def same_machine(one: Collection[str], other: Collection[str]) -> bool:
     if not agreed or (hardware and not agreed & hardware):
         return False
     return 2 * len(agreed) >= len(both)
+
+
+def surely_same(known: Collection[str], shown: Collection[str]) -> bool:
+    """Whether `shown` has at least half of the parts that are known, one of them neither a network card, which the
+    whole network sees, nor the system's id, which a copied disk has too, if any such is known.
+
+    Unlike `same_machine` it makes a difference which is which: telling less is no help.
+    """
+    mine, theirs = _by_part(known), _by_part(shown)
+    agreed = {part for part in mine.keys() & theirs.keys() if mine[part] & theirs[part]}
+    telling = mine.keys() & _TELLING or mine.keys() - {Part.MAC}
+    return bool(agreed & telling) and 2 * len(agreed) >= len(mine)
 
 
 def check_facts(facts: Collection[str]) -> None:

@@ -65,7 +65,7 @@ def _check_epoch(epoch: str) -> None:
 
 def _check_count(things: object, what: str, most: int) -> None:
     if len(things) > most:  # type: ignore[arg-type]  # tuples and mappings alike
-        raise ContractError(f"{what}: more than {most}")
+        raise ContractError(f"{what}: more than {most} are not taken")
 
 
 class Presence(StrEnum):

@@ -101,4 +101,4 @@ def _scalar(allowed: tuple[Any, ...], tree: Any, where: str) -> Any:
     if kind is int and float in allowed:
         return float(tree)
     names = ", ".join("null" if each is types.NoneType else each.__name__ for each in allowed)
-    raise ContractError(f"{where}: {kind.__name__}, not {names}")
+    raise ContractError(f"{where}: {kind.__name__} came where {names} is wanted")

@@ -46,7 +46,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     os.umask(0o077)
     command: Command = options.command
-    return command(options, config)
+    try:
+        return command(options, config)
+    except Exception as error:
+        if not _unavailable(config, error):
+            raise
+        return _failed(error)
+
+
+def _unavailable(config: ControllerConfig, error: Exception) -> bool:
+    """Whether the error is that the database is away, full or busy."""
+    from controller.database import make_engine
+    from controller.faults import faults_in
+
+    return faults_in(make_engine(config.database)).unavailable(error)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -240,15 +253,13 @@ def _export(options: argparse.Namespace, config: ControllerConfig) -> int:
 
 
 def _migrate(_options: argparse.Namespace, config: ControllerConfig) -> int:
-    from sqlalchemy.exc import SQLAlchemyError
-
     from controller.database import TooNew, make_engine, migrate
 
     config.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = make_engine(config.database)
     try:
         migrate(engine)
-    except (TooNew, SQLAlchemyError) as error:
+    except TooNew as error:
         return _failed(error)
     finally:
         engine.dispose()

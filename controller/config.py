@@ -34,6 +34,7 @@ class BrokerConfig:
 
     Of a broker of somebody else's `kind` is mosquitto or nats. Who may come in is written into the folder `files`
     whenever it changes; then the command `reload` has the broker read it. Without `reload` something else has to.
+    What it refused is read from the file `log`, if that is set.
     """
 
     embedded: bool = True
@@ -47,6 +48,7 @@ class BrokerConfig:
     kind: str = "mosquitto"
     files: Path | None = None
     reload: str = ""
+    log: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,12 @@ class ControllerConfig:
     def tls(self) -> bool:
         """Whether the pages are by HTTPS."""
         return self.tls_certificate is not None or self.own_tls or self._exposed(self.host)
+
+    @property
+    def https_host(self) -> str:
+        """The name in the public address if that is by HTTPS, ours or a proxy's; else empty."""
+        url = urlsplit(self.notices.public_url)
+        return (url.hostname or "").rstrip(".") if url.scheme == "https" else ""
 
     @property
     def broker_host(self) -> str:
@@ -314,6 +322,8 @@ def _check_broker(broker: BrokerConfig) -> None:
         raise ConfigError(f"broker.kind: {broker.kind!r} is none of mosquitto, nats")
     if broker.files is not None and (broker.embedded or not broker.password):
         raise ConfigError("broker.files: only for a broker of yours: set broker.embedded = false, and broker.password")
+    if broker.log is not None and broker.embedded:
+        raise ConfigError("broker.log: only for a broker of yours: set broker.embedded = false")
     if broker.reload and broker.files is None:
         raise ConfigError("broker.reload: set broker.files as well")
 

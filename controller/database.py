@@ -22,12 +22,27 @@ _PARTITIONED: Final = ("reading", "rollup_5min", "rollup_1h")
 _BUSY_TIMEOUT_MS = 10_000
 IDLE_S: Final = 30
 """A transaction that asks nothing for so long is ended by PostgreSQL, so that one that is frozen holds up nobody."""
+LOCK_S: Final = 40
+"""Nobody waits longer for a lock: more than IDLE_S, so that what PostgreSQL ends by itself is gone by then."""
 _POSTGRESQL: Final = {
     "application_name": "fabfleet",
     "connect_timeout": "10",
-    "options": f"-c max_parallel_workers_per_gather=0 -c jit=off -c idle_in_transaction_session_timeout={IDLE_S}s",
+    "keepalives_idle": "15",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
 }
-"""Parameters of libpq that the URL may set otherwise. Our queries are over before a second worker has begun."""
+"""Parameters of libpq that the URL may set otherwise. A server that no packet reaches is given up after 30 s."""
+_SESSION: Final = {
+    "max_parallel_workers_per_gather": "0",  # our queries are over before a second worker has begun
+    "jit": "off",
+    "idle_in_transaction_session_timeout": f"{IDLE_S}s",
+    "lock_timeout": f"{LOCK_S}s",
+    "tcp_keepalives_idle": "15",  # so that the server, too, gives up a controller that no packet reaches any more
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+"""Settings of the server for each of our connections; what the URL has in `options` comes after them and counts."""
 _MIGRATING: Final = 0x66616266
 """The advisory lock of who migrates; any number that nobody else takes."""
 _TABLES = (
@@ -63,10 +78,17 @@ def make_engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
         asked = make_url(url).query
         connect = {name: value for name, value in _POSTGRESQL.items() if name not in asked}
+        session = [f"-c {name}={value}" for name, value in _SESSION.items()]
+        connect["options"] = " ".join([*session, *_strings(asked.get("options", ()))])
         return create_engine(url, pool_pre_ping=True, connect_args=connect)
     engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_MS / 1000})
     event.listen(engine, "connect", _prepare_sqlite)
     return engine
+
+
+def _strings(given: str | tuple[str, ...]) -> tuple[str, ...]:
+    """What a URL says once or several times."""
+    return (given,) if isinstance(given, str) else given
 
 
 def sqlite_url(file: Path) -> str:

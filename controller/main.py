@@ -42,6 +42,7 @@ from controller.commands.trials import Trials
 from controller.config import ControllerConfig
 from controller.database import make_engine
 from controller.desired.desk import ConfigDesk, DesiredError
+from controller.faults import faults_in
 from controller.fleet.door import Enrolment
 from controller.fleet.gatekeeping import Gatekeeper
 from controller.fleet.live import LiveFleet, profile_here
@@ -124,6 +125,11 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         journal=journal,
         offers=offers,
     )
+
+    def stock_changed() -> None:
+        live.load_places()
+        clockwork.wake()
+
     office = Office(engine, live, ZoneInfo(config.zone), now_ms, clockwork.wake, journal=journal, offers=offers)
     seal = Seal(config.folder)
     outlet = Outlet(engine, seal, config.notices, now_ms)
@@ -186,7 +192,7 @@ def create_app(config: ControllerConfig, now_ms: Callable[[], int] = wall_ms) ->
         leases=leases,
         timetables=Timetables(engine, ZoneInfo(config.zone), now_ms),
         history=History(engine, keeper.archive),
-        stocktaking=Stocktaking(engine, now_ms, clockwork.wake),
+        stocktaking=Stocktaking(engine, now_ms, stock_changed),
         configs=configs,
         found=FoundDesk(engine, configs, now_ms, profile_here),
         trials=Trials(engine, now_ms, lambda who, device_id: live.profile(who.scope, device_id), live.touch),
@@ -231,13 +237,13 @@ def assemble(services: Services) -> FastAPI:
     app.add_exception_handler(JobError, jobs_api.problem)
     app.add_exception_handler(BookingError, bookings_api.problem)
     app.add_exception_handler(DesiredError, settings_api.problem)
-    tls = services.config.tls
-    hosts = own_hosts((services.config.host, *services.config.hosts))
-    app.add_middleware(Access, signin=services.signin, refusals=services.refusals, tls=tls)
+    https_host = services.config.https_host
+    hosts = own_hosts((services.config.host, *services.config.hosts, *filter(None, (https_host,))))
+    app.add_middleware(Access, signin=services.signin, refusals=services.refusals)
     max_upload = UPLOAD_READ * services.config.jobs.max_bytes
     app.add_middleware(Gate, hosts=hosts, max_upload=max_upload, refusals=services.refusals)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
-    app.add_middleware(SecurityHeaders, tls=tls)
+    app.add_middleware(SecurityHeaders, https_host=https_host, is_away=faults_in(services.engine).unavailable)
     return app
 
 
@@ -271,7 +277,12 @@ def api(services: Services) -> APIRouter:
     )
     for part in parts:
         guarded.include_router(part.router(services))
-    routes = APIRouter()
+    routes = APIRouter(
+        responses={
+            413: {"model": Problem, "description": "The request is too large"},
+            503: {"model": Problem, "description": "The database cannot be reached now"},
+        }
+    )
     routes.include_router(guarded)
     routes.include_router(enrol.router(services))
     routes.include_router(files.router(services))

@@ -4,10 +4,12 @@ history.
 """
 
 import logging
+import os
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
@@ -19,7 +21,8 @@ from controller.broker.access import Member
 from controller.broker.embedded import EmbeddedBroker
 from controller.broker.external import BrokerFilesError, ExternalBroker
 from controller.broker.log_tail import LogTail
-from controller.broker.offences import Trespass, offences
+from controller.broker.mosquitto_log import MosquittoLog
+from controller.broker.offences import Offence, offences
 from controller.broker.write import external_login
 from controller.commands.dispatcher import Dispatcher
 from controller.config import ControllerConfig
@@ -30,7 +33,7 @@ from controller.fleet.live import LiveFleet
 from controller.fleet.renewals import Authorities, Renewals
 from controller.home_assistant import store as home_assistant
 from controller.home_assistant.publisher import ECHOES, Publisher
-from controller.identity.refusals import Kind, Refusals
+from controller.identity.refusals import Refusals
 from controller.identity.sealer import Sealer
 from controller.identity.store import audit
 from controller.ingest import link
@@ -48,6 +51,7 @@ from controller.scope import Scope
 from controller.telemetry.keeper import HistoryStats, Keeper
 from controller.tls.authority import BadCertificate
 from controller.tls.keeper import keeper as keeper_of_certificates
+from controller.trespassers import Trespassers
 from controller.webhooks.sender import WebhookSender
 from controller.webhooks.watcher import Watcher
 
@@ -55,13 +59,6 @@ _log = logging.getLogger(__name__)
 _ANY = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - as above
 """How the controller itself reaches a broker that listens everywhere."""
-_OFFENCES = {
-    Trespass.PUBLISH: Kind.TOPIC,
-    Trespass.SUBSCRIBE: Kind.TOPIC,
-    Trespass.SIGN_IN: Kind.BROKER,
-    Trespass.SIZE: Kind.MESSAGE,
-}
-"""What each is called in the audit log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +126,7 @@ class Plant:
         self._lock = StateLock(config.folder)
         self._broker: EmbeddedBroker | None = None
         self._admits: EmbeddedBroker | ExternalBroker | None = None
-        self._broker_log: LogTail | None = None
+        self._trespassers: Trespassers | None = None
         self._ingest: Ingest | None = None
         self._admitted: list[Member] | None = None
         self._objection = ""
@@ -225,18 +222,20 @@ class Plant:
 
     def readmit(self, scope: Scope, agent_id: int, actor: str, source: str) -> None:
         """Let an agent in again that said too much. Raises NotCutOff."""
-        address = self._floods.readmit(scope, agent_id, actor, source)
-        if self._ingest is not None:
-            self._ingest.forgive(address)
+        self._forgive(self._floods.readmit(scope, agent_id, actor, source))
 
     def _cut_off(self, address: Address) -> None:
         try:
-            if not self._floods.cut_off(address) and self._ingest is not None:
-                self._ingest.forgive(address)  # whatever is still on its way: it is not in, or nobody of ours
+            if not self._floods.cut_off(address):
+                self._forgive(address)  # whatever is still on its way: it is not in, or nobody of ours
         except SQLAlchemyError as error:
             _log.error("%s cannot be cut off now: %s", address, error)
-            if self._ingest is not None:
-                self._ingest.forgive(address)  # it will be noticed again
+            self._forgive(address)  # it will be noticed again
+
+    def _forgive(self, address: Address) -> None:
+        for each in (self._ingest, self._trespassers):
+            if each is not None:
+                each.forgive(address)
 
     def succeed(self) -> None:
         """The next authority signs from now on; agents are asked to forget the former."""
@@ -247,10 +246,9 @@ class Plant:
             db.commit()
 
     def look_after_broker(self) -> None:
-        """Audit what our broker refused: topics of others, logins that are not good, far too much at once."""
-        for offence in offences(self._broker_log.lines()) if self._broker_log is not None else ():
-            detail = f"{ascii(offence.said)[1:-1]}; calls itself {ascii(offence.client_id)[1:-1]}"
-            self._refusals.tell(_OFFENCES[offence.trespass], offence.address, detail=detail)
+        """Audit what the broker refused: topics of others, logins that are not good, far too much at once."""
+        if self._trespassers is not None:
+            self._trespassers.look()
 
     def look_after_certificates(self) -> None:
         """Renew what is due, take over what was given anew. A disk that takes nothing now is tried again later."""
@@ -321,12 +319,15 @@ class Plant:
             if asked.files is not None:
                 self._admits = ExternalBroker(asked.kind, asked.files, login, asked.reload)
                 self.admit()
+            if asked.log is not None:
+                self._watch_log_of_others(asked.log, asked.kind)
             tls = ssl.create_default_context(cafile=str(asked.ca)) if asked.ca else None
             return link.BrokerAddress(config.broker_host, asked.port, login, tls)
         certificate = self.certificates.file if config.broker_tls else None
         broker = EmbeddedBroker(config.folder / "broker", config.broker_port, config.broker_host, certificate)
         self._broker = self._admits = broker
-        self._broker_log = LogTail(broker.log)
+        tail, monitor = LogTail(broker.log), broker.monitor
+        self._watch(lambda: offences(tail.lines()), lambda each: monitor.user(each.process, each.connection))
         self.admit()
         broker.start()
         if certificate is not None:
@@ -337,3 +338,13 @@ class Plant:
             broker.login,
             self.certificates.trust() if certificate is not None else None,
         )
+
+    def _watch_log_of_others(self, file: Path, kind: str) -> None:
+        if not os.access(file, os.R_OK):
+            _log.warning("broker.log: %s cannot be read; what the broker refuses is not known here", file)
+        tail, words = LogTail(file), MosquittoLog()
+        read = words.offences if kind == "mosquitto" else offences
+        self._watch(lambda: read(tail.lines()), lambda each: each.user)
+
+    def _watch(self, read: Callable[[], Iterable[Offence]], who: Callable[[Offence], str]) -> None:
+        self._trespassers = Trespassers(read, who, self._refusals, self._cut_off)

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from sqlmodel import Session
 
+from contract.found import Clue
 from controller.broker.nats import NatsSettings, address
 from controller.config import ConfigError, ControllerConfig, load
 from controller.database import make_engine, migrate
@@ -33,14 +34,30 @@ class SimulatedDevice:
 
 
 @dataclass(frozen=True, slots=True)
+class SimulatedThing:
+    """What an agent sees beside its devices: at the serial port `path`, or in the network at `host`.
+
+    `key`, `name`, `identity`: see contract.found.Found. What it may be is for the agent to find out, by `clues`.
+    """
+
+    key: str
+    name: str
+    identity: str
+    clues: tuple[Clue, ...]
+    path: str = ""
+    host: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SimulatedAgent:
-    """Switched off for `away_s` at the end of each `away_every_s` (0: never)."""
+    """Switched off for `away_s` at the end of each `away_every_s` (0: never). `sees`: what nobody has adopted."""
 
     place: Place
     name: str
     devices: tuple[SimulatedDevice, ...]
     away_every_s: float = 0.0
     away_s: float = 0.0
+    sees: tuple[SimulatedThing, ...] = ()
 
 
 def made_up(agents: int, devices: int, seed: str) -> Iterator[SimulatedAgent]:
@@ -74,6 +91,7 @@ def enrol_all(db: Session, agents: Iterable[SimulatedAgent]) -> str:
             "devices": [asdict(device) for device in agent.devices],
             "away_every_s": agent.away_every_s,
             "away_s": agent.away_s,
+            "sees": [asdict(each) for each in agent.sees],
         }
         lines.append(json.dumps(plan, ensure_ascii=False) + "\n")
     return "".join(lines)

@@ -224,8 +224,10 @@ class FirmataBridge:
     def _give_up(self, what: str, after_s: float, garbage_before: int) -> NoReturn:
         garbage = self._core.garbage - garbage_before
         if garbage:
-            raise BadReply(f"{self._endpoint}: {what} in {after_s:g} s, but {garbage} bytes that are not Firmata")
-        raise LinkLost(f"{self._endpoint}: {what} in {after_s:g} s")
+            raise BadReply(
+                f"{self._endpoint}: {what} (asked for {after_s:g} s), but {garbage} bytes that are not Firmata"
+            )
+        raise LinkLost(f"{self._endpoint}: {what} (asked for {after_s:g} s)")
 
 
 def _mode(output: wiring.Output) -> int:

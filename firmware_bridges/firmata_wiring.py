@@ -170,7 +170,7 @@ def setting(wired: Wiring, action: str, args: Mapping[str, Value]) -> Setting:
 def _number(output: Output, args: Mapping[str, Value], name: str) -> float:
     value = args.get(name)
     if not isinstance(value, int | float) or isinstance(value, bool) or not output.least <= value <= output.most:
-        raise Refused(f"{output.metric} wants {name}: {output.least:g} to {output.most:g}")
+        raise Refused(f"{output.metric} wants {name} from {output.least:g} to {output.most:g}")
     return float(value)
 
 
@@ -185,7 +185,7 @@ def _choice(metric: str, table: Options, kinds: type[_Kind]) -> _Kind:
     try:
         return kinds(table.text("kind"))
     except ValueError:
-        raise ValueError(f"{metric}.kind: one of {', '.join(kinds)}") from None
+        raise ValueError(f"{metric}.kind: must be one of {', '.join(kinds)}") from None
 
 
 def _input(metric: str, kind: InputKind, table: Options) -> Input:
@@ -242,7 +242,7 @@ def _check(result: Wiring) -> None:
     _refuse_twice("action", [name for each in result.outputs for name in (each.on, each.off)])
     for threshold in result.thresholds:
         if threshold.of not in {each.metric for each in result.inputs}:
-            raise ValueError(f"{threshold.metric}.of: no input {threshold.of!r}")
+            raise ValueError(f"{threshold.metric}.of: there is no input {threshold.of!r}")
     if any(each.kind is InputKind.RMS for each in result.inputs) and result.sampling_ms % _HALF_MAINS_MS == 0:
         raise ValueError(f"sampling_ms: a multiple of {_HALF_MAINS_MS} would meet the mains in the same phase always")
 

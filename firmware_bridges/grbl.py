@@ -9,11 +9,12 @@ from contract.model import Value
 from device_profiles.gcode import cut
 from firmware_bridges import job_file
 from firmware_bridges.base import BadReply, BridgeError, Link, LinkLost, Refused
+from firmware_bridges.conversation import Conversation, Wanted
 from firmware_bridges.grbl_core import GrblCore
-from firmware_bridges.grbl_state import BUSY, CONNECTED, NotNow, State
-from firmware_bridges.grbl_talk import Talk, Wanted
+from firmware_bridges.grbl_state import BUSY, CONNECTED, State
 from firmware_bridges.grbl_view import Job, Settings, View
 from firmware_bridges.links import BAUD, open_link, parse_stream
+from firmware_bridges.machine_events import NotNow
 from firmware_bridges.options import Options
 
 OPEN_S: Final = 8.0
@@ -23,10 +24,11 @@ HOME_S: Final = 120.0
 JOG_MM_MIN: Final = 1500.0
 _FULL_POWER, _LASER_MODE = 30, 32
 Opener: TypeAlias = Callable[[str], Link]
+Talk: TypeAlias = Conversation[GrblCore, View]
 
 
 class GrblBridge:
-    """One machine. The conversation has a thread of its own (grbl_talk).
+    """One machine. The conversation has a thread of its own (conversation.py).
 
     Options: `baud`; `silence_s`, `answer_s`, `brake_s`, `open_s`, `confirm_s`, `home_s` in seconds; `jog_mm`, the
     furthest jog in millimetres, 0 for none; `[limits]`, what a job may ask for (device_profiles.gcode.cut).
@@ -71,9 +73,10 @@ class GrblBridge:
 
     def open(self) -> None:
         self.close()
-        talk = Talk(self._opener(self._endpoint), GrblCore(self._settings), self._now_ms)
+        core = GrblCore(self._settings)
+        talk = Conversation(self._opener(self._endpoint), core, core.view, State.LOST, self._now_ms)
         try:
-            talk.begin(self._open_s)
+            talk.begin(self._open_s, lambda view: view.state in CONNECTED, "no machine with GRBL answers")
         except BaseException:
             talk.close()
             raise
@@ -156,7 +159,7 @@ class GrblBridge:
         try:
             job = Job(given.name, cut.commands(given.lines()), given.count)
 
-            def begin(core: GrblCore) -> Wanted:
+            def begin(core: GrblCore) -> Wanted[View]:
                 order = core.run_job(job)
                 talk.job_file = file
                 return Wanted(order)
@@ -182,18 +185,18 @@ def _set_up(view: View, limits: cut.CutLimits) -> None:
         raise Refused(f"full power is S{full or 0:g} on the machine ($30), S{limits.full_power_s:g} in its profile")
 
 
-def _settled(_core: GrblCore) -> Wanted:
+def _settled(_core: GrblCore) -> Wanted[View]:
     """After an alarm or a reset by somebody at the machine it is asked for a moment who and how it is."""
     return Wanted(done=lambda view: view.state in CONNECTED and not view.resetting)
 
 
-def _seen(core: GrblCore) -> Wanted:
+def _seen(core: GrblCore) -> Wanted[View]:
     """The next report may have been on its way already; the one after it was not."""
     wanted = core.view().reports + 2
     return Wanted(done=lambda view: view.reports >= wanted)
 
 
-def _pause(core: GrblCore) -> Wanted:
+def _pause(core: GrblCore) -> Wanted[View]:
     core.pause()
     return Wanted(
         done=lambda view: view.state in (State.PAUSED, State.DOOR),
@@ -201,7 +204,7 @@ def _pause(core: GrblCore) -> Wanted:
     )
 
 
-def _resume(core: GrblCore) -> Wanted:
+def _resume(core: GrblCore) -> Wanted[View]:
     core.resume()
     return Wanted(
         done=lambda view: view.state in (State.CUTTING, State.MOVING, State.READY),
@@ -211,7 +214,7 @@ def _resume(core: GrblCore) -> Wanted:
     )
 
 
-def _stop(core: GrblCore) -> Wanted:
+def _stop(core: GrblCore) -> Wanted[View]:
     if core.state not in CONNECTED and core.state is not State.IDENTIFYING:
         raise NotNow(f"the machine is {core.state}")
     core.stop()

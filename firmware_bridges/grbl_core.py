@@ -26,14 +26,16 @@ from firmware_bridges.grbl_replies import (
     Started,
     parse,
 )
-from firmware_bridges.grbl_state import CONNECTED, TRANSITIONS, Ended, NotNow, State, Trigger, after
+from firmware_bridges.grbl_state import CONNECTED, TRANSITIONS, State, Trigger, after
 from firmware_bridges.grbl_stream import ASK, BEGINNING, END, HOLD, RESET, RESUME, Order, Stream
-from firmware_bridges.grbl_view import Changed, Confirmed, Event, Fault, Job, JobEnded, Rejected, Settings, View
+from firmware_bridges.grbl_view import Changed, Event, Job, Settings, View
+from firmware_bridges.machine_events import Confirmed, Ended, Fault, JobEnded, NotNow, Rejected
 
 _AGAIN_MS: Final = 1_000
 _MOST_SETTINGS: Final = 200
-_BRAKES: Final = frozenset({"Run", "Jog", "Hold"})
-"""What a feed hold brings to a stand without losing the position."""
+_BRAKES: Final = frozenset({"Run", "Jog", "Hold", "Door"})
+"""What a feed hold, or the door, brings to a stand without losing the position."""
+_STANDS: Final = frozenset({("Hold", 0), ("Door", 0), ("Door", 1)})  # else it slows down, and a reset is an alarm
 
 
 class GrblCore:
@@ -58,7 +60,8 @@ class GrblCore:
         self._braking = False
         self._reset_ms: int | None = None
         """When a reset was sent that is not confirmed yet."""
-        self._now_ms = self._heard_ms = self._asked_ms = self._answered_ms = self._stop_ms = 0
+        self._now_ms = self._heard_ms = self._asked_ms = self._stop_ms = 0
+        self._busy_ms = 0  # when the machine last answered a line, or was not idle
         self._report: Report | None = None
 
     @property
@@ -210,11 +213,11 @@ class GrblCore:
         sent = None if self._reset_ms is not None else self._stream.answered()
         if sent is None:
             return
-        self._answered_ms = self._now_ms
+        self._busy_ms = self._now_ms
         if sent.order:
             self._order_answered(sent.order, str(reply) if isinstance(reply, Error) else "")
         elif isinstance(reply, Error):
-            self._fail("refused", f"command {sent.number} {sent.text}: {reply}")
+            self._fail("refused", f"the machine refused command {sent.number} ({sent.text}): {reply}")
         else:
             self._view = replace(self._view, done=sent.number)
 
@@ -237,6 +240,8 @@ class GrblCore:
 
     def _reported(self, report: Report) -> None:
         self._report = report
+        if report.state != "Idle":
+            self._busy_ms = self._now_ms
         offset = report.offset or self._view.offset
         position = report.machine
         if position is None and report.work and offset and len(offset) == len(report.work):
@@ -255,7 +260,7 @@ class GrblCore:
         )
         if self._reset_ms is not None:  # said before the reset
             return
-        if self._braking and not (report.state in _BRAKES and (report.state, report.sub) != ("Hold", 0)):
+        if self._braking and (report.state not in _BRAKES or (report.state, report.sub) in _STANDS):
             self._reset()
         elif self.state is State.IDENTIFYING:
             self._identified()
@@ -298,7 +303,7 @@ class GrblCore:
             self._events.append(Fault("restarted", why))
         self._move(Trigger.GREETED if first else Trigger.RESTARTED)
         self._view = replace(self._view, firmware=f"GRBL {version}", settings={}, offset=None, position=None)
-        self._answered_ms = self._now_ms
+        self._busy_ms = self._now_ms
         self._identity = self._queue(("$I", "$$"))
         self._ask()
 
@@ -352,12 +357,10 @@ class GrblCore:
         if now_ms - self._heard_ms >= settings.silence_ms:
             self._lose(f"nothing heard for {settings.silence_ms / 1000:g} s")
             return
-        if (self._braking and now_ms - self._stop_ms >= settings.brake_ms) or (
-            self._reset_ms is not None and now_ms - self._reset_ms >= _AGAIN_MS
-        ):
+        braked = self._braking and now_ms - self._stop_ms >= settings.brake_ms
+        if braked or (self._reset_ms is not None and now_ms - self._reset_ms >= _AGAIN_MS):
             self._reset()
-        idle = self._report is not None and self._report.state == "Idle"
-        if self._stream.waiting and idle and now_ms - self._answered_ms >= settings.answer_ms:
+        if self._stream.waiting and now_ms - self._busy_ms >= settings.answer_ms + self._stream.dwell_ms:
             self._stream.clear()
             self._fail("stuck", "a line or its answer was lost on the way")
         if now_ms - self._asked_ms >= settings.report_ms:
@@ -394,5 +397,5 @@ class GrblCore:
 
     def _send(self, line: str, order: int, number: int = 0) -> None:
         if not self._stream.waiting:
-            self._answered_ms = self._now_ms
+            self._busy_ms = self._now_ms
         self._output += self._stream.send(line, order, number)

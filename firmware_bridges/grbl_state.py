@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from enum import StrEnum, auto
 from typing import Final
 
+from firmware_bridges.machine_events import NotNow
+
 
 class State(StrEnum):
     CONNECTING = auto()
@@ -73,18 +75,6 @@ TRANSITIONS: Final[Mapping[State, Mapping[Trigger, State]]] = {
 does, the machine has come to a stand and can be resumed."""
 BUSY: Final = frozenset({State.MOVING, State.CUTTING, State.PAUSING, State.PAUSED, State.DOOR, State.STOPPING})
 CONNECTED: Final = frozenset(State) - {State.CONNECTING, State.IDENTIFYING, State.LOST}
-
-
-class NotNow(Exception):
-    """The machine's state does not allow it."""
-
-
-class Ended(StrEnum):
-    """How a job ended."""
-
-    DONE = "done"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
 
 
 def after(state: State, trigger: Trigger) -> State:

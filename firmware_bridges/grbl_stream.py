@@ -2,15 +2,21 @@
 
 GRBL's receive buffer has 128 bytes (serial.h, RX_BUFFER_SIZE), and what does not fit is lost without a word. Each line
 is answered, in order, once it has left that buffer. So what is sent and not answered never exceeds IN_FLIGHT.
-Source: gnea/grbl, doc/markdown/interface.md, "Streaming Protocol: Character-Counting".
+Source: gnea/grbl, doc/markdown/interface.md, "Streaming Protocol: Character-Counting"; grbl/motion_control.c, mc_dwell.
 """
 
+import re
 from collections import deque
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from device_profiles.gcode.syntax import NUMBER
+
 IN_FLIGHT: Final = 127
 """Bytes, line ends included."""
+
+
+_DWELL = re.compile(rf"G *0*4(?:\.0*)?(?![\d.]).*?P *({NUMBER})")
 
 
 class Sent(NamedTuple):
@@ -20,6 +26,12 @@ class Sent(NamedTuple):
     order: int
     number: int
     text: str
+
+    @property
+    def dwell_ms(self) -> float:
+        """How long the machine stands idle before it answers (G4: P seconds)."""
+        dwell = _DWELL.search(self.text)
+        return max(0.0, 1000 * float(dwell[1])) if dwell else 0.0
 
 
 ASK, HOLD, RESUME, RESET, JOG_CANCEL = b"?", b"!", b"~", b"\x18", b"\x85"
@@ -51,6 +63,11 @@ class Stream:
     @property
     def waiting(self) -> bool:
         return bool(self._waiting)
+
+    @property
+    def dwell_ms(self) -> float:
+        """How long the machine stands idle for what waits."""
+        return sum(sent.dwell_ms for sent in self._waiting)
 
     def fits(self, line: str) -> bool:
         """Whether the line may go now."""

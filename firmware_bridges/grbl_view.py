@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from firmware_bridges.grbl_state import Ended, State
+from firmware_bridges.grbl_state import State
+from firmware_bridges.machine_events import Confirmed, Ended, Fault, JobEnded, Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,36 +64,6 @@ class View:
 class Changed:
     before: State
     state: State
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmed:
-    """The machine has taken every line of an order."""
-
-    order: int
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """The machine refused a line of an order, or the order was dropped."""
-
-    order: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Said once. `kind` is `alarm`, `restarted`, `refused` (a line of a job), `stuck` or `silent`."""
-
-    kind: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class JobEnded:
-    name: str
-    ended: Ended
-    text: str = ""
 
 
 Event: TypeAlias = Changed | Confirmed | Rejected | Fault | JobEnded

@@ -104,7 +104,7 @@ class Argument:
         for name in self.choices:
             if wanted.casefold() == name.casefold():
                 return name
-        raise Refused(f"no {self.name} {wanted[:40]!r}; there are {', '.join(self.choices)}")
+        raise Refused(f"the device has no {self.name} {wanted[:40]!r}; there are {', '.join(self.choices)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ def parse_endpoint(text: str, baud: int = BAUD) -> Endpoint:
     if query:
         raise ValueError(f"{text!r}: nobody knows {next(iter(query))!r}")
     if not 50 <= baud <= 4_000_000:
-        raise ValueError(f"{text!r}: {baud} baud")
+        raise ValueError(f"{text!r}: {baud} baud is no speed of a serial port")
     if scheme is Scheme.SERIAL:
         path = unquote(parts.netloc + parts.path)
         if not path:

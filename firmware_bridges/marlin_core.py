@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from firmware_bridges import line_core, marlin_lines
+from firmware_bridges.machine_events import Confirmed, Ended, Fault, JobEnded, NotNow, Rejected
 from firmware_bridges.marlin_replies import (
     Action,
     Busy,
@@ -28,8 +29,8 @@ from firmware_bridges.marlin_replies import (
     Unknown,
     parse,
 )
-from firmware_bridges.marlin_state import TRANSITIONS, Ended, NotNow, State, Trigger, after
-from firmware_bridges.marlin_view import Changed, Confirmed, Event, Fault, Job, JobEnded, Rejected, Settings, View
+from firmware_bridges.marlin_state import TRANSITIONS, State, Trigger, after
+from firmware_bridges.marlin_view import Changed, Event, Job, Settings, View
 
 _HELLO: Final = b"\n" + marlin_lines.encode(0, "M110 N0")
 _HELLO_MS: Final = 2_000

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from enum import StrEnum, auto
 from typing import Final
 
+from firmware_bridges.machine_events import NotNow
+
 
 class State(StrEnum):
     CONNECTING = auto()
@@ -52,18 +54,6 @@ TRANSITIONS: Final[Mapping[State, Mapping[Trigger, State]]] = {
 JOB_STATES: Final = frozenset(
     (State.PRINTING, State.PAUSING, State.PAUSED, State.FINISHING, State.CANCELLING),
 )
-
-
-class NotNow(Exception):
-    """The printer's state does not allow it."""
-
-
-class Ended(StrEnum):
-    """How a job ended."""
-
-    DONE = "done"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
 
 
 def after(state: State, trigger: Trigger) -> State:

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from firmware_bridges.machine_events import Confirmed, Ended, Fault, JobEnded, Rejected
 from firmware_bridges.marlin_replies import Firmware, Temperatures
-from firmware_bridges.marlin_state import Ended, State
+from firmware_bridges.marlin_state import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,36 +50,6 @@ class View:
 class Changed:
     before: State
     state: State
-
-
-@dataclass(frozen=True, slots=True)
-class Confirmed:
-    """The printer has taken every line of an order."""
-
-    order: int
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """The printer does not know a command of an order, or the order was dropped."""
-
-    order: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Said once. `kind` is `thermal`, `halted`, `restarted` or `silent`."""
-
-    kind: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class JobEnded:
-    name: str
-    ended: Ended
-    text: str = ""
 
 
 Event: TypeAlias = Changed | Confirmed | Rejected | Fault | JobEnded

@@ -125,7 +125,15 @@ class MicroPythonBridge:
             else:
                 return
 
+    def _rest(self) -> None:
+        """At the raw REPL's prompt. A board that spoke unasked was restarted, or left it: it is entered again."""
+        if self._link is not None:
+            self._core.receive(self._link.read(0))
+        if self._core.state is core.State.FRIENDLY:
+            self._enter()
+
     def _begin(self, script: str, name: str) -> None:
+        self._rest()
         self._send(self._core.run(script))
         ran = self._expect(core.Taken, self._reply_s + len(script.encode()) / _CHUNK * _CHUNK_PAUSE_S)
         self._running, self._news = name, True
@@ -160,7 +168,9 @@ class MicroPythonBridge:
             case core.Ran(_, error):
                 self._running = ""
                 self._told |= {"job-result": "failed" if error else "done", "job-error": core.complaint(error) or None}
-            case core.Noise():
+            case core.Noise(_, why):
+                self._running = ""
+                self._told |= {"job-result": "failed", "job-error": why}
                 self._fail(event)
 
     def _idle(self) -> None:
@@ -169,6 +179,7 @@ class MicroPythonBridge:
 
     def _run(self, script: str, patience_s: float) -> core.Ran:
         """A short program, and wait for its end."""
+        self._rest()
         self._send(self._core.run(script))
         found = self._expect(core.Ran, patience_s, with_it=True)
         ran = found[-1]

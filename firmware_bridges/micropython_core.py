@@ -6,6 +6,7 @@ what went wrong, 0x04, and the prompt. Ctrl-C stops what runs; Ctrl-B goes back 
 """
 
 import ast
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -23,6 +24,12 @@ MAX_OUTPUT: Final = 65_536
 MAX_NOISE: Final = 65_536
 """Bytes that a board may say before it says what was asked for."""
 MAX_TEXT: Final = 200
+RESTARTED: Final = b"the board was restarted"
+_GREETED = re.compile(
+    rb'(?:Type "help\(\)" for more information\.\r\n>>> (?:\r\n>>> )*|soft reboot\r\nraw REPL; CTRL-B to exit\r\n>)\Z'
+)
+"""How a board that has just started waits for whoever listens (MicroPython, shared/runtime/pyexec.c)."""
+_TAIL = 128
 _BANNER: Final = b"raw REPL; CTRL-B to exit\r\n>"
 _IDENTITY: Final = """
 import sys
@@ -93,33 +100,51 @@ class State(Enum):
     END = auto()
 
 
+_BUSY: Final = frozenset({State.OK, State.OUTPUT, State.ERROR})
+"""A program is on its way, or runs."""
+
+
 class ReplCore:
-    """`enter` and `run` give the bytes to send; `receive` gives what they brought, at any size of pieces."""
+    """`enter` and `run` give the bytes to send; `receive` gives what they brought, at any size of pieces.
+
+    A board that was reset while it ran a program has ended it with the error RESTARTED. After that, and after noise, it
+    is to be entered again: its state is FRIENDLY.
+    """
 
     def __init__(self) -> None:
         self.state = State.FRIENDLY
         self._heard = bytearray()
+        self._tail = b""
         self._output = self._error = b""
 
     def enter(self) -> bytes:
         """Stop what runs, and enter the raw REPL from whatever the board is in."""
         self.state = State.FRIENDLY
         self._heard.clear()
+        self._tail = b""
         return b"\r" + INTERRUPT * 2 + ENTER
 
     def run(self, program: str) -> bytes:
-        self.state = State.OK
+        self.state, self._tail = State.OK, b""
         return program.encode() + RUN
 
     def receive(self, data: bytes) -> list[Event]:
         self._heard += data
+        self._tail = (self._tail + data[-_TAIL:])[-_TAIL:]
         events: list[Event] = []
         while (event := self._next()) is not None:
             events.append(event)
             if isinstance(event, Noise):
-                self._heard.clear()
-                break
+                self._leave()
+                return events
+        if self.state in _BUSY and _GREETED.search(self._tail):
+            events.append(Ran(b"", RESTARTED))
+            self._leave()
         return events
+
+    def _leave(self) -> None:
+        self._heard.clear()
+        self.state = State.FRIENDLY
 
     def _next(self) -> Event | None:
         match self.state:

@@ -25,8 +25,9 @@ _STOPPED = (State.HALTED, State.DISCONNECTED)
 class MoonrakerBridge:
     """One printer at `http://host[:port]`, port 7125 if none is said, or `https://host[:port]`.
 
-    Options: `key` or `key_file`, Moonraker's API key, where it wants one; `ca_file`; `connect_s`, `reply_s`,
-    `confirm_s`, `upload_s` in seconds; `[limits]`, what a job and preheating may ask for (device_profiles.gcode).
+    Options: `key` or `key_file`, Moonraker's API key, where it wants one; `ca_file` or `fingerprint`;
+    `connect_s`, `reply_s`, `confirm_s`, `upload_s` in seconds; `[limits]`, what a job and preheating may ask for
+    (device_profiles.gcode).
 
     Actions: `print` (`path`: a file on this computer, `digest`: its SHA-256, `name`) returns when Klipper says that it
     prints this file; `pause` when it stands; `resume`; `stop` when the job has ended and the heaters are off, which

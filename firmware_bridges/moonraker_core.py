@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from firmware_bridges.base import BadReply
-from firmware_bridges.marlin_state import Ended
+from firmware_bridges.machine_events import Ended
 from firmware_bridges.printer_view import COLD, Heat, PrinterView, State, job_name
 from firmware_bridges.tree import Tree, parse
 

@@ -7,11 +7,12 @@ from urllib.parse import unquote, urlsplit
 
 from contract.model import ContractError, Value, check_name
 from firmware_bridges.base import BadReply, LinkLost, Refused
+from firmware_bridges.mqtt_client import KEEPALIVE_S, let_go, make_client
 from firmware_bridges.mqtt_device_core import DeviceCore
+from firmware_bridges.mqtt_entity import Order
 from firmware_bridges.options import Options
+from firmware_bridges.wire import site_of
 
-PORT: Final = 1883
-KEEPALIVE_S: Final = 60
 DISCOVER_S: Final = 5.0
 """A broker sends what is retained at once; without a message for so long the device has not told of itself."""
 CONFIRM_S: Final = 10.0
@@ -23,10 +24,12 @@ _NOT_ALLOWED = frozenset(("Not authorized", "Bad user name or password"))
 class MqttDeviceBridge:
     """One device at `mqtt://host[:port]/DEVICE`: its node id, one of its identifiers, its name or Tasmota's topic.
 
-    Options: `user`, `password` for the broker; `prefix` of the discovery topics; `names`, a table from
-    `component/object` to the metric's name; in seconds `connect_s`, `discover_s`, `confirm_s`.
+    Options: `user`, `password` for the broker, which go in clear; with `mqtts://` they do not, and `ca_file` or
+    `fingerprint` says whom to trust. `prefix` of the discovery topics; `names`, a table from `component/object` to the
+    metric's name; in seconds `connect_s`, `discover_s`, `confirm_s`.
 
     The metrics are named by what is measured and by the device's own word for it: `temperature-air`, `switch-lamp`.
+    `entities` are the values that it tells, `left-out` those that it tells too and that cannot be read here.
     A device that says that it is gone is a lost link. The client runs in the caller's thread; nothing runs between
     two polls, which must follow within the keep-alive of 60 s.
 
@@ -38,11 +41,11 @@ class MqttDeviceBridge:
     ) -> None:
         parts = urlsplit(endpoint)
         self._device = unquote(parts.path.strip("/"))
-        if parts.scheme != "mqtt" or not parts.hostname or not self._device or "/" in self._device:
+        if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or not self._device or "/" in self._device:
             raise ValueError(f"{endpoint!r} is not mqtt://host[:port]/device")
-        self._host, self._port = parts.hostname, parts.port or PORT
         given = Options(options)
-        self._user, self._password = given.text("user"), given.text("password")
+        self._site = site_of(endpoint, given.text("ca_file"), None, given.text("fingerprint"))
+        self._login = given.text("user"), given.text("password")
         self._prefix = given.text("prefix", "homeassistant")
         self._names = _names(given.table("names"))
         self._connect_s = given.number("connect_s", 3.0, 0.1, 60)
@@ -71,13 +74,12 @@ class MqttDeviceBridge:
 
     def poll(self) -> Mapping[str, Value | None]:
         self._take_what_came()
-        self._subscribe(self._core.topics)
+        self._follow()
         if not self._core.known:
             raise LinkLost(f"{self._device!r} has withdrawn what it told of itself")
-        if self._core.available is False:
-            raise LinkLost(f"{self._device!r} says that it is gone")
+        self._tell_gone()
         values = dict(self._core.values())
-        return {**values, "entities": len(values)}
+        return {**values, "entities": len(values), "left-out": self._core.left_out}
 
     def execute(self, action: str, args: Mapping[str, Value]) -> None:
         self._take_what_came()
@@ -88,62 +90,71 @@ class MqttDeviceBridge:
         order = self._core.order(metric, on=on)
         if order is None:
             raise Refused(f"{metric} cannot be switched")
-        self._client.publish(order.topic, order.payload, qos=1)
-        self._wait(lambda: self._core.values().get(metric) is on, self._confirm_s)
-        if self._core.values().get(metric) is not on:
+        self._tell_gone()
+        for each in (order, *self._core.begin()):
+            self._say(each)
+        self._wait(lambda: self._core.obeyed(metric, on=on) or self._core.available is False, self._confirm_s)
+        if not self._core.obeyed(metric, on=on):
+            self._tell_gone()
             raise BadReply(f"was told, and {metric} was not {'on' if on else 'off'} in {self._confirm_s:g} s")
 
     def close(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            client.on_message = client.on_connect = None
-            client.disconnect()
-            client.loop(0.0)
-            client._sock_close()  # noqa: SLF001 - there is no public way to let go of a socket that is no more
-            for each in (client._sockpairR, client._sockpairW):  # noqa: SLF001 - nor of the pair that wakes a thread
-                if each is not None:
-                    each.close()
+            let_go(client)
 
     def _discover(self) -> None:
         self._subscribe(self._core.discovery)
         self._wait(lambda: self._core.known, self._discover_s)
         if not self._core.known:
             raise LinkLost(f"no device {self._device!r} has told the broker of itself")
-        self._subscribe(self._core.topics)
+        self._follow()
         self._wait(lambda: None not in self._core.values().values(), self._discover_s / 5)
 
     def _connect(self) -> None:
-        import paho.mqtt.client as paho  # the agent has loaded it already, without what it does not need
-        from paho.mqtt.enums import CallbackAPIVersion
-
-        client = self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv311)
-        if self._user:
-            client.username_pw_set(self._user, self._password)
-        client.connect_timeout = self._connect_s
+        client = self._client = make_client(self._site, self._login, self._connect_s)
         client.on_connect = self._connected
         client.on_message = self._message
         try:
-            client.connect(self._host, self._port, KEEPALIVE_S)
+            client.connect(self._site.host, self._site.port, KEEPALIVE_S)
         except (OSError, ValueError) as error:
-            raise LinkLost(f"broker {self._host}:{self._port}: {error}") from None
+            raise LinkLost(f"the broker at {self._site.host}:{self._site.port}: {error}") from None
         self._wait(lambda: bool(self._answer), self._connect_s)
         if self._answer in _NOT_ALLOWED:
             raise Refused(f"the broker says: {self._answer}")
         if self._answer != "Success":
-            raise LinkLost(f"broker {self._host}:{self._port}: {self._answer or 'no answer in time'}")
+            raise LinkLost(f"the broker at {self._site.host}:{self._site.port}: {self._answer or 'no answer in time'}")
 
     def _connected(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         self._answer = str(reason)
 
     def _message(self, _client: Any, _data: Any, message: Any) -> None:
         self._came += 1
-        self._core.receive(message.topic, bytes(message.payload))
+        self._core.receive(message.topic, bytes(message.payload), kept=bool(message.retain))
 
-    def _subscribe(self, topics: Iterable[str]) -> None:
-        new = sorted(set(topics) - self._subscribed)
+    def _tell_gone(self) -> None:
+        if self._core.available is False:
+            raise LinkLost(f"{self._device!r} says that it is gone")
+
+    def _follow(self) -> None:
+        """Listen wherever the device speaks by now, and ask it for what the broker has not kept."""
+        if self._subscribe(self._core.topics):
+            for question in self._core.questions:
+                self._say(question)
+
+    def _subscribe(self, topics: Iterable[str]) -> bool:
+        """Whether any was new. Listening ends where the device does not speak any more."""
+        wanted = set(topics) | set(self._core.discovery)
+        new, old = sorted(wanted - self._subscribed), sorted(self._subscribed - wanted)
         if new:
             self._client.subscribe([(topic, 1) for topic in new])
-            self._subscribed.update(new)
+        if old:
+            self._client.unsubscribe(old)
+        self._subscribed = wanted
+        return bool(new)
+
+    def _say(self, order: Order) -> None:
+        self._client.publish(order.topic, order.payload, qos=1)
 
     def _take_what_came(self) -> None:
         if self._client is None:
@@ -159,12 +170,13 @@ class MqttDeviceBridge:
         while not done() and (left_s := deadline - self._clock()) > 0:
             self._turn(min(left_s, 0.2))
             if self._core.known:
-                self._subscribe(self._core.topics)
+                self._follow()
 
     def _turn(self, wait_s: float) -> None:
         code = self._client.loop(wait_s)
         if code and self._answer not in _NOT_ALLOWED:
-            raise LinkLost(f"broker {self._host}:{self._port}: {self._answer if self._answer != 'Success' else 'gone'}")
+            host, port = self._site.host, self._site.port
+            raise LinkLost(f"the broker at {host}:{port}: {self._answer if self._answer != 'Success' else 'gone'}")
 
     def _switch(self, wanted: Value | None) -> str:
         text, known = str(wanted or "").strip().casefold(), self._core.switches()

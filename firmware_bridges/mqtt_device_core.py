@@ -1,338 +1,204 @@
-"""What devices of a broker say of themselves, and what their states mean. Topics and payloads in, values out. No I/O.
+"""What one device of a broker says of itself, and what its states mean. Topics and payloads in, values out. No I/O.
 
-Sources: Home Assistant documentation, MQTT: discovery messages (topics, abbreviations, device-based discovery),
-availability, sensor, binary_sensor, switch; ESPHome documentation, MQTT client component; Tasmota documentation,
-MQTT and Tasmota Discovery (`tasmota/discovery/<MAC>/config` and `/sensors`, SetOption19 0).
+Sources: Home Assistant documentation, MQTT discovery; ESPHome documentation, MQTT client component; Tasmota
+documentation, MQTT and Tasmota Discovery. mqtt_discovery.py and mqtt_tasmota.py read what they define.
 """
 
-import json
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
 
 from contract.model import Value
-from firmware_bridges.mqtt_template import Template, template
+from firmware_bridges import mqtt_discovery
+from firmware_bridges.mqtt_entity import MAX_TOPIC, Entity, Order, Ping, Source, Told
+from firmware_bridges.mqtt_tasmota import DISCOVERY, Tasmota
+from firmware_bridges.slug import numbered
 
 MOST_ENTITIES: Final = 64
-"""More of one device are left out, and counted."""
+"""More values of one device are left out, and counted; it may tell of itself at so many places."""
+MOST_AVAILABILITY: Final = 16
+"""More topics on which a device says that it is there are not heard."""
 MAX_PAYLOAD: Final = 65_536
-_LONGEST_TEXT: Final = 128
-_SHORT: Final[Mapping[str, str]] = {
-    "avty": "availability", "avty_mode": "availability_mode", "avty_t": "availability_topic",
-    "cmd_t": "command_topic", "cmps": "components", "dev": "device", "dev_cla": "device_class", "ids": "identifiers",
-    "obj_id": "object_id", "p": "platform", "pl_avail": "payload_available", "pl_not_avail": "payload_not_available",
-    "pl_off": "payload_off", "pl_on": "payload_on", "stat_off": "state_off", "stat_on": "state_on",
-    "stat_t": "state_topic", "t": "topic", "uniq_id": "unique_id", "unit_of_meas": "unit_of_measurement",
-    "val_tpl": "value_template",
-}  # fmt: skip
-"""The abbreviations of discovery messages that are used here."""
-_UNITS: Final[Mapping[str, tuple[str, float]]] = {
-    "°C": ("temperature", 1.0), "%": ("percent", 1.0), "W": ("power", 1.0), "kW": ("power", 1000.0),
-    "Wh": ("energy", 1.0), "kWh": ("energy", 1000.0), "V": ("voltage", 1.0), "mV": ("voltage", 0.001),
-    "A": ("current", 1.0), "mA": ("current", 0.001), "ppm": ("ppm", 1.0), "lx": ("light", 1.0), "dBm": ("signal", 1.0),
-}  # fmt: skip
-"""A device's unit -> how the metric's name begins (which fixes our unit), and the factor to that unit."""
-_TASMOTA: Final[Mapping[str, tuple[str, str]]] = {
-    "Power": ("power", "W"), "Total": ("energy", "kWh"), "Voltage": ("voltage", "V"), "Current": ("current", "A"),
-    "Temperature": ("temperature", "°C"), "Humidity": ("humidity", "%"), "CarbonDioxide": ("co2", "ppm"),
-    "Illuminance": ("light", "lx"),
-}  # fmt: skip
-"""A value of a Tasmota -> its name and unit; others are left out."""
-_NOT_NAME = re.compile(r"[^a-z0-9]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Availability:
-    """The topic on which a device says that it is there."""
-
-    topic: str
-    there: str = "online"
-    gone: str = "offline"
-
-
-@dataclass(frozen=True, slots=True)
-class Entity:
-    """One value of a device: `metric`, where it is told, and how what is told is read."""
-
-    metric: str
-    topic: str
-    template: Template
-    factor: float | None
-    on: str = "ON"
-    off: str = "OFF"
-    command: str = ""
-    switch: bool = False
-    text: bool = False
-
-    def read(self, payload: str) -> Value | None:
-        """None for what is unknown or not told here. Raises ValueError, TypeError or OverflowError for what cannot be
-        read."""
-        found = self.template(payload)
-        if found is None or found in ("unavailable", "unknown", "None", ""):
-            return None
-        if self.text:
-            return "".join(letter for letter in str(found) if letter.isprintable())[:_LONGEST_TEXT]
-        if self.factor is None:
-            said = str(found)
-            if said not in (self.on, self.off):
-                raise ValueError(f"{said[:40]!r} is neither {self.on!r} nor {self.off!r}")
-            return said == self.on
-        number = float(found)
-        if not abs(number) < 1e12:
-            raise ValueError(f"{str(found)[:40]!r} is no number")
-        return number * self.factor
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is published to have a switch do something."""
-
-    topic: str
-    payload: str
+MAX_STATE: Final = 8_192
+_TASMOTA = "tasmota"
 
 
 class DeviceCore:
     """One device of a broker, by its identifier, its node id or its name. `names` maps `component/object` to a metric.
 
-    It is fed every message of `topics`, which grow as the device tells of itself. `prefix` may have several levels.
+    It is fed every message of `discovery` and `topics`, which grow as the device tells of itself, within the bounds
+    above: whoever may speak on the broker can say what he likes. `prefix` may have several levels.
     """
 
     def __init__(self, device: str, prefix: str = "homeassistant", names: Mapping[str, str] | None = None) -> None:
         self._device = device.casefold()
         self._prefix = prefix
         self._names = names or {}
-        self._entities: dict[str, tuple[Entity, ...]] = {}
-        self._availability: dict[str, tuple[Availability, ...]] = {}
+        self._told: dict[str, Told] = {}
+        self._turned_away: dict[str, int] = {}
+        self._tasmota: Tasmota | None = None
+        self._metrics: dict[str, Entity] = {}
+        self._heard_by: dict[str, list[tuple[Entity, Source]]] = {}
+        self._topics: frozenset[str] = frozenset()
         self._said: dict[str, str] = {}
-        self._tasmota: Mapping[str, Any] | None = None
-        self._sensors: Mapping[str, Any] = {}
-        self.left_out = 0
-        """Entities that cannot be read here: of another kind, or with a template that is a program."""
+        self._values: dict[tuple[str, str], Value | None] = {}
+        self._pings: tuple[Ping, ...] = ()
+        self._answered: set[tuple[str, str] | str] = set()
 
     @property
     def discovery(self) -> tuple[str, ...]:
         """The topics on which devices tell of themselves, as filters."""
-        return (f"{self._prefix}/+/+/config", f"{self._prefix}/+/+/+/config", "tasmota/discovery/#")
+        return (f"{self._prefix}/+/+/config", f"{self._prefix}/+/+/+/config", f"{DISCOVERY}/+/config")
 
     @property
     def topics(self) -> frozenset[str]:
         """Where this device speaks."""
-        return frozenset(
-            [each.topic for each in self._all()]
-            + [each.topic for group in self._availability.values() for each in group]
-        )
+        return self._topics
+
+    @property
+    def questions(self) -> tuple[Order, ...]:
+        """What has the device tell its values now, for one that does not have the broker keep them."""
+        return tuple(each for told in self._told.values() for each in told.questions)
 
     @property
     def known(self) -> bool:
         """Whether the device has told of itself."""
-        return bool(self._entities)
+        return bool(self._told)
+
+    @property
+    def left_out(self) -> int:
+        """Values that cannot be read here: of another kind, with a template that is a program, or beyond the bounds."""
+        return sum(told.left_out for told in self._told.values()) + sum(self._turned_away.values())
 
     @property
     def available(self) -> bool | None:
         """Whether the device says that it is there; None while it has said nothing. All that tell must agree."""
+        told = {each for group in self._told.values() for each in group.availability}
         said = {
             self._said[each.topic] == each.there
-            for group in self._availability.values()
-            for each in group
+            for each in told
             if self._said.get(each.topic) in (each.there, each.gone)
         }
-        told = {each.topic for group in self._availability.values() for each in group}
         return (not told or None) if not said else all(said)
 
-    def receive(self, topic: str, payload: bytes) -> None:
-        """Take one message, whatever it is. A discovery message that cannot be read changes nothing."""
-        if len(payload) > MAX_PAYLOAD:
+    def receive(self, topic: str, payload: bytes, *, kept: bool = False) -> None:
+        """Take one message, whatever it is. A discovery message that cannot be read changes nothing.
+
+        `kept`: the broker had kept it, so that the device may have said it long ago.
+        """
+        if len(payload) > MAX_PAYLOAD or len(topic) > MAX_TOPIC:
             return
         text = payload.decode("utf-8", "replace")
-        levels = [self._prefix, *topic.removeprefix(f"{self._prefix}/").split("/")]
         ours = topic.startswith(f"{self._prefix}/")
-        if ours and levels[-1] == "config" and len(levels) in (4, 5):
-            self._discovered(levels, text)
-        elif topic.startswith("tasmota/discovery/"):
-            self._tasmota_told(topic.split("/"), text)
-        elif topic in self.topics:
+        levels = topic.removeprefix(f"{self._prefix}/").split("/")
+        if ours and levels[-1] == "config" and len(levels) in (3, 4):
+            self._discovered(levels[:-1], text)
+        elif topic.startswith(f"{DISCOVERY}/"):
+            self._tasmota_told(topic.removeprefix(f"{DISCOVERY}/"), text)
+        elif topic in self._topics and len(payload) <= MAX_STATE:
+            self._said.pop(topic, None)
             self._said[topic] = text
+            told = {each.ident for each, source in self._heard_by.get(topic, ()) if self._hear(each, source, text)}
+            self._answered |= set() if kept else {*told, topic}
 
     def values(self) -> Mapping[str, Value | None]:
         """Every metric; None while nothing was told of it, or what was told cannot be read."""
-        found: dict[str, Value | None] = {}
-        for entity in self._all():
-            said = self._said.get(entity.topic)
-            try:
-                found[entity.metric] = None if said is None else entity.read(said)
-            except (ValueError, TypeError, OverflowError):
-                found[entity.metric] = None
-        return found
+        return {metric: self._values.get(entity.ident) for metric, entity in self._metrics.items()}
 
     def order(self, metric: str, *, on: bool) -> Order | None:
         """How the switch of that metric is told; None if there is no such switch."""
-        for entity in self._all():
-            if entity.switch and entity.command and entity.metric == metric:
-                return Order(entity.command, entity.on if on else entity.off)
-        return None
+        entity = self._metrics.get(metric)
+        if entity is None or not entity.switch:
+            return None
+        return Order(entity.command, entity.on if on else entity.off)
+
+    def begin(self) -> tuple[Order, ...]:
+        """A switch is told now: what is asked after it, so that `obeyed` knows. What was said before does not count."""
+        self._answered.clear()
+        return tuple(each.question for each in self._pings)
+
+    def obeyed(self, metric: str, *, on: bool) -> bool:
+        """Whether the switch is as it was told, by what the device said since `begin`: of the switch, or, if that
+        was so already, that it hears."""
+        entity = self._metrics.get(metric)
+        if entity is None or self._values.get(entity.ident) is not on:
+            return False
+        return not self._answered.isdisjoint({entity.ident, *(each.answered for each in self._pings)})
 
     def switches(self) -> tuple[str, ...]:
-        return tuple(each.metric for each in self._all() if each.switch and each.command)
+        return tuple(metric for metric, entity in self._metrics.items() if entity.switch)
 
-    def _all(self) -> Iterable[Entity]:
-        return (each for group in self._entities.values() for each in group)
+    def _hear(self, entity: Entity, source: Source, text: str) -> bool:
+        """Whether the value was told."""
+        try:
+            value = entity.read(source, text)
+        except (ValueError, TypeError, OverflowError):
+            value = None
+        if value is not None or source.whole:
+            self._values[entity.ident] = value
+        return value is not None
 
     def _discovered(self, levels: list[str], text: str) -> None:
-        key = "/".join(levels[1:-1])
         if not text:
-            self._entities.pop(key, None)
-            self._availability.pop(key, None)
-            return
-        config = _object(text)
-        if config is None or not self._is_mine(levels[2:-1], config.get("device")):
-            return
-        if levels[1] == "device":
-            parts = {
-                str(name): part for name, part in _table(config.get("components")).items() if isinstance(part, dict)
-            }
-            shared = {name: value for name, value in config.items() if name != "components"}
-            told = [(str(part.get("platform", "")), name, {**shared, **_long(part)}) for name, part in parts.items()]
-        else:
-            told = [(levels[1], str(config.get("object_id", levels[-2])), config)]
-        found = [self._entity(*each) for each in told]
-        self._keep(key, [each for each in found if each], availability(config), len(found))
+            self._keep("/".join(levels), None)
+        elif told := mqtt_discovery.read(levels, text, self._device, self._names):
+            self._keep("/".join(levels), told)
 
-    def _keep(self, key: str, entities: list[Entity], told: tuple[Availability, ...], of: int) -> None:
-        room = MOST_ENTITIES - sum(len(group) for name, group in self._entities.items() if name != key)
-        self.left_out += of - len(entities[: max(0, room)])
-        self._entities[key] = tuple(entities[: max(0, room)])
-        self._availability[key] = told
+    def _tasmota_told(self, place: str, text: str) -> None:
+        """One Tasmota is the device: the first that has its name, until that one withdraws it."""
+        mac, _, part = place.partition("/")
+        ours = self._tasmota is not None and self._tasmota.mac == mac
+        if part == "config" and not text and ours:
+            self._tasmota = None
+            self._keep(_TASMOTA, None)
+        elif part == "config" and (ours or self._tasmota is None):
+            found = Tasmota.read(mac, text, self._device)
+            if found is not None:
+                self._tasmota = replace(found, sensors=self._tasmota.sensors) if self._tasmota else found
+                self._keep(_TASMOTA, self._tasmota.told(self._names))
+        elif part == "sensors" and self._tasmota is not None and ours:
+            self._tasmota = self._tasmota.measuring(text)
+            self._keep(_TASMOTA, self._tasmota.told(self._names))
 
-    def _is_mine(self, ids: list[str], device: Any) -> bool:
-        table = _table(device)
-        told = table.get("identifiers", [])
-        names = [*ids, table.get("name"), *(told if isinstance(told, list) else [told])]
-        return self._device in {str(name).casefold() for name in names if name}
+    def _keep(self, key: str, told: Told | None) -> None:
+        """What is told at one place, as far as there is room; None for nothing any more."""
+        others = {name: each for name, each in self._told.items() if name != key}
+        self._turned_away.pop(key, None)
+        if told is None:
+            self._told = others
+        elif len(others) < MOST_ENTITIES:
+            room = MOST_ENTITIES - sum(len(each.entities) for each in others.values())
+            places = MOST_AVAILABILITY - len({each for other in others.values() for each in other.availability})
+            self._told = {**others, key: told.within(room, places)}
+        elif len(self._turned_away) < MOST_ENTITIES:
+            self._turned_away[key] = len(told.entities) + told.left_out
+        self._arrange()
 
-    def _entity(self, component: str, name: str, config: Mapping[str, Any]) -> Entity | None:
-        read = template(config.get("value_template"))
-        base = str(config.get("~", ""))
-        topic = _topic(config.get("state_topic"), base)
-        if read is None or not topic or component not in ("sensor", "binary_sensor", "switch", "light"):
-            return None
-        unit = _UNITS.get(str(config.get("unit_of_measurement", "")))
-        slug = _slug(name)
-        given = self._names.get(f"{component}/{name}")
-        if component == "sensor":
-            text = unit is None and not config.get("unit_of_measurement") and not config.get("state_class")
-            start, factor = ("text", 1.0) if text else unit or ("number", 1.0)
-            return Entity(given or _named(start, slug), topic, read, factor, text=text)
-        on, off = str(config.get("payload_on", "ON")), str(config.get("payload_off", "OFF"))
-        if component == "binary_sensor":
-            return Entity(given or _named("is", slug), topic, read, None, on, off)
-        return Entity(
-            given or _named("switch", slug),
-            topic,
-            read,
-            None,
-            on,
-            off,
-            command=_topic(config.get("command_topic"), base),
-            switch=component == "switch",
-        )
+    def _arrange(self) -> None:
+        """Name all values anew, switches first: in whatever order they were told, each is called the same."""
+        entities = [each for told in self._told.values() for each in told.entities]
+        self._metrics = {}
+        for entity in sorted(entities, key=lambda each: (not each.switch, each.ident)):
+            self._metrics[numbered(entity.metric, self._metrics)] = entity
+        self._heard_by = defaultdict(list)
+        for entity in entities:
+            for source in entity.sources:
+                self._heard_by[source.topic].append((entity, source))
+        told_at = {each.topic for told in self._told.values() for each in told.availability}
+        sensors = {self._tasmota.sensors_topic} if self._tasmota else set()
+        self._pings = tuple({each.ping for each in self._told.values() if each.ping})
+        answers = {each.answered for each in self._pings}
+        self._topics = frozenset({*self._heard_by, *told_at, *sensors, *answers} - {""})
+        self._hear_again(entities)
 
-    def _tasmota_told(self, levels: list[str], text: str) -> None:
-        config = _object(text, short=False)
-        if len(levels) != 4 or config is None:
-            return
-        if levels[3] == "config" and self._is_mine(
-            [levels[2]], {"name": config.get("dn"), "identifiers": config.get("t")}
-        ):
-            self._tasmota = {**config, "mac": levels[2]}
-        elif levels[3] == "sensors" and (self._tasmota is None or self._tasmota["mac"] == levels[2]):
-            self._sensors = {levels[2]: _table(config.get("sn"))}
-        if self._tasmota is not None:
-            self._keep_tasmota(self._tasmota)
-
-    def _keep_tasmota(self, config: Mapping[str, Any]) -> None:
-        name = str(config.get("t", ""))
-        prefixes = config.get("tp")
-        if not name or not isinstance(prefixes, list) or len(prefixes) != 3:
-            return
-        full = str(config.get("ft", "%prefix%/%topic%/")).replace("%topic%", name)
-        command, _, tele = (_topic(full.replace("%prefix%", str(each)).rstrip("/"), "") for each in prefixes)
-        if not command or not tele:
-            return
-        told = config.get("rl")
-        relays = [number for number, kind in enumerate(told if isinstance(told, list) else [], 1) if kind == 1]
-        entities = []
-        for number in relays[:8]:
-            key = "POWER" if len(relays) == 1 else f"POWER{number}"
-            read = template(f"{{{{ value_json.{key} }}}}")
-            metric = self._names.get(f"switch/{key}", _named("switch", _slug(key)))
-            if read:
-                entities.append(Entity(metric, f"{tele}/STATE", read, None, command=f"{command}/{key}", switch=True))
-        for group, values in _table(self._sensors.get(config["mac"])).items():
-            entities += self._tasmota_sensors(str(group), _table(values), f"{tele}/SENSOR")
-        there = Availability(f"{tele}/LWT", str(config.get("onln", "Online")), str(config.get("ofln", "Offline")))
-        self._keep("tasmota", entities, (there,), len(entities))
-
-    def _tasmota_sensors(self, group: str, values: Mapping[str, Any], topic: str) -> Iterable[Entity]:
-        for key in values:
-            told = _TASMOTA.get(key)
-            read = template(f"{{{{ value_json['{group}']['{key}'] }}}}")
-            if told and read:
-                start, factor = _UNITS[told[1]]
-                metric = self._names.get(f"{group}/{key}", _named(start, _slug(f"{group} {told[0]}")))
-                yield Entity(metric, topic, read, factor)
-
-
-def availability(config: Mapping[str, Any]) -> tuple[Availability, ...]:
-    """The topics that a discovery message names, in any of the three ways."""
-    base = str(config.get("~", ""))
-    many = config.get("availability")
-    given = [config] if "availability_topic" in config else many if isinstance(many, list) else [many]
-    found = []
-    for each in given:
-        table = _long(_table(each))
-        topic = _topic(table.get("availability_topic", table.get("topic")), base)
-        if topic:
-            there, gone = table.get("payload_available", "online"), table.get("payload_not_available", "offline")
-            found.append(Availability(topic, str(there), str(gone)))
-    return tuple(found[:8])
-
-
-def _object(text: str, *, short: bool = True) -> dict[str, Any] | None:
-    """None for what is no object, or holds half of a letter: that can be no topic and no payload."""
-    try:
-        told = json.loads(text)
-        json.dumps(told, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(told, dict):
-        return None
-    if not short:
-        return told
-    config = _long(told)
-    config["device"] = _long(_table(config.get("device")))
-    return config
-
-
-def _long(table: Mapping[str, Any]) -> dict[str, Any]:
-    return {_SHORT.get(str(name), str(name)): value for name, value in table.items()}
-
-
-def _table(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _topic(value: Any, base: str) -> str:
-    """`~` at either end stands for the base. Empty for what is no topic to hear or speak on."""
-    text = value if isinstance(value, str) else ""
-    text = base + text[1:] if text.startswith("~") else text
-    text = text[:-1] + base if text.endswith("~") else text
-    return "" if any(letter in text for letter in "+#\0") or len(text) > 256 else text
-
-
-def _slug(text: str) -> str:
-    return _NOT_NAME.sub("-", text.casefold()).strip("-")[:40] or "value"
-
-
-def _named(start: str, slug: str) -> str:
-    return f"{start}-{slug}"
+    def _hear_again(self, entities: list[Entity]) -> None:
+        """What was said before, for whoever listens only now; what was said in part alone is not said twice."""
+        self._said = {topic: text for topic, text in self._said.items() if topic in self._topics}
+        in_parts = {each.ident for each in entities if not all(source.whole for source in each.sources)}
+        kept = self._values
+        self._values = {ident: value for ident, value in kept.items() if ident in in_parts}
+        for topic, text in self._said.items():
+            for entity, source in self._heard_by.get(topic, ()):
+                if entity.ident not in in_parts or entity.ident not in kept:
+                    self._hear(entity, source, text)

@@ -21,8 +21,9 @@ _CONFLICT = 409
 class OctoprintBridge:
     """One printer at `http://host[:port]` or `https://host[:port]`: that of OctoPrint, as a browser has it.
 
-    Options: `key` or `key_file`, the API key of an OctoPrint user of its own; `ca_file`; `connect_s`, `reply_s`,
-    `confirm_s`, `upload_s` in seconds; `[limits]`, what a job and preheating may ask for (device_profiles.gcode).
+    Options: `key` or `key_file`, the API key of an OctoPrint user of its own; `ca_file` or `fingerprint`;
+    `connect_s`, `reply_s`, `confirm_s`, `upload_s` in seconds; `[limits]`, what a job and preheating may ask for
+    (device_profiles.gcode).
 
     Actions: `print` (`path`: a file on this computer, `digest`: its SHA-256, `name`) returns when OctoPrint says that
     it prints this file; `pause` when it is paused; `resume`, of a paused job alone; `stop` when the job has ended and

@@ -340,7 +340,7 @@ class NoticeListener:
             self._way.bind((address, port))
         except OSError as error:
             self._way.close()
-            raise LinkLost(f"UDP port {port}: {error.strerror or error}") from None
+            raise LinkLost(f"UDP port {port} cannot be used: {error.strerror or error}") from None
 
     @property
     def port(self) -> int:

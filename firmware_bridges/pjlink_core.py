@@ -299,7 +299,7 @@ def _look_up(table: Mapping[str, _T], value: str, what: str) -> _T:
 
 
 def _bad(value: str, what: str) -> BadReply:
-    return BadReply(f"{value[:40]!r} is not {what}")
+    return BadReply(f"the projector says {value[:40]!r}, which is not {what}")
 
 
 _NOTICES: Mapping[str, Callable[[str], object]] = {

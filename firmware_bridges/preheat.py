@@ -17,7 +17,7 @@ def targets(args: Mapping[str, Value], limits: gcode.Limits | None) -> dict[str,
         if wanted is None:
             continue
         if isinstance(wanted, bool | str) or not 0 <= wanted <= most:
-            raise Refused(f"{name}: 0 to {most:g} °C")
+            raise Refused(f"{name}: may be set from 0 to {most:g} °C")
         found[name] = float(wanted)
     if not found:
         raise Refused("preheat wants nozzle, bed or both")

@@ -5,7 +5,7 @@ from enum import StrEnum, auto
 from typing import Final
 
 from contract.model import Value
-from firmware_bridges.marlin_state import Ended
+from firmware_bridges.machine_events import Ended
 
 SUFFIX: Final = ".gcode"
 _LONGEST_NAME: Final = 120

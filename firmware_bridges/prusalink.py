@@ -25,8 +25,9 @@ class PrusalinkBridge:
     """One printer at `http://host[:port]`.
 
     Options: `key` or `key_file`, its API key; or `password` or `password_file`, with `user` (by HTTP Digest);
-    `storage`, where jobs go on the printer; `ca_file`; `connect_s`, `reply_s`, `confirm_s`, `upload_s` in seconds;
-    `[limits]`, what a job may ask for (device_profiles.gcode).
+    `storage`, where jobs go on the printer, in a folder of their own that keeps the last one; `ca_file` or
+    `fingerprint`; `connect_s`, `reply_s`, `confirm_s`, `upload_s` in seconds; `[limits]`, what a job may ask for
+    (device_profiles.gcode).
 
     Actions: `print` (`path`: a file on this computer, `digest`: its SHA-256, `name`) returns when the printer says
     that it prints this file; `pause` when it is paused; `resume`, of a paused job alone; `stop` when the job has
@@ -86,11 +87,21 @@ class PrusalinkBridge:
         before = self._job
         job = self._server.job(args)
         with job.file:
+            self._make_room()
             name = file_name(job.name)
             address = core.file_address(self._storage, name)
             wanted = {"Print-After-Upload": "?1", "Overwrite": "?1"}
             self._judged(self._known("PUT", address, lambda who: self._rest.put(address, {**wanted, **who}, job.file)))
         self._until(lambda view: view.job == job_name(name) and self._job != before, "does not begin the job")
+
+    def _make_room(self) -> None:
+        """Have a folder of our own, without earlier jobs, so that the printer's stick never fills up."""
+        folder = core.folder_address(self._storage)
+        with suppress(Refused, BadReply):  # it is there already
+            self._ask("PUT", folder, {"Create-Folder": "?1"})
+        with suppress(Refused, BadReply):
+            for name in core.listed(self._ask("GET", folder).content):
+                self._ask("DELETE", core.file_address(self._storage, name))
 
     def _job_address(self) -> str:
         if self._job is None:
@@ -111,8 +122,9 @@ class PrusalinkBridge:
         self._job = core.followed(self._job, now, status)
         return core.view(status, self._job, self._version)
 
-    def _ask(self, method: str, path: str) -> Answer:
-        return self._judged(self._known(method, path, lambda who: self._rest.ask(method, path, who)))
+    def _ask(self, method: str, path: str, wishes: Mapping[str, str] | None = None) -> Answer:
+        asked = self._known(method, path, lambda who: self._rest.ask(method, path, {**(wishes or {}), **who}))
+        return self._judged(asked)
 
     def _known(self, method: str, path: str, send: _Send) -> Answer:
         """Say who asks: by key, or by Digest, whose challenge is asked for once and again when it is worn out."""

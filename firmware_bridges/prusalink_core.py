@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from firmware_bridges.marlin_state import Ended
+from firmware_bridges.machine_events import Ended
 from firmware_bridges.printer_view import COLD, Heat, PrinterView, State, job_name
 from firmware_bridges.tree import Tree, parse
 
 PORT: Final = 80
+FOLDER: Final = "fabfleet"
+"""Where jobs are kept: at most 8 letters, as printers want a folder's name."""
 USER: Final = "maker"
 """The only user of a printer's own PrusaLink."""
 _STATES: Final[Mapping[str, State]] = {
@@ -93,8 +95,18 @@ def refusal(content: bytes) -> str:
     return tree.text("message") or tree.text("title") or tree.text("text")
 
 
+def listed(content: bytes) -> list[str]:
+    """The files in a folder, by the name that the printer itself has for them."""
+    children = [each for each in parse(content).tables("children") if each.text("type").upper() != "FOLDER"]
+    return [name for each in children if (name := each.text("name"))]
+
+
+def folder_address(storage: str) -> str:
+    return f"/api/v1/files/{quote(storage, safe='')}/{FOLDER}"
+
+
 def file_address(storage: str, name: str) -> str:
-    return f"/api/v1/files/{quote(storage, safe='')}/{quote(name, safe='')}"
+    return f"{folder_address(storage)}/{quote(name, safe='')}"
 
 
 def followed(before: Job | None, now: Job | None, told: Status) -> Job | None:

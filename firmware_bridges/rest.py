@@ -128,4 +128,4 @@ def _failing(site: Site) -> Iterator[None]:
     except IncompleteRead:
         raise LinkLost(f"{site.authority}: broke off in mid-answer") from None
     except (HTTPException, ValueError) as error:
-        raise BadReply(f"no HTTP: {type(error).__name__}") from None
+        raise BadReply(f"answers something other than HTTP: {type(error).__name__}") from None

@@ -36,7 +36,9 @@ class Secret:
                     raise Refused(f"{self._name} {self._path}: everybody may read it; chmod 640 and try again")
                 text = file.read(_MOST_BYTES).decode("ascii").strip()
         except (OSError, ValueError) as error:
-            raise Refused(f"{self._name} {self._path}: {getattr(error, 'strerror', None) or 'no key'}") from None
+            raise Refused(
+                f"{self._name} {self._path}: {getattr(error, 'strerror', None) or 'it holds no key'}"
+            ) from None
         if not text or not text.isprintable():
             raise Refused(f"{self._name} {self._path}: there is no key in it")
         return text

@@ -269,7 +269,7 @@ def _plan(told: _Told) -> _Plan:
     for name, how in simulate.items():
         kind = next((key for key in _KEYS if key in how), None)
         if kind is None:
-            raise ValueError(f"simulate.{name}: none of {', '.join(_KEYS)}")
+            raise ValueError(f"simulate.{name}: must have one of {', '.join(_KEYS)}")
         try:
             kinds[kind].append(_MAKERS[kind](name, how, len(kinds[kind])))
         except (KeyError, TypeError, ZeroDivisionError, IndexError) as error:
@@ -297,7 +297,7 @@ def _walk(name: str, how: Mapping[str, Any], slot: int) -> _Walk:
     low, high = min(how["range"][0], busy[0]), max(how["range"][1], busy[1])
     steps = round((high - low) / step)
     if not 0 <= steps <= _MOST_STEPS:
-        raise ValueError(f"simulate.{name}: {steps} steps")
+        raise ValueError(f"simulate.{name}: {steps} steps are more than there can be")
     exact = all(type(number) is int for number in (low, high, step))
 
     def places(limits: list[float]) -> tuple[int, int]:

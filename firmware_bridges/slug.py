@@ -18,7 +18,11 @@ def slug(text: str) -> str:
 
 def unique_slug(text: str, taken: Collection[str]) -> str:
     """A slug that is not among `taken`, numbered from 2 if need be."""
-    first = slug(text)
+    return numbered(slug(text), taken)
+
+
+def numbered(first: str, taken: Collection[str]) -> str:
+    """`first`, or with the lowest number from 2 with which it is not among `taken`."""
     number, candidate = 1, first
     while candidate in taken:
         number += 1

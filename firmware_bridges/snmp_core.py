@@ -7,13 +7,16 @@ row, named by the row's label; one without gives one value for all rows.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from typing import Final, TypeAlias
 
 from contract.model import Value
 from firmware_bridges.slug import unique_slug
 
 MAX_ROWS: Final = 64
-"""So many rows of a table are read; a switch of 52 ports fits."""
+"""So many rows of a table become metrics of their own; a switch of 52 ports fits. How many do not is told."""
+MAX_WALK: Final = 4_096
+"""So many rows of a column are asked for: more are not counted, nor summed."""
 MAX_TEXT: Final = 200
 Raw: TypeAlias = int | bytes | str | None
 """A number, an octet string, an OID or address as text; None for what the device does not have."""
@@ -60,6 +63,12 @@ class Ask:
     def single(self) -> bool:
         return self.oid.endswith(".0")
 
+    @property
+    def table(self) -> str:
+        """What the rows are called that have a metric each; empty if it is one for all."""
+        head, star, _ = self.metric.partition("*")
+        return head if star else ""
+
 
 def singles(asks: Iterable[Ask]) -> list[str]:
     """The OIDs to get."""
@@ -80,29 +89,37 @@ class Reader:
         self._before: dict[str, tuple[float, int]] = {}
 
     def read(self, got: Mapping[str, Raw], walked: Mapping[str, Rows], now_s: float) -> dict[str, Value | None]:
-        """The values of a poll. A device that lacks an object has none of its metrics: not None, but not there."""
+        """The values of a poll. A device that lacks an object has none of its metrics: not None, but not there.
+
+        `left-out` are the rows of its tables that have no metrics, if it is asked for any.
+        """
         values: dict[str, Value | None] = {}
+        left_out = {ask.table: 0 for ask in self._asks if ask.table}
         for ask in self._asks:
             if ask.single:
                 raw = got.get(ask.oid)
                 if raw is not None:
                     values[ask.metric] = self._value(ask, ask.oid, raw, None, now_s)
-            elif "*" in ask.metric:
+            elif ask.table:
                 values.update(self._rows(ask, walked, now_s))
+                left_out[ask.table] = max(left_out[ask.table], len(walked.get(ask.oid, {})) - MAX_ROWS)
             elif rows := walked.get(ask.oid, {}):
                 values[ask.metric] = self._all(ask, rows, walked.get(ask.of, {}), now_s)
             elif ask.how is How.COUNT:
                 values[ask.metric] = 0
-        return values
+        return {**values, "left-out": sum(left_out.values())} if left_out else values
 
     def _rows(self, ask: Ask, walked: Mapping[str, Rows], now_s: float) -> Iterable[tuple[str, Value | None]]:
-        rows, names = walked.get(ask.oid, {}), labels(walked.get(ask.label, {}), walked.get(ask.oid, {}))
+        rows, named = _first(walked.get(ask.oid, {})), walked.get(ask.label, {})
+        names = labels({**_first(named), **{index: named[index] for index in rows if index in named}}, rows)
         for index, raw in rows.items():
             whole = walked.get(ask.of, {}).get(index)
             value = self._value(ask, f"{ask.oid}.{index}", raw, whole, now_s)
             yield ask.metric.replace("*", names[index]), value
 
     def _all(self, ask: Ask, rows: Rows, wholes: Rows, now_s: float) -> Value | None:
+        if ask.how in (How.COUNT, How.SUM, How.MEAN) and len(rows) >= MAX_WALK:
+            return None  # there may be more
         numbers = [raw for raw in rows.values() if isinstance(raw, int)]
         match ask.how:
             case How.COUNT:
@@ -143,6 +160,10 @@ class Reader:
         if before is None or now_s <= before[0] or count < before[1]:
             return None
         return round((count - before[1]) * factor / (now_s - before[0]), 3)
+
+
+def _first(rows: Rows) -> Rows:
+    return dict(islice(rows.items(), MAX_ROWS))
 
 
 def labels(names: Rows, rows: Rows) -> dict[str, str]:

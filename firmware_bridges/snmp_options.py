@@ -146,4 +146,4 @@ def _codes(where: str, table: Mapping[str, Any]) -> dict[int, str]:
 
 def _check_oid(where: str, oid: str) -> None:
     if not _OID.fullmatch(oid) or any(int(part) >= 2**32 for part in oid.split(".")):
-        raise ValueError(f"{where}: {oid!r} is no OID")
+        raise ValueError(f"{where}: {oid!r} is no OID such as 1.3.6.1")

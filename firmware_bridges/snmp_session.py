@@ -27,7 +27,7 @@ from snmp.transport import TransportDomain, TransportMultiplexor
 from snmp.v3.manager import AuthenticationFailure, PrivacyFailure, UnknownUserName, UnsupportedSecurityLevel
 
 from firmware_bridges.base import BadReply, LinkLost, Refused
-from firmware_bridges.snmp_core import MAX_ROWS, Raw, Rows
+from firmware_bridges.snmp_core import MAX_WALK, Raw, Rows
 from firmware_bridges.snmp_options import Credentials
 
 PORT: Final = 161
@@ -90,10 +90,10 @@ class Session:
         return {oid: found.get(oid) for oid in oids}
 
     def walk(self, column: str) -> Rows:
-        """A column, at most MAX_ROWS of it; empty if the device does not have it."""
+        """A column, at most MAX_WALK rows of it; empty if the device does not have it."""
         rows: dict[str, Raw] = {}
         here, root = column, f"{column}."
-        while len(rows) < MAX_ROWS:
+        while len(rows) < MAX_WALK:
             bindings = self._ask(
                 partial(self._manager.getBulk, here, maxRepetitions=_ROWS_AT_A_TIME, **self._patience())
             )
@@ -107,7 +107,7 @@ class Session:
                 here = oid
             if not bindings:
                 return rows
-        return dict(list(rows.items())[:MAX_ROWS])
+        return dict(list(rows.items())[:MAX_WALK])
 
     def traps(self) -> list[Trap]:
         """What has come since the last time."""

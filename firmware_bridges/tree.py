@@ -33,7 +33,7 @@ class Tree:
         if value is None:
             return []
         if not isinstance(value, list):
-            self._wrong(name, "list")
+            self._wrong(name, "a list")
         return [Tree(each, self._path(name)) for each in value]
 
     def text(self, name: str) -> str:
@@ -42,7 +42,7 @@ class Tree:
         if value is None:
             return ""
         if not isinstance(value, str):
-            self._wrong(name, "text")
+            self._wrong(name, "a text")
         return "".join(each for each in value[:LONGEST] if each.isprintable() or each == "\n").strip()
 
     def number(self, name: str) -> float | None:
@@ -51,7 +51,7 @@ class Tree:
         if value is None:
             return None
         if type(value) not in (int, float) or abs(value) > 1e15 or not math.isfinite(value):
-            self._wrong(name, "number")
+            self._wrong(name, "a number")
         return float(value)
 
     def yes(self, name: str) -> bool:
@@ -65,7 +65,7 @@ class Tree:
         return f"{self._where}.{name}" if self._where else name
 
     def _wrong(self, name: str, wanted: str) -> NoReturn:
-        raise BadReply(f"{self._path(name)} is no {wanted}")
+        raise BadReply(f"{self._path(name)} in the answer is not {wanted}")
 
 
 def parse(data: bytes | str) -> Tree:

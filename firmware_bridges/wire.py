@@ -19,7 +19,7 @@ from firmware_bridges.base import BadReply, LinkLost
 
 MOST_BYTES: Final = 8 << 20
 """Of one answer."""
-_PORTS: Final = {"http": 80, "https": 443}
+_PORTS: Final = {"http": 80, "https": 443, "mqtt": 1883, "mqtts": 8883}
 _DIGITS: Final = 64
 
 
@@ -40,19 +40,43 @@ class Site:
         return f"{host}:{self.port}"
 
 
+def connect(site: Site, connect_s: float) -> socket.socket:
+    """A connection to the server that is meant, on which nothing was said yet. Raises LinkLost."""
+    try:
+        plain = socket.create_connection((site.host, site.port), connect_s)
+    except OSError as error:
+        raise LinkLost(f"{site.authority}: {error.strerror or error}") from None
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if not site.tls:
+        return plain
+    try:
+        return _secured(plain, site)
+    except OSError as error:
+        plain.close()
+        raise LinkLost(f"{site.authority}: {_trouble(error)}") from None
+
+
 def parse_site(endpoint: str, ca_file: str = "", port: int | None = None, fingerprint: str = "") -> Site:
     """Read `http://host[:port]` or `https://host[:port]`; `port` where http names none. Raises ValueError.
 
     `fingerprint` as people copy it: colons, spaces and capitals do not matter.
     """
     parts = urlsplit(endpoint)
-    if parts.scheme not in _PORTS or not parts.hostname or parts.path.strip("/") or parts.query or parts.username:
+    if parts.scheme not in ("http", "https") or parts.path.strip("/") or parts.query or parts.username:
         raise ValueError(f"{endpoint!r} is not http://host[:port]")
-    default = _PORTS["https"] if parts.scheme == "https" else port or _PORTS["http"]
-    tls = parts.scheme == "https"
+    return site_of(endpoint, ca_file, None if parts.scheme == "https" else port, fingerprint)
+
+
+def site_of(endpoint: str, ca_file: str = "", port: int | None = None, fingerprint: str = "") -> Site:
+    """Whose server `endpoint` means, whatever path it names; `port` where it names none. Raises ValueError."""
+    parts = urlsplit(endpoint)
+    plain = parts.scheme.removesuffix("s")
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise ValueError(f"{endpoint!r} is not http://host[:port]")
+    tls = parts.scheme != plain
     if fingerprint and (ca_file or not tls):
-        raise ValueError("fingerprint: it goes with https, and instead of ca_file")
-    return Site(parts.hostname, parts.port or default, tls, ca_file, _digits(fingerprint))
+        raise ValueError("fingerprint: it goes with https or mqtts, and instead of ca_file")
+    return Site(parts.hostname, parts.port or port or _PORTS[parts.scheme], tls, ca_file, _digits(fingerprint))
 
 
 def _digits(fingerprint: str) -> str:
@@ -70,7 +94,7 @@ class Wire:
         self._clock = clock
         self._until_s = 0.0
         self._left = 0
-        self._socket = _connect(site, connect_s)
+        self._socket = connect(site, connect_s)
         self.within(connect_s)
 
     def within(self, seconds: float, most: int = MOST_BYTES) -> None:
@@ -136,21 +160,6 @@ class _Reader(io.RawIOBase):
         data = self._wire.recv(len(buffer))
         buffer[: len(data)] = data
         return len(data)
-
-
-def _connect(site: Site, connect_s: float) -> socket.socket:
-    try:
-        plain = socket.create_connection((site.host, site.port), connect_s)
-    except OSError as error:
-        raise LinkLost(f"{site.authority}: {error.strerror or error}") from None
-    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if not site.tls:
-        return plain
-    try:
-        return _secured(plain, site)
-    except OSError as error:
-        plain.close()
-        raise LinkLost(f"{site.authority}: {_trouble(error)}") from None
 
 
 def _secured(plain: socket.socket, site: Site) -> socket.socket:

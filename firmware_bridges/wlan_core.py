@@ -66,7 +66,7 @@ def list_size(header: bytes) -> int:
     """How many bytes a list of interfaces has that begins like this."""
     number = _unpack(struct.Struct("<I"), header, "list")[0]
     if number > MAX_INTERFACES:
-        raise BadReply(f"wlanapi: {number} radios")
+        raise BadReply(f"wlanapi: {number} radios are more than there can be")
     return LIST_HEADER + int(number) * INTERFACE.size
 
 

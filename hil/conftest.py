@@ -2,11 +2,13 @@
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from device_profiles.profile import load as load_profile
+from firmware_bridges.base import Bridge
 from hil.farends import (
     board,
     cutter,
@@ -19,7 +21,9 @@ from hil.farends import (
 )
 from hil.guest.kernel import MissingGuest
 from hil.guest.machine import Guest, GuestLost
-from hil.lab import SIMULATED, FarEnd, Lab, Place, load, missing
+from hil.jobs import Write
+from hil.lab import SIMULATED, FarEnd, Faults, Lab, Place, Truth, load, missing
+from hil.watched import Watched
 
 FAR_ENDS = frozenset({"firmata", "grbl", "marlin", "micropython", "moonraker", "octoprint", "pjlink", "snmp"})
 """Fixtures that yield a FarEnd, and the names of their tables in lab.toml."""
@@ -183,3 +187,49 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
         missing("Linux in QEMU", error)
     yield running
     running.close()
+
+
+@pytest.fixture
+def far() -> FarEnd:
+    """The machine that a module is about: the module says which."""
+    raise NotImplementedError
+
+
+@pytest.fixture
+def bridge(far: FarEnd) -> Iterator[Bridge]:
+    """A bridge to it, open."""
+    with closing(far.bridge()) as opened:
+        opened.open()
+        yield opened
+
+
+@pytest.fixture
+def device(far: FarEnd, tmp_path: Path) -> Iterator[Watched]:
+    """The machine as the agent has it."""
+    with closing(Watched(tmp_path, far.profile, far.bridge)) as watched:
+        watched.begin()
+        yield watched
+
+
+@pytest.fixture
+def faults(far: FarEnd) -> Faults:
+    if far.faults is None:
+        pytest.skip("a real machine has no faults to order")
+    return far.faults
+
+
+@pytest.fixture
+def truth(far: FarEnd) -> Truth:
+    if far.truth is None:
+        pytest.skip("only the simulator tells what it has done")
+    return far.truth
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def job(lines: list[str], name: str = "cube") -> Path:
+        path = tmp_path / name
+        path.write_text("\n".join(lines) + "\n", "utf-8")
+        return path
+
+    return job

@@ -1,6 +1,5 @@
 """Conformance of every profile with a far end: what its bridge tells there, and that it carries out what it offers."""
 
-import hashlib
 import subprocess
 import sys
 import textwrap
@@ -27,6 +26,7 @@ from hil.farends import (
 )
 from hil.farends.child import ROOT
 from hil.farends.pins import FIRMATA
+from hil.jobs import released
 from hil.lab import FarEnd, missing
 from hil.polling import Values, poll_until
 from tests.vocabulary import undeclared, untold
@@ -75,16 +75,16 @@ def marlin(profile: DeviceProfile, folder: Path) -> Iterator[FarEnd]:
         made = printer.SimulatedPrinter(folder / "printer")
     except (OSError, subprocess.SubprocessError) as error:
         missing("OctoPrint's virtual printer", error)
-    yield FarEnd(str(folder / "printer"), profile, printer.PROMPT)
-    made.close()
+    with closing(made):
+        yield FarEnd(str(folder / "printer"), profile, printer.PROMPT)
 
 
 @contextmanager
 def grbl(profile: DeviceProfile, folder: Path) -> Iterator[FarEnd]:
     """One that is locked until it was homed."""
     made = cutter.SimulatedCutter(folder / "cutter", cutter.HOMING)
-    yield FarEnd(str(folder / "cutter"), profile, cutter.PROMPT)
-    made.close()
+    with closing(made):
+        yield FarEnd(str(folder / "cutter"), profile, cutter.PROMPT)
 
 
 @contextmanager
@@ -93,8 +93,8 @@ def moonraker(profile: DeviceProfile, folder: Path) -> Iterator[FarEnd]:
         made = klipper_printer.SimulatedKlipper(folder / "klipper")
     except (OSError, subprocess.SubprocessError) as error:
         missing("Klipper with Moonraker", error)
-    yield FarEnd(made.endpoint, profile, klipper_printer.PROMPT)
-    made.close()
+    with closing(made):
+        yield FarEnd(made.endpoint, profile, klipper_printer.PROMPT)
 
 
 @contextmanager
@@ -103,16 +103,16 @@ def octoprint(profile: DeviceProfile, folder: Path) -> Iterator[FarEnd]:
         made = octoprint_server.SimulatedOctoprint(folder / "octoprint")
     except (OSError, subprocess.SubprocessError) as error:
         missing("OctoPrint", error)
-    yield FarEnd(made.endpoint, profile, octoprint_server.PROMPT)
-    made.close()
+    with closing(made):
+        yield FarEnd(made.endpoint, profile, octoprint_server.PROMPT)
 
 
 @contextmanager
 def prusalink(profile: DeviceProfile, _folder: Path) -> Iterator[FarEnd]:
     made = prusalink_server.PrusalinkServer()
     made.model.job_s = 600.0
-    yield FarEnd(made.endpoint, profile, {"key": prusalink_server.KEY})
-    made.close()
+    with closing(made):
+        yield FarEnd(made.endpoint, profile, {"key": prusalink_server.KEY})
 
 
 @contextmanager
@@ -121,8 +121,8 @@ def pjlink(profile: DeviceProfile, _folder: Path) -> Iterator[FarEnd]:
     made = simulated_projector.SimulatedProjector("--pjclass", "2" if profile.metric("serial-number") else "1")
     if not profile.metric("fan-state"):
         made.tell("trouble ERST ERR1")
-    yield FarEnd(made.endpoint, profile, simulated_projector.PROMPT)
-    made.close()
+    with closing(made):
+        yield FarEnd(made.endpoint, profile, simulated_projector.PROMPT)
 
 
 @contextmanager
@@ -135,8 +135,8 @@ def firmata(profile: DeviceProfile, folder: Path) -> Iterator[FarEnd]:
         missing("simulated Arduino", error)
     made.voltage(0, 2.0)
     spare = SPARE_PIN if profile.metric("digital-2") else {}
-    yield FarEnd(made.endpoint, profile, {**board.PATIENT, "inputs": {**profile.options["inputs"], **spare}})
-    made.close()
+    with closing(made):
+        yield FarEnd(made.endpoint, profile, {**board.PATIENT, "inputs": {**profile.options["inputs"], **spare}})
 
 
 SIMULATED_DEVICES = {
@@ -157,8 +157,8 @@ def snmp(profile: DeviceProfile, folder: Path) -> Iterator[FarEnd]:
     except (snmp_agents.MissingFarEnd, OSError, subprocess.SubprocessError) as error:
         missing("SNMP agent", error)
     asked = {"community": name} if name else {**snmp_agents.V3, "trap_port": snmp_agents.free_port()}
-    yield FarEnd(made.endpoint, profile, {**snmp_agents.PROMPT, **asked})
-    made.close()
+    with closing(made):
+        yield FarEnd(made.endpoint, profile, {**snmp_agents.PROMPT, **asked})
 
 
 @contextmanager
@@ -167,8 +167,8 @@ def micropython(profile: DeviceProfile, folder: Path) -> Iterator[FarEnd]:
         made = microbit.Microbit(folder)
     except (microbit.MissingFarEnd, OSError) as error:
         missing("micro:bit", error)
-    yield FarEnd(made.endpoint, profile, microbit.PATIENT)
-    made.close()
+    with closing(made):
+        yield FarEnd(made.endpoint, profile, microbit.PATIENT)
 
 
 FAR_ENDS = {
@@ -210,14 +210,14 @@ def job_file(folder: Path) -> dict[str, Value]:
     """The arguments that the agent gives a bridge to print it."""
     path = folder / "cube.gcode"
     path.write_text("".join(f"G1 X{number % 100} Y1 F6000\n" for number in range(300)), "utf-8")
-    return {"path": str(path), "digest": hashlib.sha256(path.read_bytes()).hexdigest(), "name": "cube"}
+    return released(path)
 
 
 def program_file(folder: Path) -> dict[str, Value]:
     """The arguments that the agent gives a bridge to run it."""
     path = folder / "blink.py"
     path.write_text("while True:\n    pass\n", "utf-8")
-    return {"path": str(path), "digest": hashlib.sha256(path.read_bytes()).hexdigest(), "name": "blink"}
+    return released(path)
 
 
 @pytest.mark.parametrize("slug", SLUGS)

@@ -1,72 +1,27 @@
 """The GRBL bridge against a machine that is a process of its own, and that fails in every way."""
 
-import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
 import pytest
 
 from contract.model import CommandStatus, Value
 from firmware_bridges.base import BadReply, Bridge, LinkLost, Refused
 from firmware_bridges.grbl_stream import IN_FLIGHT
+from hil.jobs import Write, released
 from hil.lab import FarEnd, Faults, Truth
 from hil.polling import assert_nothing_left_behind, poll_until, resources_at_rest
 from hil.watched import Watched
 
 pytestmark = pytest.mark.hil
 
-Write = Callable[[list[str]], Path]
 LONG = 12000
 """Moves that take most of a minute."""
 
 
 @pytest.fixture
-def bridge(grbl: FarEnd) -> Iterator[Bridge]:
-    bridge = grbl.bridge()
-    bridge.open()
-    yield bridge
-    bridge.close()
-
-
-@pytest.fixture
-def cutter(grbl: FarEnd, tmp_path: Path) -> Iterator[Watched]:
-    """The machine as the agent has it."""
-    device = Watched(tmp_path, grbl.profile, grbl.bridge)
-    device.begin()
-    yield device
-    device.close()
-
-
-@pytest.fixture
-def faults(grbl: FarEnd) -> Faults:
-    if grbl.faults is None:
-        pytest.skip("a real machine has no faults to order")
-    return grbl.faults
-
-
-@pytest.fixture
-def truth(grbl: FarEnd) -> Truth:
-    if grbl.truth is None:
-        pytest.skip("only the simulator tells what it has done")
-    return grbl.truth
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """Write a job file."""
-
-    def job(lines: list[str]) -> Path:
-        path = tmp_path / "sign.gcode"
-        path.write_text("\n".join(lines) + "\n", "utf-8")
-        return path
-
-    return job
-
-
-def released(job: Path) -> dict[str, Value]:
-    """The arguments that the agent gives its bridge to cut it."""
-    return {"path": str(job), "digest": hashlib.sha256(job.read_bytes()).hexdigest(), "name": job.stem}
+def far(grbl: FarEnd) -> FarEnd:
+    return grbl
 
 
 def circles(count: int) -> list[str]:
@@ -110,7 +65,7 @@ def test_job_of_two_thousand_lines_streams_without_an_overrun(bridge: Bridge, tr
     bridge.execute("cut", released(write(circles(1998))))
     values = poll_until(bridge, ended)
     state = truth.state()
-    assert (values["job"], values["progress"], values["job-result"]) == ("sign", 100.0, "done")
+    assert (values["job"], values["progress"], values["job-result"]) == ("cube", 100.0, "done")
     assert (state["overruns"], state["lines"]) == (0, 2000 + 4), "each line once, and those before and after the job"
     assert 60 < state["most_rx"] <= IN_FLIGHT, "the buffer is used"
     assert state["laser"] == 0.0
@@ -215,52 +170,52 @@ def test_closing_in_mid_job_leaves_the_laser_off_and_the_machine_standing(
 
 @pytest.mark.sim_only
 def test_agent_survives_unplugs_and_a_job_that_was_cut_off_is_stopped(
-    cutter: Watched, faults: Faults, truth: Truth, write: Write
+    device: Watched, faults: Faults, truth: Truth, write: Write
 ) -> None:
     baseline = resources_at_rest()
     for times in range(1, 3):
         faults.tell("unplug")
-        cutter.until_lost()
+        device.until_lost()
         faults.tell("plug")
-        cutter.until_back(times)
-    assert cutter.do("cut", digest=cutter.bring(write(circles(LONG))), name="sign").status is CommandStatus.DONE
-    cutter.until(under_way)
+        device.until_back(times)
+    assert device.do("cut", digest=device.bring(write(circles(LONG))), name="cube").status is CommandStatus.DONE
+    device.until(under_way)
     faults.tell("freeze on")
-    cutter.until_lost()
+    device.until_lost()
     faults.tell("freeze off")
-    assert cutter.until_back(3)["state"] == "ready"
+    assert device.until_back(3)["state"] == "ready"
     assert (truth.state()["speed"], truth.state()["laser"]) == (0.0, 0.0)
-    assert cutter.faults() == [LinkLost] * 3
+    assert device.faults() == [LinkLost] * 3
     assert_nothing_left_behind(baseline)
 
 
 @pytest.mark.sim_only
-def test_killed_machine_is_reported_lost_once_and_found_again(cutter: Watched, faults: Faults) -> None:
+def test_killed_machine_is_reported_lost_once_and_found_again(device: Watched, faults: Faults) -> None:
     baseline = resources_at_rest()
     faults.kill()
-    cutter.until_lost()
-    refused = cutter.do("home")
+    device.until_lost()
+    refused = device.do("home")
     assert (refused.status, refused.detail) == (CommandStatus.FAILED, "no contact")
     faults.restart()
-    assert cutter.until_back(1)["state"] == "ready"
-    assert cutter.faults() == [LinkLost]
+    assert device.until_back(1)["state"] == "ready"
+    assert device.faults() == [LinkLost]
     assert_nothing_left_behind(baseline)
 
 
 @pytest.mark.sim_only
 def test_garbage_alone_is_a_bad_reply_and_beside_answers_it_does_no_harm(
-    cutter: Watched, faults: Faults, write: Write
+    device: Watched, faults: Faults, write: Write
 ) -> None:
     baseline = resources_at_rest()
     faults.tell("freeze on")
-    cutter.until_lost(meanwhile=lambda: faults.tell("garbage 300"))
+    device.until_lost(meanwhile=lambda: faults.tell("garbage 300"))
     faults.tell("freeze off")
-    cutter.until_back(1)
-    assert cutter.faults() == [BadReply]
-    assert cutter.do("cut", digest=cutter.bring(write(circles(300))), name="sign").status is CommandStatus.DONE
+    device.until_back(1)
+    assert device.faults() == [BadReply]
+    assert device.do("cut", digest=device.bring(write(circles(300))), name="cube").status is CommandStatus.DONE
     faults.tell("garbage 2000")
     faults.tell("drip on")
     faults.tell("say [MSG:Xin]")
-    assert cutter.until(ended)["job-result"] == "done"
-    assert cutter.faults() == [BadReply]
+    assert device.until(ended)["job-result"] == "done"
+    assert device.faults() == [BadReply]
     assert_nothing_left_behind(baseline)

@@ -1,8 +1,7 @@
 """The Marlin bridge against a printer that is a process of its own, and that fails in every way."""
 
-import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -12,61 +11,17 @@ from device_profiles.profile import load
 from firmware_bridges.base import BadReply, Bridge, LinkLost, Refused
 from firmware_bridges.marlin import MarlinBridge
 from hil.farends.printer import PROMPT, QUICK, SimulatedPrinter
+from hil.jobs import Write, released
 from hil.lab import FarEnd, Faults, Truth
 from hil.polling import assert_nothing_left_behind, poll_until, resources_at_rest
 from hil.watched import Watched
 
 pytestmark = pytest.mark.hil
 
-Write = Callable[[list[str]], Path]
-
 
 @pytest.fixture
-def bridge(marlin: FarEnd) -> Iterator[Bridge]:
-    bridge = marlin.bridge()
-    bridge.open()
-    yield bridge
-    bridge.close()
-
-
-@pytest.fixture
-def printer(marlin: FarEnd, tmp_path: Path) -> Iterator[Watched]:
-    """The printer as the agent has it."""
-    device = Watched(tmp_path, marlin.profile, marlin.bridge)
-    device.begin()
-    yield device
-    device.close()
-
-
-@pytest.fixture
-def faults(marlin: FarEnd) -> Faults:
-    if marlin.faults is None:
-        pytest.skip("a real printer has no faults to order")
-    return marlin.faults
-
-
-@pytest.fixture
-def truth(marlin: FarEnd) -> Truth:
-    if marlin.truth is None:
-        pytest.skip("only the simulator tells what it has done")
-    return marlin.truth
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """Write a job file."""
-
-    def job(lines: list[str]) -> Path:
-        path = tmp_path / "cube.gcode"
-        path.write_text("\n".join(lines) + "\n", "utf-8")
-        return path
-
-    return job
-
-
-def released(job: Path) -> dict[str, Value]:
-    """The arguments that the agent gives its bridge to print it."""
-    return {"path": str(job), "digest": hashlib.sha256(job.read_bytes()).hexdigest(), "name": job.stem}
+def far(marlin: FarEnd) -> FarEnd:
+    return marlin
 
 
 def moves(count: int) -> list[str]:
@@ -228,97 +183,97 @@ def test_closing_in_mid_job_leaves_nothing_hot(bridge: Bridge, truth: Truth, wri
 
 
 @pytest.mark.sim_only
-def test_agent_survives_twenty_unplugs(printer: Watched, faults: Faults) -> None:
+def test_agent_survives_twenty_unplugs(device: Watched, faults: Faults) -> None:
     baseline = resources_at_rest()
     for times in range(1, 21):
         faults.tell("unplug")
-        printer.until_lost()
+        device.until_lost()
         faults.tell("plug")
-        printer.until_back(times)
-    assert printer.faults() == [LinkLost] * 20
+        device.until_back(times)
+    assert device.faults() == [LinkLost] * 20
     assert_nothing_left_behind(baseline)
 
 
 @pytest.mark.sim_only
 def test_unplugged_in_mid_job_the_job_fails_and_the_printer_is_cooled(
-    printer: Watched, faults: Faults, truth: Truth, write: Write
+    device: Watched, faults: Faults, truth: Truth, write: Write
 ) -> None:
     baseline = resources_at_rest()
-    assert printer.print(write(["M104 S60", *moves(400)])).status is CommandStatus.DONE
-    printer.until(printing)
+    assert device.print(write(["M104 S60", *moves(400)])).status is CommandStatus.DONE
+    device.until(printing)
     faults.tell("unplug")
-    printer.until_lost()
+    device.until_lost()
     assert truth.state()["nozzle_target"] == 60.0
     faults.tell("plug")
-    assert printer.until_back(1)["state"] == "ready"
+    assert device.until_back(1)["state"] == "ready"
     assert truth.state()["nozzle_target"] == 0.0
-    assert printer.faults() == [LinkLost]
+    assert device.faults() == [LinkLost]
     assert_nothing_left_behind(baseline)
 
 
 @pytest.mark.sim_only
-def test_killed_in_mid_job_the_printer_is_found_again(printer: Watched, faults: Faults, write: Write) -> None:
+def test_killed_in_mid_job_the_printer_is_found_again(device: Watched, faults: Faults, write: Write) -> None:
     baseline = resources_at_rest()
-    printer.print(write(moves(400)))
-    printer.until(printing)
+    device.print(write(moves(400)))
+    device.until(printing)
     faults.kill()
-    printer.until_lost()
-    refused = printer.do("home")
+    device.until_lost()
+    refused = device.do("home")
     assert (refused.status, refused.detail) == (CommandStatus.FAILED, "no contact")
     faults.restart()
-    assert printer.until_back(1)["state"] == "ready"
-    assert printer.faults() == [LinkLost]
+    assert device.until_back(1)["state"] == "ready"
+    assert device.faults() == [LinkLost]
     assert_nothing_left_behind(baseline)
 
 
 @pytest.mark.sim_only
-def test_killed_while_it_homes_the_printer_fails_that_command(printer: Watched, faults: Faults) -> None:
+def test_killed_while_it_homes_the_printer_fails_that_command(device: Watched, faults: Faults) -> None:
     faults.tell("freeze on")
-    command = printer.order("home")
+    command = device.order("home")
     faults.kill()
-    assert printer.outcome(command).status is CommandStatus.FAILED
+    assert device.outcome(command).status is CommandStatus.FAILED
     faults.restart()
-    printer.until_back(1)
-    assert printer.faults() == [LinkLost]
-    assert printer.do("home").status is CommandStatus.DONE
+    device.until_back(1)
+    assert device.faults() == [LinkLost]
+    assert device.do("home").status is CommandStatus.DONE
 
 
 @pytest.mark.sim_only
-def test_frozen_printer_is_reported_lost_once_and_readings_resume(printer: Watched, faults: Faults) -> None:
+def test_frozen_printer_is_reported_lost_once_and_readings_resume(device: Watched, faults: Faults) -> None:
     baseline = resources_at_rest()
     faults.tell("freeze on")
-    printer.until_lost()
+    device.until_lost()
     time.sleep(PROMPT["open_s"] + 1.0)  # longer than one attempt to open it
-    assert printer.faults() == [LinkLost]
+    assert device.faults() == [LinkLost]
     faults.tell("freeze off")
-    printer.until_back(1)
-    assert printer.faults() == [LinkLost]
+    device.until_back(1)
+    assert device.faults() == [LinkLost]
     assert_nothing_left_behind(baseline)
 
 
 @pytest.mark.sim_only
-def test_garbage_alone_is_a_bad_reply_once_it_lasts(printer: Watched, faults: Faults) -> None:
+def test_garbage_alone_is_a_bad_reply_once_it_lasts(device: Watched, faults: Faults) -> None:
     baseline = resources_at_rest()
     faults.tell("freeze on")
-    printer.until_lost(meanwhile=lambda: faults.tell("garbage 300"))
+    device.until_lost(meanwhile=lambda: faults.tell("garbage 300"))
     faults.tell("freeze off")
-    printer.until_back(1)
-    assert printer.faults() == [BadReply]
+    device.until_back(1)
+    assert device.faults() == [BadReply]
     assert_nothing_left_behind(baseline)
 
 
 @pytest.mark.sim_only
 def test_job_goes_on_through_garbage_a_megabyte_and_answers_byte_by_byte(
-    printer: Watched, faults: Faults, truth: Truth, write: Write
+    device: Watched, faults: Faults, truth: Truth, write: Write
 ) -> None:
     baseline = resources_at_rest()
     lines = moves(70)
-    printer.print(write(lines))
+    device.print(write(lines))
     faults.tell("garbage 5000")
     faults.tell("huge 1000000")
     faults.tell("drip on")
-    values = printer.until(ended)
+    values = device.until(ended)
     assert values["job-result"] == "done"
     assert truth.done() == lines
-    assert printer.faults() == []
+    assert device.faults() == []
     assert_nothing_left_behind(baseline)

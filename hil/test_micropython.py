@@ -93,6 +93,19 @@ def test_program_runs_to_its_end_to_its_error_and_until_it_is_stopped(
 
 
 @pytest.mark.sim_only
+def test_reset_ends_the_program_and_the_board_takes_the_next_one(bridge: MicroPythonBridge, tmp_path: Path) -> None:
+    """As the button on its back does: the board greets whoever listens, and its raw REPL is gone."""
+    bridge.execute("run", program(tmp_path, "import microbit\nprint('on')\nmicrobit.reset()\n"))
+    values = poll_until(bridge, lambda values: not values["running"])
+    assert (values["job-result"], values["job-error"]) == ("failed", "the board was restarted")
+    bridge.execute("run", program(tmp_path, "print(1)"))
+    assert poll_until(bridge, lambda values: not values["running"])["job-result"] == "done"
+    bridge.execute("run", program(tmp_path, "import microbit\nmicrobit.reset()\n"))
+    bridge.execute("stop", {})
+    assert poll_until(bridge, lambda values: not values["running"])["job-result"] == "stopped"
+
+
+@pytest.mark.sim_only
 def test_program_is_stopped_when_nobody_watches_it_any_more(bridge: MicroPythonBridge, tmp_path: Path) -> None:
     bridge.execute("run", program(tmp_path, "while True:\n    pass\n"))
     bridge.close()

@@ -2,72 +2,33 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from contract.model import CommandStatus, Value
 from firmware_bridges import bridge_for
-from firmware_bridges.base import BadReply, Bridge, LinkLost, Refused
+from firmware_bridges.base import Bridge, LinkLost, Refused
 from hil.farends.klipper_printer import PROMPT, SimulatedKlipper
-from hil.farends.spoiler import Spoiler
+from hil.jobs import Write, released
 from hil.lab import FarEnd, Faults, Truth
 from hil.polling import assert_nothing_left_behind, poll_until, resources_at_rest
-from hil.test_marlin import released
-from hil.watched import Watched
-from tests.integration.mqtt import eventually
+from hil.watched import Watched, assert_nonsense_is_a_bad_reply_once
 
 pytestmark = [pytest.mark.hil, pytest.mark.xdist_group("hil/test_moonraker.py")]
 
-Write = Callable[[str, list[str]], Path]
+
+@pytest.fixture
+def far(moonraker: FarEnd) -> FarEnd:
+    return moonraker
 
 
 @pytest.fixture
-def bridge(moonraker: FarEnd) -> Iterator[Bridge]:
-    bridge = moonraker.bridge()
-    bridge.open()
-    yield bridge
-    bridge.close()
-
-
-@pytest.fixture
-def printer(moonraker: FarEnd, tmp_path: Path) -> Iterator[Watched]:
-    """The printer as the agent has it."""
-    device = Watched(tmp_path, moonraker.profile, moonraker.bridge)
-    device.begin()
-    yield device
-    device.close()
-
-
-@pytest.fixture
-def klipper(moonraker: FarEnd) -> SimulatedKlipper:
-    if not isinstance(moonraker.faults, SimulatedKlipper):
+def klipper(far: FarEnd) -> SimulatedKlipper:
+    if not isinstance(far.faults, SimulatedKlipper):
         pytest.skip("a real printer has no faults to order")
-    return moonraker.faults
-
-
-@pytest.fixture
-def faults(klipper: SimulatedKlipper) -> Faults:
-    return klipper
-
-
-@pytest.fixture
-def truth(klipper: SimulatedKlipper) -> Truth:
-    return klipper
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """Write a job file."""
-
-    def job(name: str, lines: list[str]) -> Path:
-        path = tmp_path / name
-        path.write_text("\n".join(lines) + "\n", "utf-8")
-        return path
-
-    return job
+    return far.faults
 
 
 def moves(seconds: int) -> list[str]:
@@ -111,7 +72,7 @@ def test_job_is_uploaded_printed_and_remembered_and_the_one_before_removed(
     bridge: Bridge, klipper: SimulatedKlipper, write: Write
 ) -> None:
     for name in ("cube.gcode #11", "khối #12"):
-        job = write("job", moves(1))
+        job = write(moves(1), "job")
         bridge.execute("print", {**released(job), "name": name})
         values = poll_until(bridge, ended)
         assert (values["job"], values["job-result"], values["progress"]) == (name, "done", 100.0)
@@ -122,9 +83,9 @@ def test_job_is_uploaded_printed_and_remembered_and_the_one_before_removed(
 
 @pytest.mark.sim_only
 def test_pause_holds_the_job_resume_goes_on_and_stop_ends_it_cold(bridge: Bridge, truth: Truth, write: Write) -> None:
-    bridge.execute("print", released(write("cube", ["M104 S60", *moves(60)])))
+    bridge.execute("print", released(write(["M104 S60", *moves(60)])))
     with pytest.raises(Refused, match="the printer is printing"):
-        bridge.execute("print", released(write("other", moves(1))))
+        bridge.execute("print", released(write(moves(1), "other")))
     with pytest.raises(Refused, match="not paused"):
         bridge.execute("resume", {})
     bridge.execute("pause", {})
@@ -145,9 +106,9 @@ def test_what_asks_for_too_much_is_refused_before_the_printer_hears_of_it(
     bridge: Bridge, klipper: SimulatedKlipper, write: Write
 ) -> None:
     with pytest.raises(Refused, match="line 2: M104 asks for 400 °C"):
-        bridge.execute("print", released(write("hot", ["G28", "M104 S400"])))
+        bridge.execute("print", released(write(["G28", "M104 S400"], "hot")))
     with pytest.raises(Refused, match="not the file that was released"):
-        bridge.execute("print", {**released(write("other", moves(1))), "digest": "0" * 64})
+        bridge.execute("print", {**released(write(moves(1), "other")), "digest": "0" * 64})
     with pytest.raises(Refused, match="0 to 250 °C"):
         bridge.execute("preheat", {"nozzle": 300.0})
     for action in ("pause", "resume", "fly"):
@@ -158,7 +119,7 @@ def test_what_asks_for_too_much_is_refused_before_the_printer_hears_of_it(
 
 @pytest.mark.sim_only
 def test_emergency_stop_fails_the_job_and_a_restart_brings_the_printer_back(bridge: Bridge, write: Write) -> None:
-    bridge.execute("print", released(write("cube", moves(60))))
+    bridge.execute("print", released(write(moves(60))))
     bridge.execute("emergency-stop", {})
     values = bridge.poll()
     assert (values["state"], values["printing"], values["job-result"]) == ("halted", False, "failed")
@@ -181,76 +142,61 @@ def test_broken_sensor_halts_the_printer_and_says_why(bridge: Bridge, faults: Fa
 
 
 @pytest.mark.sim_only
-def test_klipper_that_ended_is_told_as_such_and_is_no_lost_link(printer: Watched, faults: Faults) -> None:
+def test_klipper_that_ended_is_told_as_such_and_is_no_lost_link(device: Watched, faults: Faults) -> None:
     baseline = resources_at_rest()
     faults.tell("host kill")
-    printer.until(lambda values: values["state"] == "disconnected" and values["nozzle-temperature"] is None)
-    refused = printer.do("home")
+    device.until(lambda values: values["state"] == "disconnected" and values["nozzle-temperature"] is None)
+    refused = device.do("home")
     assert (refused.status, refused.detail) == (CommandStatus.REFUSED, "the printer is disconnected")
     faults.tell("host start")
-    printer.until(lambda values: values["state"] == "ready")
-    assert printer.faults() == []
+    device.until(lambda values: values["state"] == "ready")
+    assert device.faults() == []
     assert_nothing_left_behind(baseline)
 
 
 @pytest.mark.sim_only
 def test_server_killed_in_mid_job_is_found_again_and_the_job_went_on(
-    printer: Watched, faults: Faults, write: Write
+    device: Watched, faults: Faults, write: Write
 ) -> None:
     baseline = resources_at_rest()
-    assert printer.print(write("cube.gcode", moves(12))).status is CommandStatus.DONE
-    printer.until(under_way)
+    assert device.print(write(moves(12))).status is CommandStatus.DONE
+    device.until(under_way)
     faults.kill()
-    printer.until_lost()
-    assert printer.do("home").status is CommandStatus.FAILED
+    device.until_lost()
+    assert device.do("home").status is CommandStatus.FAILED
     faults.restart()
-    printer.until_back(1)
-    values = printer.until(ended)
+    device.until_back(1)
+    values = device.until(ended)
     assert (values["job"], values["job-result"]) == ("cube", "done")
-    assert printer.faults() == [LinkLost]
+    assert device.faults() == [LinkLost]
     assert_nothing_left_behind(baseline)
 
 
 @pytest.mark.sim_only
-def test_frozen_server_is_reported_lost_once_and_readings_resume(printer: Watched, faults: Faults) -> None:
+def test_frozen_server_is_reported_lost_once_and_readings_resume(device: Watched, faults: Faults) -> None:
     baseline = resources_at_rest()
     faults.tell("freeze")
-    printer.until_lost()
+    device.until_lost()
     time.sleep(PROMPT["reply_s"] + 1.0)  # longer than one attempt to open it
-    assert printer.faults() == [LinkLost]
+    assert device.faults() == [LinkLost]
     faults.tell("thaw")
-    printer.until_back(1)
-    assert printer.faults() == [LinkLost]
+    device.until_back(1)
+    assert device.faults() == [LinkLost]
     assert_nothing_left_behind(baseline)
 
 
 @pytest.mark.sim_only
-def test_server_that_answers_nonsense_is_a_bad_reply_once_and_readings_resume(
-    moonraker: FarEnd, tmp_path: Path
-) -> None:
-    with Spoiler(moonraker.endpoint) as way:
-        spoiled = replace(moonraker, endpoint=way.endpoint)
-        printer = Watched(tmp_path, moonraker.profile, spoiled.bridge)
-        printer.begin()
-        baseline = resources_at_rest()
-        way.spoiling.set()
-        printer.until_lost()
-        before = way.spoiled
-        eventually(lambda: way.spoiled > before, "it is asked in vain once more")
-        way.spoiling.clear()
-        assert printer.until_back(1)["state"] == "ready"
-        assert printer.faults() == [BadReply]
-        assert_nothing_left_behind(baseline)
-        printer.close()
+def test_server_that_answers_nonsense_is_a_bad_reply_once_and_readings_resume(far: FarEnd, tmp_path: Path) -> None:
+    assert_nonsense_is_a_bad_reply_once(far, tmp_path)
 
 
 @pytest.mark.sim_only
 def test_locked_server_wants_its_key_which_nobody_else_gets_to_see(
-    moonraker: FarEnd, tmp_path: Path, caplog: pytest.LogCaptureFixture, write: Write
+    far: FarEnd, tmp_path: Path, caplog: pytest.LogCaptureFixture, write: Write
 ) -> None:
     caplog.set_level(logging.DEBUG)
     server = SimulatedKlipper(tmp_path / "locked", locked=True)
-    told = {**moonraker.profile.options, **PROMPT}
+    told = {**far.profile.options, **PROMPT}
     try:
         for wrong in ({}, {"key": "0123456789abcdef" * 2}):
             with pytest.raises(Refused, match="wants a key") as refused:
@@ -262,7 +208,7 @@ def test_locked_server_wants_its_key_which_nobody_else_gets_to_see(
             bridge.open()
         server.key_file.chmod(0o600)
         bridge.open()
-        bridge.execute("print", released(write("cube", moves(1))))
+        bridge.execute("print", released(write(moves(1))))
         assert poll_until(bridge, ended)["job-result"] == "done"
         bridge.close()
     finally:

@@ -13,10 +13,12 @@ from contract.model import Value
 from device_profiles.profile import load as load_profile
 from firmware_bridges.base import BadReply, BridgeError, LinkLost, Refused
 from firmware_bridges.snmp import SnmpBridge
+from firmware_bridges.snmp_core import MAX_ROWS
 from hil.farends.snmp_agents import PROMPT, V3, MissingFarEnd, NetSnmp, SnmpSim, free_port
 from hil.lab import FarEnd, missing
 from hil.polling import assert_nothing_left_behind, poll_until, resources_at_rest
 from hil.watched import Watched
+from tests.vocabulary import undeclared
 
 pytestmark = pytest.mark.hil
 QUICK = {"timeout_s": 0.6}
@@ -104,6 +106,19 @@ def test_access_point_tells_its_clients_radios_and_networks(simulator: SnmpSim) 
     assert {name: values[name] for name in expected} == expected
     assert values["port-eth0-in"] == pytest.approx(1.0, rel=0.5), "125,000 bytes in a second"
     assert values["port-eth0-out"] == pytest.approx(2.0, rel=0.5)
+    bridge.close()
+
+
+@pytest.mark.sim_only
+def test_controller_of_a_whole_school_counts_every_client_and_says_which_ports_it_leaves_out(
+    simulator: SnmpSim,
+) -> None:
+    profile = load_profile("aruba/instant-ap")
+    bridge = opened(simulator.endpoint, **profile.options, community="aruba")
+    values = bridge.poll()
+    assert (values["clients"], values["cpu"], values["left-out"]) == (300, 15.0, 70 - MAX_ROWS)
+    assert (values["port-eth0-up"], "port-vlan64-up" in values, "port-vlan65-up" in values) == (True, True, False)
+    assert undeclared(profile, values) == []
     bridge.close()
 
 

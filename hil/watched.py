@@ -5,6 +5,7 @@ A test stands where the controller stands: it reads the reports, acknowledges th
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -27,7 +28,10 @@ from contract.topics import Address
 from contract.wire import decode
 from device_profiles.profile import DeviceProfile
 from firmware_bridges.base import BadReply, Bridge, BridgeError, LinkLost, Refused
-from hil.polling import Values
+from hil.farends.spoiler import Spoiler
+from hil.lab import FarEnd
+from hil.polling import Values, assert_nothing_left_behind, resources_at_rest
+from tests.integration.mqtt import eventually
 
 DEVICE = "machine"
 LONGEST_S = 90.0
@@ -36,7 +40,11 @@ BRISK = Patience(parked_after=1_000, retry_ms=30, retry_most_ms=60)
 _ADDRESS = Address("lab", "bench")
 _KEY = b"hil"
 _POLL_S = 0.05
-_KINDS: Mapping[str, type[BridgeError]] = {"no contact": LinkLost, "wrong answer": BadReply, "refused": Refused}
+_KINDS: Mapping[str, type[BridgeError]] = {
+    "no contact": LinkLost,
+    "wrong answer": BadReply,
+    "the device refuses": Refused,
+}
 """How the detail of a loss begins."""
 Meanwhile: TypeAlias = Callable[[], object]
 
@@ -173,6 +181,24 @@ class Watched:
             self._returns += sum(event.kind == "device-back" for event in report.events)
             self._outcomes |= {outcome.command_id: outcome for outcome in report.outcomes}
             self._outbox.take_ack(Ack(1, 1, report.epoch, ((report.first, report.number),)))
+
+
+def assert_nonsense_is_a_bad_reply_once(far: FarEnd, folder: Path) -> None:
+    """A server that answers nonsense for a while is a wrong answer, told once; then readings resume."""
+    with (
+        Spoiler(far.endpoint) as way,
+        closing(Watched(folder, far.profile, replace(far, endpoint=way.endpoint).bridge)) as device,
+    ):
+        device.begin()
+        baseline = resources_at_rest()
+        way.spoiling.set()
+        device.until_lost()
+        before = way.spoiled
+        eventually(lambda: way.spoiled > before, "it is asked in vain once more")
+        way.spoiling.clear()
+        assert device.until_back(1)["state"] == "ready"
+        assert device.faults() == [BadReply]
+        assert_nothing_left_behind(baseline)
 
 
 def _book() -> LeaseBook:

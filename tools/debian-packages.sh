@@ -12,7 +12,7 @@ needed="busybox-static:/usr/share/doc/busybox-static/copyright chromium-headless
         libelf-dev:/usr/include/libelf.h
         libsimavr-dev:/usr/include/simavr/sim_avr.h mosquitto:mosquitto openssl:openssl postgresql:pg_ctlcluster
         procps:pgrep qemu-system-arm:qemu-system-arm qemu-system-x86:qemu-system-x86_64 snmp:snmptrap snmpd:snmpd systemd:systemd-analyze systemd-container:systemd-nspawn udev:udevadm wine:wine wine64:/usr/lib/wine/wine64
-        wpasupplicant:wpa_supplicant"
+        wpasupplicant:wpa_supplicant zabbix-agent2:zabbix_agent2"
 
 PATH="$PATH:/usr/sbin:/sbin"
 missing=""

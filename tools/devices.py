@@ -29,6 +29,7 @@ LINKS = {
     "`http://`": "http://192.0.2.1:1",
     "`https://`": "https://192.0.2.1:1",
     "`mqtt://`": "mqtt://192.0.2.1/device",
+    "`mqtts://`": "mqtts://192.0.2.1/device",
 }
 """Kinds of endpoints, with one of each."""
 DEMONSTRATION = "simulated"

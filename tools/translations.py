@@ -1,7 +1,8 @@
 """The catalogue of the pages' words: `python -m tools.translations` compiles it.
 
-`--update` takes new msgids from templates, Python and page scripts into locale/vi/LC_MESSAGES/messages.po;
-`--check` fails on what is missing, fuzzy, no longer used, or not translated, and writes nothing.
+`--update` takes new msgids from templates, Python, page scripts and what an agent says (tools.reasons) into
+locale/vi/LC_MESSAGES/messages.po; `--check` fails on what is missing, fuzzy, no longer used, or not translated, and
+writes nothing.
 """
 
 import argparse
@@ -11,12 +12,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
-from controller.web.i18n import DEFAULT, KEYWORDS, LOCALE
+from controller.web.i18n import AGENT, DEFAULT, KEYWORDS, LOCALE
+from tools.reasons import templates
 
 WEB = LOCALE.parent
 PO = LOCALE / DEFAULT / "LC_MESSAGES" / "messages.po"
@@ -30,11 +32,13 @@ METHODS = [
 
 
 def extracted(folder: Path = WEB) -> Catalog:
-    """Every msgid there is."""
+    """Every msgid there is; those of the agent have a context of their own."""
     catalog = Catalog(charset="utf-8", fuzzy=False)
     found = extract_from_dir(folder, METHODS, keywords=KEYWORDS, comment_tags=())
     for filename, _, message, _, context in found:
         catalog.add(message, None, [(filename, 0)], context=context)
+    for each in templates():
+        catalog.add(each.text, None, [(each.path, 0)], context=AGENT)
     return catalog
 
 
@@ -52,8 +56,8 @@ def problems(catalog: Catalog, wanted: Catalog) -> list[str]:
     for message in wanted:
         if not message.id:
             continue
-        name = message.id[0] if isinstance(message.id, tuple) else message.id
-        mine = catalog.get(name)
+        name = _name_of(message)
+        mine = catalog.get(name, message.context)
         if mine is None or mine.pluralizable != message.pluralizable:
             found.append(f"missing: {name!r}")
         elif mine.fuzzy:
@@ -62,8 +66,13 @@ def problems(catalog: Catalog, wanted: Catalog) -> list[str]:
             found.append(f"not translated: {name!r}")
         elif _places(mine.string) != _places(message.id):
             found.append(f"other places than in English: {name!r}")
-    found += [f"no longer used: {message.id!r}" for message in catalog if message.id and message.id not in wanted]
-    return found
+    old = [message for message in catalog if message.id and wanted.get(message.id, message.context) is None]
+    return found + [f"no longer used: {message.id!r}" for message in old]
+
+
+def _name_of(message: Message) -> str:
+    """The msgid, of a plural the one for one."""
+    return message.id if isinstance(message.id, str) else message.id[0]
 
 
 def _places(text: str | Sequence[str] | None) -> set[str]:
@@ -99,9 +108,12 @@ def update(path: Path = PO) -> None:
     catalog = load(path)
     catalog.update(extracted(), no_fuzzy_matching=True, update_header_comment=False)
     catalog.obsolete.clear()
+    for message in sorted((each for each in catalog if each.id), key=lambda each: (each.context or "", _name_of(each))):
+        catalog.delete(message.id, message.context)
+        catalog[message.id] = message  # behind all others: what an agent says stands at the end
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
-        write_po(file, catalog, width=120, sort_output=True, no_location=True, omit_header=False)
+        write_po(file, catalog, width=120, no_location=True, omit_header=False)
 
 
 def main() -> int:

@@ -41,6 +41,11 @@ def stage(folder: Path) -> None:
     shutil.rmtree(library / "bin", ignore_errors=True)
     for name in _OURS:
         shutil.copytree(ROOT / name, library / name, ignore=shutil.ignore_patterns("__pycache__"))
+    put_scripts(folder)
+
+
+def put_scripts(folder: Path) -> None:
+    """What a technician runs, at the top of the package."""
     for source in (*SOURCES.iterdir(), ROOT / "LICENSE"):
         shutil.copy(source, folder)
 

@@ -5,16 +5,21 @@ from typing import Final
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
 
+from controller.api.forgeries import Forgeries
 from controller.api.models import DoorOut, EnrolIn, EnrolOut, Problem, ReclaimIn, WaitOut
-from controller.fleet.door import Claim, Knock, Patience
+from controller.fleet.claims import Claim
+from controller.fleet.door import Knock, Patience
 from controller.fleet.enrolment import (
     CopiedIdentity,
     Credentials,
     EnrolmentError,
     NameTaken,
     NotAdmitted,
+    NotProven,
     TokenRefused,
 )
+from controller.identity.lockout import place_of
+from controller.identity.refusals import Kind
 from controller.services import Services
 from controller.web.signin import address
 
@@ -23,6 +28,7 @@ SPREAD_S: Final = 30.0
 _CODES: Final[dict[type[EnrolmentError], tuple[int, str]]] = {
     TokenRefused: (403, "token-refused"),
     NotAdmitted: (403, "not-admitted"),
+    NotProven: (403, "not-admitted"),
     NameTaken: (409, "name-taken"),
     CopiedIdentity: (409, "copied-identity"),
 }
@@ -30,6 +36,7 @@ _CODES: Final[dict[type[EnrolmentError], tuple[int, str]]] = {
 
 def router(services: Services) -> APIRouter:
     routes = APIRouter(tags=["enrolment"])
+    forgeries = Forgeries(services.refusals, services.enrol_limit)
 
     @routes.get("/enrol", openapi_extra={"security": []})
     def door() -> DoorOut:
@@ -44,7 +51,10 @@ def router(services: Services) -> APIRouter:
         responses={
             202: {"model": WaitOut, "description": "A person is asked first; ask again"},
             400: {"model": Problem, "description": "The body cannot be read"},
-            403: {"model": Problem, "description": "The token is unknown, used up or expired; or a person said no"},
+            403: {
+                "model": Problem,
+                "description": "The token is unknown, used up, expired or ended; or a person said no",
+            },
             409: {"model": Problem, "description": "The school has an agent of this name; or the key is a copy"},
             422: {"model": Problem, "description": "The request is malformed"},
             429: {"model": Problem, "description": "Too many refused tokens from this address"},
@@ -58,7 +68,7 @@ def router(services: Services) -> APIRouter:
             made = services.enrolment.by_token(knock)
         except EnrolmentError as error:
             if isinstance(error, TokenRefused):
-                services.enrol_limit.failed(source)
+                services.enrol_limit.failed(place_of(source))
             return _problem(error)
         if isinstance(made, Patience):
             return JSONResponse(WaitOut(waiting=made.why).model_dump(), 202)
@@ -73,15 +83,18 @@ def router(services: Services) -> APIRouter:
             400: {"model": Problem, "description": "The body cannot be read"},
             403: {"model": Problem, "description": "Unknown, revoked, or not decided yet"},
             422: {"model": Problem, "description": "The request is malformed"},
-            429: {"model": Problem, "description": "Too many refusals from this address"},
+            429: {"model": Problem, "description": "Too many false keys from this address"},
         },
     )
     def reclaim(request: Request, wanted: ReclaimIn) -> Response | EnrolOut:
-        """Takes the agent's own key as proof."""
+        """Takes the agent's own key as proof. Whoever has it is heard, whatever others at its address do."""
         source = address(request)
         claim = Claim(wanted.school, wanted.agent, source, wanted.key, wanted.new_key, wanted.machine, wanted.epoch)
         try:
             return _told(services, request, services.enrolment.reclaim(claim))
+        except NotProven as error:
+            forgeries.tell(Kind.RECLAIM, source, f"{wanted.school}/{wanted.agent}")
+            return _problem(error)
         except NotAdmitted as error:
             return _problem(error)
 
@@ -90,7 +103,7 @@ def router(services: Services) -> APIRouter:
 
 def _patient(services: Services, request: Request) -> str:
     source = address(request)
-    if services.enrol_limit.wait_ms(source) > 0:
+    if services.enrol_limit.wait_ms(place_of(source)) > 0:
         raise HTTPException(429, "too many refused tokens; try again later")
     return source
 

@@ -97,12 +97,15 @@ class IgnoreIn(Model):
 
 
 class TrialOut(Model):
+    """`command_id`: the newest attempt, to be answered by its id; empty if there is none."""
+
     action: str
     state: TrialState
+    command_id: str
 
     @classmethod
     def of(cls, trial: Trial) -> Self:
-        return cls(action=trial.action.name, state=trial.state)
+        return cls(action=trial.action.name, state=trial.state, command_id=trial.command_id)
 
 
 class TrialList(Model):

@@ -29,15 +29,15 @@ def router(services: Services) -> APIRouter:
             raise NO_DEVICE from None
         return TrialList(items=[TrialOut.of(each) for each in services.trials.of_device(who, device_id)])
 
-    @routes.post("/devices/{device_id}/trials/{action}", status_code=204, responses=REFUSALS)
+    @routes.post("/devices/{device_id}/trials/{command_id}", status_code=204, responses=REFUSALS)
     def confirm(
         request: Request,
         who: Commander,
         device_id: RowId,
-        action: Annotated[str, Path(max_length=MAX_NAME)],
+        command_id: Annotated[str, Path(max_length=MAX_NAME)],
         told: TriedIn,
     ) -> None:
-        """Say whether the machine did what it should when the command was given."""
-        services.trials.confirm(who, device_id, action, worked=told.worked, address=address(request))
+        """Say whether the machine did what it should at this command: the newest of its kind, and carried out."""
+        services.trials.confirm(who, device_id, command_id, worked=told.worked, address=address(request))
 
     return routes

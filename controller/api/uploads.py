@@ -94,6 +94,8 @@ class FormReader:
             self._value += data[start:end]
 
     def _part_ends(self) -> None:
+        if b"\0" in self._value:
+            raise BadForm(f"the field {self._name} is no text")
         if self._name is not None and self._name != "file":
             self.fields[self._name] = self._value.decode("utf-8", "replace")
 

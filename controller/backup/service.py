@@ -28,14 +28,15 @@ _SQLITE = "sqlite:///"
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """`aside` is where the database of before is kept, empty if there was none; `lost` what was booked since;
-    `damaged` where files beside it are kept that were not as the backup has them.
+    """`aside` is where the database of before is kept, empty if there was none; `lost` what was booked since, as far as
+    there was a `journal`; `damaged` where files beside it are kept that were not as the backup has them.
     """
 
     generation: int
     aside: str
     files: int
     lost: Sequence[lost.LostBooking]
+    journal: bool
     damaged: Sequence[str] = ()
 
 
@@ -85,6 +86,7 @@ def _restore(config: ControllerConfig, place: Place, found: bundle.Bundle, now_m
     check_known(found.about.schema or None)
     place.check_unused()
     journal = Journal(config.folder)
+    had_journal = journal.exists()
     with found.database() as dumped, place.draft(dumped) as engine:
         least = max(place.generation(), journal.generation(), _generation(engine)) + 1
         generation = max(least, now_ms() // 1000)
@@ -93,7 +95,7 @@ def _restore(config: ControllerConfig, place: Place, found: bundle.Bundle, now_m
         placed = found.place_files(config.folder, now_ms())
         journal.restored(generation)
         aside = place.install(now_ms())
-    return Restored(generation, aside, placed.files, missing, tuple(map(str, placed.aside)))
+    return Restored(generation, aside, placed.files, missing, had_journal, tuple(map(str, placed.aside)))
 
 
 def _place(config: ControllerConfig) -> Place:
@@ -138,6 +140,8 @@ def lines(done: Restored, zone: str) -> list[str]:
     if done.lost:
         told.append(f"{len(done.lost)} bookings were made or changed since the backup and are not in it:")
         told += [f"  {lost.line(each, ZoneInfo(zone))}" for each in done.lost]
-    else:
+    elif done.journal:
         told.append("No booking was made since the backup, as far as the journal knows.")
+    else:
+        told.append("There is no journal here: which bookings were made since the backup is not known.")
     return told

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import bcrypt
 
+from contract.model import ContractError
 from contract.topics import DOWN, UP, Address, Channel, filter_for
 
 OUTWARD = "fabfleet"
@@ -97,6 +98,15 @@ def mosquitto_hash(password: str) -> str:
 def user_name(address: Address, number: int) -> str:
     """An agent's user name with its `number`-th password."""
     return f"{address.user}.{number}" if number else address.user
+
+
+def address_of(user: str) -> Address | None:
+    """Whose user name that is; None if it is no agent's."""
+    school, _, rest = user.partition(".")
+    try:
+        return Address(school, rest.partition(".")[0])
+    except ContractError:
+        return None
 
 
 def agent_permissions(address: Address) -> Permissions:

@@ -3,6 +3,7 @@
 import ctypes
 import logging
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ from pathlib import Path
 from contract.topics import CONTROLLER
 from controller.broker.access import Login, Member, hash_password, new_password
 from controller.broker.log_tail import LogTail
+from controller.broker.monitor import Monitor
 from controller.broker.nats import NatsSettings, render
 
 log = logging.getLogger(__name__)
@@ -48,7 +50,9 @@ class EmbeddedBroker:
     """
 
     def __init__(self, folder: Path, port: int, host: str = "127.0.0.1", certificate: Path | None = None) -> None:
-        self._settings = NatsSettings(folder, host, port or _free_port(host), certificate)
+        path = f"/{secrets.token_urlsafe(24)}"
+        self._settings = NatsSettings(folder, host, port or _free_port(host), certificate, monitor=path)
+        self.monitor = Monitor(folder, path)
         self.login = Login(CONTROLLER, new_password())
         self._controller_hash = hash_password(self.login.password)
         self._users: tuple[Member, ...] = ()
@@ -90,6 +94,8 @@ class EmbeddedBroker:
         self._settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if _listening(self.host, self.port):
             raise BrokerError(f"{self.host}:{self.port} is taken by another program")
+        for left in self._settings.folder.glob("nats-server_*.ports"):  # of servers that were killed
+            left.unlink(missing_ok=True)
         self._write()
         self._stopping.clear()
         # The kernel ends the child when the thread that made it ends, so one thread makes them all and stays.

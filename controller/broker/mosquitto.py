@@ -8,18 +8,23 @@ from contract.messages import MAX_PAYLOAD
 from controller.broker.access import Login, Member, Permissions, controller_permissions
 from controller.broker.nats import PAYLOAD_MARGIN
 
+_LOG_TYPES = ("error", "warning", "notice", "information", "debug", "subscribe")
 CONF, ACL, PASSWORDS = "fabfleet.conf", "fabfleet.acl", "fabfleet.passwords"
 
 
 @dataclass(frozen=True, slots=True)
 class MosquittoSettings:
-    """Where it listens, where the files will lie, and, for TLS, certificate chain and key."""
+    """Where it listens, where the files will lie, and, for TLS, certificate chain and key.
+
+    With `tells` its log says what the controller reads there: see mosquitto_log.
+    """
 
     folder: Path
     port: int
     host: str = ""
     certificate: Path | None = None
     key: Path | None = None
+    tells: bool = False
 
 
 def render_users(controller: Login, controller_hash: str, users: Iterable[Member]) -> dict[str, str]:
@@ -49,12 +54,14 @@ def render_conf(settings: MosquittoSettings) -> str:
         "allow_anonymous false",
         f"password_file {settings.folder / PASSWORDS}",
         f"acl_file {settings.folder / ACL}",
-        "# An agent cannot end another's connection by taking its client id.",
-        "use_username_as_clientid true",
         f"message_size_limit {MAX_PAYLOAD + PAYLOAD_MARGIN}",
         "max_queued_messages 5000",
+        *(f"log_type {kind}" for kind in _LOG_TYPES if settings.tells),
         "persistence false",
         f"listener {settings.port} {settings.host}".rstrip(),
+        "# An agent cannot end another's connection by taking its client id. It must stand below the listener: above",
+        "# it mosquitto opens another one for it, on 1883 in the clear.",
+        "use_username_as_clientid true",
     ]
     if settings.certificate is not None:
         lines += [f"certfile {settings.certificate}", f"keyfile {settings.key}", "tls_version tlsv1.2"]

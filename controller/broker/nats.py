@@ -18,13 +18,17 @@ _MEBI = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class NatsSettings:
-    """Where the server listens and keeps its files. Bounds in bytes. Without `key` the certificate's file holds it."""
+    """Where the server listens and keeps its files. Bounds in bytes. Without `key` the certificate's file holds it.
+
+    With `monitor`, a path, it tells whose connections are whose to whoever is on this machine and knows that path.
+    """
 
     folder: Path
     host: str
     port: int
     certificate: Path | None = None
     key: Path | None = None
+    monitor: str = ""
     max_connections: int = 10_000
     max_store: int = 1024 * _MEBI
     max_log: int = 4 * _MEBI
@@ -50,6 +54,7 @@ def render(settings: NatsSettings, controller_hash: str, users: Iterable[Member]
             "log_file": str(settings.log),
             "logfile_size_limit": settings.max_log,
             "logfile_max_num": 3,
+            **_monitor(settings),
             "authorization": _authorization(CONTROLLER, controller_hash, users),
         },
         indent=1,
@@ -114,6 +119,14 @@ def address(file: Path) -> tuple[str, int] | None:
     except FileNotFoundError:
         return None
     return listens["host"], listens["port"]
+
+
+def _monitor(settings: NatsSettings) -> dict[str, object]:
+    """On a port of the system's choice; which one, stands in a file."""
+    if not settings.monitor:
+        return {}
+    folder = str(settings.folder)
+    return {"http": "127.0.0.1:-1", "http_base_path": settings.monitor, "ports_file_dir": folder}
 
 
 def _tls(certificate: Path | None, key: Path | None) -> dict[str, object]:

@@ -13,7 +13,7 @@ from typing import Final
 
 _QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
 _CLIENT: Final = re.compile(
-    rf"^\[\d+\] \S+ \S+ \[ERR\] (?P<host>\S+):\d+ - mid:\d+(?: - (?P<id>{_QUOTED}))? - (?P<what>.*)$"
+    rf"^\[(?P<pid>\d+)\] \S+ \S+ \[ERR\] (?P<host>\S+):\d+ - mid:(?P<mid>\d+)(?: - (?P<id>{_QUOTED}))? - (?P<what>.*)$"
 )
 
 
@@ -36,12 +36,18 @@ _FORMS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Offence:
-    """`said` is the topic in NATS's spelling, the user name, or the number of bytes; `client_id` was only claimed."""
+    """`said` is the topic in the broker's spelling, the user name, or the number of bytes; `client_id` is only claimed.
+
+    `user` is the account that the log names, else the `connection` of this `process` tells it: see monitor.
+    """
 
     trespass: Trespass
     address: str
     client_id: str
     said: str
+    user: str = ""
+    process: int = 0
+    connection: int = 0
 
 
 def offences(lines: Iterable[bytes]) -> Iterator[Offence]:
@@ -54,7 +60,12 @@ def offences(lines: Iterable[bytes]) -> Iterator[Offence]:
             told = form.match(found["what"])
             if told is not None:
                 yield Offence(
-                    trespass, found["host"].strip("[]"), _unquoted(found["id"] or ""), _unquoted(told["said"])
+                    trespass,
+                    found["host"].strip("[]"),
+                    _unquoted(found["id"] or ""),
+                    _unquoted(told["said"]),
+                    process=int(found["pid"]),
+                    connection=int(found["mid"]),
                 )
                 break
 

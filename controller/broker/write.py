@@ -34,7 +34,7 @@ def write_files(
     if kind == "nats":
         yield from _written(folder / nats.CONF, nats.render_conf(_nats(folder, port, certificate, key)))
     else:
-        settings = mosquitto.MosquittoSettings(folder, port, "", certificate, key)
+        settings = mosquitto.MosquittoSettings(folder, port, "", certificate, key, tells=config.broker.log is not None)
         yield from _written(folder / mosquitto.CONF, mosquitto.render_conf(settings))
         for user in mosquitto.missing(users):
             yield f"{user} cannot come in yet: enrol it again, or have it renew its credentials"

@@ -7,8 +7,10 @@ from enum import StrEnum
 from sqlalchemy import Engine
 from sqlmodel import Session, select
 
+from contract.model import CommandStatus
 from controller.commands.errors import NoSuchDevice, NotAllowed, NotNow
 from controller.commands.policy import may_try, needs_trial
+from controller.commands.states import OPEN
 from controller.commands.tables import CommandTrial, StoredCommand
 from controller.fleet.tables import Device
 from controller.identity import store as people
@@ -17,9 +19,12 @@ from device_profiles.profile import Action, DeviceProfile
 
 
 class TrialState(StrEnum):
-    """`ASKED`: it was sent, and somebody is to say whether the machine did what it should."""
+    """`SENT`: it is on its way; one that ends without being carried out leaves the action `UNTRIED`. `ASKED`: the agent
+    carried it out, and somebody is to say whether the machine did what it should.
+    """
 
     UNTRIED = "untried"
+    SENT = "sent"
     ASKED = "asked"
     WORKS = "works"
     FAILED = "failed"
@@ -27,10 +32,11 @@ class TrialState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """How it stands with an action that needs a trial."""
+    """How it stands with an action that needs a trial. `command_id`: the newest attempt, empty if there is none."""
 
     action: Action
     state: TrialState
+    command_id: str = ""
 
 
 def works(db: Session, device_id: int) -> frozenset[str]:
@@ -82,14 +88,18 @@ class Trials:
             return ()
         with Session(self._engine) as db:
             rows = _rows(db, device_id)
+            attempts = {row.action: db.get(StoredCommand, row.command_id) for row in rows.values()}
         return [
-            Trial(action, _state(rows.get(action.name)))
+            _trial(action, rows.get(action.name), attempts.get(action.name))
             for action in profile.actions.values()
             if needs_trial(profile, action)
         ]
 
-    def confirm(self, who: Principal, device_id: int, action: str, *, worked: bool, address: str = "") -> None:
-        """The machine did what it should, or did not. Raises NoSuchDevice, NotAllowed, NotNow if it was not sent."""
+    def confirm(self, who: Principal, device_id: int, command_id: str, *, worked: bool, address: str = "") -> None:
+        """The machine did what it should at this command, or did not.
+
+        Raises NoSuchDevice, NotAllowed, and NotNow if it is not the newest attempt or was not carried out.
+        """
         try:
             self._profile_for(who, device_id)
         except KeyError:
@@ -97,10 +107,12 @@ class Trials:
         if not may_try(who):
             raise NotAllowed("not-allowed", "your account may not try commands")
         with Session(self._engine) as db:
-            row = _rows(db, device_id).get(action)
-            device = db.get(Device, device_id)
-            if row is None or device is None:
-                raise NotNow("not-sent", f"{action[:64]} was not sent yet")
+            row = next((each for each in _rows(db, device_id).values() if each.command_id == command_id), None)
+            attempt = db.get(StoredCommand, command_id)
+            if row is None or attempt is None:
+                raise NotNow("not-sent", "it is no attempt at this machine, or not the newest one")
+            if attempt.status != CommandStatus.DONE:
+                raise NotNow("not-done", f"{row.action} was not carried out")
             row.worked, row.confirmed_by, row.confirmed_ms = worked, who.id, self._now_ms()
             db.add(row)
             people.audit(
@@ -109,9 +121,9 @@ class Trials:
                 "command-tried",
                 actor=who.id,
                 subject=f"device {device_id}",
-                school_id=device.school_id,
+                school_id=row.school_id,
                 address=address,
-                detail=f"{action[:64]}: {'yes' if worked else 'no'}",
+                detail=f"{row.action}: {'yes' if worked else 'no'}",
             )
             db.commit()
         self._changed(device_id)
@@ -127,9 +139,15 @@ def _rows(db: Session, device_id: int) -> Mapping[str, CommandTrial]:
     return {row.action: row for row in db.exec(asked).all()}
 
 
-def _state(row: CommandTrial | None) -> TrialState:
+def _trial(action: Action, row: CommandTrial | None, attempt: StoredCommand | None) -> Trial:
     if row is None:
-        return TrialState.UNTRIED
-    if row.worked is None:
+        return Trial(action, TrialState.UNTRIED)
+    return Trial(action, _state(row.worked, CommandStatus(attempt.status) if attempt else None), row.command_id)
+
+
+def _state(worked: bool | None, attempt: CommandStatus | None) -> TrialState:
+    if worked is not None:
+        return TrialState.WORKS if worked else TrialState.FAILED
+    if attempt is CommandStatus.DONE:
         return TrialState.ASKED
-    return TrialState.WORKS if row.worked else TrialState.FAILED
+    return TrialState.SENT if attempt in OPEN else TrialState.UNTRIED

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from controller.demo.farends import faults
+from controller.demo.finds import FINDS
 from controller.fleet.enrolment import Place
 from controller.simulation import SimulatedAgent, SimulatedDevice
 
@@ -163,7 +164,8 @@ def agents() -> Iterator[SimulatedAgent]:
         for room in school.rooms:
             place = Place(school.slug, room.slug, school.name, school.short, room.name)
             away = (_AWAY_EVERY_S, _AWAY_S) if room.flaky else (0.0, 0.0)
-            yield SimulatedAgent(place, room.slug, room.devices, *away)
+            sees = tuple(each.thing for each in FINDS if (each.school, each.room) == (school.slug, room.slug))
+            yield SimulatedAgent(place, room.slug, room.devices, *away, sees=sees)
 
 
 TECHNICIAN = DemoPerson("bao", "Trần Quốc Bảo", "technician", None)

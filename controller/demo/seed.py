@@ -14,6 +14,7 @@ from controller.demo.cluster import (
     LAB_NAMES,
     LAB_ROOM,
     PEOPLE,
+    TECHNICIAN,
     THIS_MACHINE_AGENT,
     THIS_MACHINE_NAME,
     THIS_MACHINE_ROOM,
@@ -22,9 +23,13 @@ from controller.demo.cluster import (
 )
 from controller.demo.errors import NotOurs
 from controller.demo.farends.faults import PRINTER, PROJECTOR
+from controller.demo.finds import FINDS
 from controller.demo.lab import Lab
 from controller.demo.secrets import Secrets
 from controller.fleet.enrolment import Place, add_agent
+from controller.fleet.tables import Agent
+from controller.found.states import FoundState
+from controller.found.tables import FoundThing
 from controller.identity import store
 from controller.identity.password import Passwords, generate
 from controller.identity.policy import Role
@@ -53,6 +58,7 @@ def _fill(db: Session, now_ms: int, plan_file: Path) -> Secrets:
     mine = add_agent(db, Place(school.slug, room.slug), THIS_MACHINE_AGENT, replace=True)
     passwords = {person.login: generate() for person in PEOPLE}
     _people(db, passwords, now_ms)
+    _set_aside(db, now_ms)
     store.audit(db, now_ms, "demo-seeded")
     return Secrets(passwords, mine.password, mine.lease_key)
 
@@ -75,6 +81,33 @@ def _people(db: Session, passwords: Mapping[str, str], now_ms: int) -> None:
                 password_hash=hashed[person.login],
                 now_ms=now_ms,
             )
+
+
+def _set_aside(db: Session, now_ms: int) -> None:
+    """The technician's word on things that the agents tell of when they run."""
+    technician = store.user_by_login(db, TECHNICIAN.login)
+    by_id = technician.id if technician else ""
+    known = set(db.exec(select(FoundThing.key)))
+    for find in FINDS:
+        if not find.ignored or find.thing.key in known:
+            continue
+        agent = db.exec(select(Agent).where(Agent.school_id == find.school, Agent.name == find.room)).one()
+        db.add(
+            FoundThing(
+                school_id=find.school,
+                agent_id=agent.id or 0,
+                key=find.thing.key,
+                name=find.thing.name,
+                first_ms=now_ms,
+                seen_ms=now_ms,
+                state=FoundState.IGNORED,
+                reason=find.ignored,
+                by_id=by_id,
+                decided_ms=now_ms,
+            )
+        )
+        about = f"{find.school} {find.thing.key}"
+        store.audit(db, now_ms, "found-ignore", actor=by_id, subject=about, school_id=find.school, detail=find.ignored)
 
 
 def agent_files(folder: Path, made: Secrets, url: str, lab: Lab) -> None:

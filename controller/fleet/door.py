@@ -1,6 +1,5 @@
 """The door for agents: with a token, or with the key they got in by. What is undecided waits for a person's word."""
 
-import hashlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,10 +8,21 @@ from sqlalchemy import Engine, or_
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from contract.machine import same_machine
-from contract.model import MAX_NAME
-from controller.fleet.arrivals import WAITING, Decision, Expected, Known, Newcomer, Verdict, decide, expected
-from controller.fleet.door_tables import Arrival, Asset, Stand, Twin
+from controller.fleet.arrivals import (
+    CARRIES,
+    FREE,
+    WAITING,
+    Decision,
+    Expected,
+    Known,
+    Newcomer,
+    Verdict,
+    Worth,
+    decide,
+    expected,
+)
+from controller.fleet.claims import Claim, Claiming
+from controller.fleet.door_tables import Arrival, Asset, Stand
 from controller.fleet.enrolment import (
     Bearings,
     CopiedIdentity,
@@ -23,9 +33,11 @@ from controller.fleet.enrolment import (
     Place,
     TokenRefused,
     add_agent,
+    instance_of,
     issue,
 )
 from controller.fleet.tables import Agent
+from controller.fleet.waiting import has_room
 from controller.identity import store
 from controller.identity.tables import EnrolToken
 from controller.ingest.registry import slug_of
@@ -45,28 +57,10 @@ class Knock:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """What an agent says whom the broker no longer lets in. `epoch` is that of its outbox."""
-
-    school: str
-    agent: str
-    source: str
-    key: str = field(repr=False)
-    new_key: str = field(repr=False)
-    machine: tuple[str, ...] = ()
-    epoch: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Patience:
     """A person is asked first; `why` is the verdict."""
 
     why: Verdict
-
-
-def instance_of(key: str) -> str:
-    """What is kept of a key; it is what agents call themselves in their status."""
-    return hashlib.sha256(key.encode()).hexdigest()[:32] if key else ""
 
 
 class Enrolment:
@@ -121,54 +115,17 @@ class Enrolment:
         raise found
 
     def reclaim(self, claim: Claim) -> Credentials:
-        """New credentials for whoever has the key of that agent, or was split off from it. Raises NotAdmitted."""
+        """New credentials for whoever has the key of that agent, or was split off from it.
+
+        Raises NotProven for who has it not, NotAdmitted for who has it and has to wait for a person's word.
+        """
         with Session(self._engine) as db:
-            now = self._now_ms()
-            wanted = select(Agent).where(Agent.school_id == claim.school, Agent.name == claim.agent).with_for_update()
-            agent = db.exec(wanted).first()
-            row = agent and self._claimed(db, agent, claim)
-            if row is None:
-                raise NotAdmitted("nobody here has this name and key, or the agent was revoked")
-            if row.doubled:
-                raise NotAdmitted("two computers live under this name; a person says on the page which one keeps it")
-            made = issue(db, row, Bearings(instance_of(claim.new_key), claim.machine, self._trusted()))
-            store.audit(
-                db, now, "enrol-reclaim", subject=str(made.address), school_id=row.school_id, address=claim.source,
-                detail=f"came as {claim.agent}",
-            )  # fmt: skip
+            found = Claiming(db, claim, self._now_ms(), self._trusted()).receive()
             db.commit()
+        if isinstance(found, EnrolmentError):
+            raise found
         self._admit()
-        return made
-
-    def _claimed(self, db: Session, agent: Agent, claim: Claim) -> Agent | None:
-        """Which agent that is: itself, or what one of its copies becomes."""
-        instance = instance_of(claim.key)
-        copies = db.exec(select(Twin).where(Twin.agent_id == agent.id, Twin.instance == instance)).all()
-        if not agent.doubled and copies:
-            copy = next((each for each in copies if each.epoch == claim.epoch), None) or next(
-                (each for each in copies if same_machine(each.machine.split(), claim.machine)), None
-            )
-            if copy is None:
-                return None
-            if copy.becomes_id is None:
-                copy.becomes_id = self._offspring(db, agent).id
-                db.add(copy)
-            row = db.get(Agent, copy.becomes_id)
-        else:
-            row = agent if instance and agent.instance == instance else None
-        return row if row is not None and not row.revoked else None
-
-    def _offspring(self, db: Session, agent: Agent) -> Agent:
-        """A new agent in the same room, named after the one that it was split off from."""
-        asked = select(Agent.name).where(Agent.school_id == agent.school_id)
-        taken = set(db.exec(asked).all())
-        names = (f"{agent.name[: MAX_NAME - 4]}-{number}" for number in range(2, 1_000))
-        made = Agent(
-            school_id=agent.school_id, name=next(each for each in names if each not in taken), room_id=agent.room_id
-        )
-        db.add(made)
-        db.flush()
-        return made
+        return found
 
 
 class _Visit:
@@ -186,36 +143,40 @@ class _Visit:
         secret = self._knock.token.partition(".")[0]
         used = store.use_enrol_token(self._db, secret, self._now_ms)
         token = used or store.enrol_token(self._db, secret)
-        if token is None:
+        if token is None or token.ended:
             return self._refuse()
+        worth = Worth.GOOD if used else Worth.USED_UP if token.expires_ms > self._now_ms else Worth.EXPIRED
         arrival = self._arrival(token)
         name, place = self._placed(token)
-        decision = self._decide(token, arrival, name)
-        why_not = self._why_not(token, arrival, decision, spent=used is None)
-        if used is not None and (why_not is not None or decision.verdict is Verdict.BACK):
+        decision = self._decide(token, arrival, name, worth)
+        why_not = self._why_not(token, arrival, decision, worth)
+        if used is not None and (why_not is not None or decision.verdict in FREE):
             store.give_back_use(self._db, used.id)
         return why_not or self._let_in(token, arrival, decision, name, place)
 
     def _why_not(
-        self, token: EnrolToken, arrival: Arrival | None, decision: Decision, *, spent: bool
+        self, token: EnrolToken, arrival: Arrival | None, decision: Decision, worth: Worth
     ) -> Patience | EnrolmentError | None:
-        """`spent`: the token has no use left, or is expired."""
         verdict, known = decision.verdict, decision.known
-        if arrival is not None and arrival.stand == Stand.REFUSED:
+        if arrival is not None and arrival.stand == Stand.REFUSED and arrival.token_id == token.id:
             return NotAdmitted("a person said no on the page of agents; ask for a new token")
         if verdict is Verdict.NAME_TAKEN and known:
             return NameTaken(f"{token.school_id} has an agent {known.name} already")
         if verdict is Verdict.COPIED:
             return CopiedIdentity("this key belongs to another computer")
-        own_key = verdict is Verdict.BACK and known is not None and self._instance == known.instance
-        said_yes = arrival is not None and arrival.stand == Stand.ADMITTED
-        comes_again = verdict in {Verdict.BACK, *WAITING} and token.expires_ms > self._now_ms
-        if spent and not (own_key or said_yes or comes_again):
+        if verdict not in CARRIES[worth]:
             return self._refuse()
-        if verdict in WAITING:
-            self._note(arrival, token, decision, Stand.WAITING)
-            return Patience(verdict)
-        return None
+        return self._wait(token, arrival, decision) if verdict in WAITING else None
+
+    def _wait(self, token: EnrolToken, arrival: Arrival | None, decision: Decision) -> Patience | NotAdmitted:
+        """For a person's word, in the line of the agent that it would be."""
+        agent_id = decision.known.id if decision.known else 0
+        if self._instance and (arrival is None or arrival.stand != Stand.WAITING):
+            if not has_room(self._db, agent_id, self._now_ms):
+                return NotAdmitted("too many computers ask to be this one; a person decides on the page of agents")
+            self._audit("enrol-wait", self._knock.agent, token.school_id, f"{decision.verdict}; token {token.id}")
+        self._note(arrival, token, decision, Stand.WAITING)
+        return Patience(decision.verdict)
 
     def _placed(self, token: EnrolToken) -> tuple[str, Place]:
         """Name and place: as the list of assets has them, else as the agent and its token say."""
@@ -225,48 +186,48 @@ class _Visit:
             return name, Place(token.school_id, slug_of(listed.room), room_name=listed.room)
         return name, Place(token.school_id, token.room, room_name=token.room)
 
-    def _decide(self, token: EnrolToken, arrival: Arrival | None, name: str) -> Decision:
-        knock = self._knock
-        known = [_known(each) for each in self._db.exec(select(Agent).where(Agent.school_id == token.school_id))]
+    def _decide(self, token: EnrolToken, arrival: Arrival | None, name: str, worth: Worth) -> Decision:
+        """A token that is over has nobody stand in for an agent any more; who did is known by its key."""
+        knock, here = self._knock, token.school_id
+        asked = select(Agent).where(or_(col(Agent.school_id) == here, col(Agent.instance) == (self._instance or None)))
+        known = [_known(each, here) for each in self._db.exec(asked)]
         if arrival is not None and arrival.stand == Stand.ADMITTED:
             return Decision(Verdict.BACK, next((each for each in known if each.id == arrival.agent_id), None))
-        return decide(Newcomer(name, self._instance, knock.machine, knock.replace, token.agent), known)
+        stands_for = token.agent if worth is Worth.GOOD else ""
+        return decide(Newcomer(name, self._instance, knock.machine, knock.replace, stands_for), known)
 
     def _let_in(
         self, token: EnrolToken, arrival: Arrival | None, decision: Decision, name: str, place: Place
     ) -> Credentials:
-        bearings = Bearings(self._instance, self._knock.machine, self._trusted)
-        row = self._db.get(Agent, decision.known.id) if decision.known else None
-        if row is not None:
-            made = issue(self._db, row, bearings)
-        else:
-            made = add_agent(self._db, place, name, bearings=bearings)
-        self._note(arrival, token, decision, Stand.IN, made)
-        self._audit("enrol", str(made.address), token.school_id, f"{decision.verdict}; token {token.id}")
+        row, verdict = self._db.get(Agent, decision.known.id) if decision.known else None, decision.verdict
+        machine = self._knock.machine
+        same_key = row is not None and self._instance == row.instance
+        if row is not None and (verdict is Verdict.RESET or (same_key and not machine)):
+            machine = tuple(row.machine.split())  # telling less does not make less of what it is known by
+        bearings = Bearings(self._instance, machine, self._trusted)
+        made = issue(self._db, row, bearings) if row else add_agent(self._db, place, name, bearings=bearings)
+        self._note(arrival, token, Decision(verdict, self._row_of(made)), Stand.IN)
+        action = "enrol-unasked" if verdict is Verdict.RESET else "enrol"
+        self._audit(action, str(made.address), token.school_id, f"{verdict}; token {token.id}")
         return made
 
-    def _note(
-        self,
-        arrival: Arrival | None,
-        token: EnrolToken,
-        decision: Decision,
-        stand: Stand,
-        made: Credentials | None = None,
-    ) -> None:
+    def _row_of(self, made: Credentials) -> Known:
+        address = made.address
+        asked = select(Agent).where(Agent.school_id == address.school, Agent.name == address.agent)
+        return _known(self._db.exec(asked).one(), address.school)
+
+    def _note(self, arrival: Arrival | None, token: EnrolToken, decision: Decision, stand: Stand) -> None:
         if not self._instance:
             return
-        agent_id = decision.known.id if decision.known else None
-        if made is not None:
-            agent_id = self._db.exec(select(Agent.id).where(Agent.instance == self._instance)).first()
+        knock, known = self._knock, decision.known
         row = arrival or Arrival(
             school_id=token.school_id, token_id=token.id, instance=self._instance, came_ms=self._now_ms, seen_ms=0,
             name="", why="", stand="",
         )  # fmt: skip
-        if arrival is None and stand is Stand.WAITING:
-            self._audit("enrol-wait", self._knock.agent, token.school_id, f"{decision.verdict}; token {token.id}")
-        row.token_id, row.seen_ms, row.stand, row.agent_id = token.id, self._now_ms, stand, agent_id
-        row.name = made.address.agent if made else self._knock.agent
-        row.address, row.why, row.machine = self._knock.source[:64], decision.verdict, " ".join(self._knock.machine)
+        row.token_id, row.seen_ms, row.stand = token.id, self._now_ms, stand
+        row.agent_id = known.id if known else None
+        row.name, row.address = known.name if known and stand is Stand.IN else knock.agent, knock.source[:64]
+        row.why, row.machine = decision.verdict, " ".join(knock.machine)
         self._db.add(row)
 
     def _arrival(self, token: EnrolToken) -> Arrival | None:
@@ -287,7 +248,7 @@ class _Visit:
 
     def _refuse(self) -> TokenRefused:
         self._audit("enrol-refused", self._knock.agent, None, "")
-        return TokenRefused("this token is unknown, used up or expired")
+        return TokenRefused("this token is unknown, used up, expired or ended")
 
     def _audit(self, action: str, subject: str, school_id: str | None, detail: str) -> None:
         store.audit(
@@ -296,5 +257,6 @@ class _Visit:
         )  # fmt: skip
 
 
-def _known(row: Agent) -> Known:
-    return Known(row.id or 0, row.name, row.instance, tuple(row.machine.split()), row.revoked, row.resets)
+def _known(row: Agent, school: str) -> Known:
+    machine, elsewhere = tuple(row.machine.split()), row.school_id != school
+    return Known(row.id or 0, row.name, row.instance, machine, row.revoked, row.resets, elsewhere)

@@ -1,5 +1,6 @@
 """How an agent becomes one of the fleet: a one-time token, then a password at the broker and a key for its leases."""
 
+import hashlib
 import secrets
 from dataclasses import dataclass, field
 from typing import Final
@@ -18,11 +19,15 @@ class EnrolmentError(Exception):
 
 
 class TokenRefused(EnrolmentError):
-    """The token is unknown, used up or expired: ask for a new one."""
+    """The token is unknown, used up, expired or ended: ask for a new one."""
 
 
 class NotAdmitted(EnrolmentError):
     """A person said no, or nobody has said yes yet: look at the page of agents."""
+
+
+class NotProven(NotAdmitted):
+    """Nobody has that name and key, or the agent was revoked: it proves nothing, and there is nothing to wait for."""
 
 
 class NameTaken(EnrolmentError):
@@ -73,6 +78,11 @@ class Place:
 
 NO_BEARINGS: Final = Bearings()
 _GOLDEN: Final = (5**0.5 - 1) / 2
+
+
+def instance_of(key: str) -> str:
+    """What is kept of a key; it is what agents call themselves in their status."""
+    return hashlib.sha256(key.encode()).hexdigest()[:32] if key else ""
 
 
 def enrol(engine: Engine, place: Place, agent: str, *, replace: bool = False) -> Credentials:

@@ -60,8 +60,15 @@ class Gatekeeper:
         return self._all(asked.order_by(col(Twin.id)), Twin.school_id, scope)
 
     def tokens(self, scope: Scope) -> Sequence[EnrolToken]:
+        """That nobody has ended."""
         with Session(self._engine, expire_on_commit=False) as db:
-            return store.enrol_tokens(db, scope, self._now_ms())
+            return store.enrol_tokens(db, scope)
+
+    def has_token(self, scope: Scope, token_id: str) -> bool:
+        """Whether it was made for a school of the scope, however long ago."""
+        with Session(self._engine) as db:
+            row = db.get(EnrolToken, token_id)
+            return row is not None and scope.covers(row.school_id)
 
     def rooms(self, school_id: str) -> Sequence[Room]:
         with Session(self._engine) as db:
@@ -87,12 +94,17 @@ class Gatekeeper:
         return token
 
     def end_token(self, who: Principal, token_id: str) -> None:
+        """It lets in nobody any more, nor back in; whom it has brought to the door and not in yet is turned away."""
         with Session(self._engine) as db:
             row = db.get(EnrolToken, token_id)
             if row is None or not who.scope.covers(row.school_id):
                 raise NoSuchThing(token_id)
-            row.uses_left = 0
+            if row.ended:
+                return
+            row.uses_left, row.ended = 0, True
             db.add(row)
+            outside = col(Arrival.stand).in_((Stand.WAITING, Stand.ADMITTED))
+            db.execute(update(Arrival).where(col(Arrival.token_id) == token_id, outside).values(stand=Stand.REFUSED))
             self._audit(db, who, "enrol-token-end", f"{row.school_id}/{token_id}")
             db.commit()
 

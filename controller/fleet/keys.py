@@ -23,6 +23,12 @@ def proof(key: bytes, request: str) -> str:
     return hmac.new(key, request.encode(), hashlib.sha256).hexdigest()
 
 
+def claimed(authorization: str) -> str:
+    """Whom the header gives itself out as, `<school>/<agent>`; empty if it is no such header."""
+    found = _HEADER.fullmatch(authorization)
+    return f"{found[1]}/{found[2]}" if found else ""
+
+
 def proven(engine: Engine, authorization: str, request: str) -> int | None:
     """The id of the agent whose key made the header `Authorization: Fabfleet <school>.<agent> <proof>` of `request`.
 

@@ -143,6 +143,13 @@ class LiveFleet:
             self._picture.replace(roster.load(self._engine))
         self.tick()
 
+    def load_places(self) -> None:
+        """Take schools and rooms anew: one was added, or has another name. Raises SQLAlchemyError."""
+        places = roster.places(self._engine)
+        with self._lock:
+            self._picture.replace(places)
+        self.tick()
+
     def tick(self) -> bool:
         """Take in what was noted, judge, and publish frames. Whether there is anything new to send."""
         now = self._now_ms()

@@ -26,6 +26,12 @@ def load(engine: Engine, agent_id: int | None = None) -> Roster:
         )
 
 
+def places(engine: Engine) -> Roster:
+    """Every school and room, and nothing else. Raises SQLAlchemyError."""
+    with Session(engine) as db:
+        return Roster(_schools(db, None), _rooms(db, None), agents=(), devices=(), latest=())
+
+
 def _schools(db: Session, of: Sequence[Agent] | None) -> tuple[SchoolRow, ...]:
     asked = select(School)
     if of is not None:

@@ -11,10 +11,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
 from controller.identity import store
+from controller.identity.lockout import place_of
 from controller.sparing import Sparing, with_count
 
 WINDOW_MS: Final = 60_000
-"""Of one kind from one address there is a line in this time; the next line says how many there were besides."""
+"""Of one kind from one place there is a line in this time; the next line says how many there were besides."""
 _log = logging.getLogger(__name__)
 
 
@@ -32,9 +33,12 @@ class Kind(StrEnum):
     TOPIC = "topic-refused"
     MESSAGE = "message-too-large"
     BROKER = "broker-sign-in-refused"
+    FLOOD = "broker-sign-in-flood"
+    RECLAIM = "reclaim-refused"
+    RENEWAL = "renewal-refused"
 
 
-WINDOWS_MS: Final[Mapping[Kind, int]] = {Kind.BROKER: 60 * WINDOW_MS}
+WINDOWS_MS: Final[Mapping[Kind, int]] = {Kind.BROKER: 60 * WINDOW_MS, Kind.RECLAIM: 60 * WINDOW_MS}
 """Of these there is a line less often: an agent that was revoked goes on asking for as long as it runs."""
 
 
@@ -52,7 +56,8 @@ class Refusals:
     ) -> None:
         """Append a line unless there is one of late. Never raises: what was refused stays refused."""
         with self._lock:
-            besides = self._sparing.besides((kind, address), self._now_ms(), WINDOWS_MS.get(kind, WINDOW_MS))
+            window_ms = WINDOWS_MS.get(kind, WINDOW_MS)
+            besides = self._sparing.besides((kind, place_of(address)), self._now_ms(), window_ms)
         if besides is None:
             return
         told = with_count(detail, besides)

@@ -338,11 +338,11 @@ def add_enrol_token(
 
 
 def use_enrol_token(db: Session, token: str, now_ms: int) -> EnrolToken | None:
-    """Take one use of a token; None if it has none left. Two at once can never share the last use."""
+    """Take one use of a token; None if it has none left, or is over. Two at once can never share the last use."""
     taken = db.execute(
         update(EnrolToken)
         .where(col(EnrolToken.token_hash) == digest(token))
-        .where(col(EnrolToken.uses_left) > 0, col(EnrolToken.expires_ms) > now_ms)
+        .where(col(EnrolToken.uses_left) > 0, col(EnrolToken.expires_ms) > now_ms, col(EnrolToken.ended).is_(False))
         .values(uses_left=col(EnrolToken.uses_left) - 1)
     )
     if _count(taken) == 0:
@@ -351,7 +351,7 @@ def use_enrol_token(db: Session, token: str, now_ms: int) -> EnrolToken | None:
 
 
 def enrol_token(db: Session, token: str) -> EnrolToken | None:
-    """Also one that is used up or expired, as long as it is kept."""
+    """Also one that is used up, expired or ended."""
     return db.exec(select(EnrolToken).where(EnrolToken.token_hash == digest(token))).first()
 
 
@@ -361,9 +361,9 @@ def give_back_use(db: Session, token_id: str) -> None:
     db.execute(back)
 
 
-def enrol_tokens(db: Session, scope: Scope, now_ms: int) -> Sequence[EnrolToken]:
-    """Those that still let in, the newest first."""
-    found = select(EnrolToken).where(col(EnrolToken.uses_left) > 0, col(EnrolToken.expires_ms) > now_ms)
+def enrol_tokens(db: Session, scope: Scope) -> Sequence[EnrolToken]:
+    """Those that nobody has ended, the newest first: they let in, or back in."""
+    found = select(EnrolToken).where(col(EnrolToken.ended).is_(False))
     if scope.school_id is not None:
         found = found.where(EnrolToken.school_id == scope.school_id)
     return db.exec(found.order_by(col(EnrolToken.created_ms).desc())).all()

@@ -125,7 +125,8 @@ class ApiToken(SQLModel, table=True):
 class EnrolToken(SQLModel, table=True):
     """The right to add `uses_left` of `uses` agents to a school until `expires_ms`.
 
-    One with an `agent` puts another computer in the place of that agent, and nothing else.
+    After that, computers that are known may come back with it, until a person has `ended` it. One with an `agent` puts
+    another computer in the place of that agent.
     """
 
     __tablename__ = "enrol_token"
@@ -136,6 +137,7 @@ class EnrolToken(SQLModel, table=True):
     room: str = Field(default="", max_length=63)
     uses_left: int
     uses: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    ended: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
     agent: str = Field(default="", max_length=63, sa_column_kwargs={"server_default": sa_text("''")})
     created_by: str | None = Field(default=None, max_length=32)
     created_ms: int = Field(sa_type=BigInteger)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from contract.messages import Ack
 from contract.topics import Address
-from controller.ingest.faults import faults_in
+from controller.faults import faults_in
 from controller.ingest.inbox import Inbox
 from controller.ingest.intake import Intake, Settled
 from controller.ingest.messages import Arrival, decode
@@ -149,10 +149,9 @@ class Writer:
                     connection.rollback()
                     raise
         except self._faults.any as error:
-            cause = error.orig if isinstance(error, DBAPIError) else error
-            if isinstance(cause, self._faults.of_the_work):
+            if not self._faults.unavailable(error):
                 raise
-            raise _Unwritable(str(cause)) from error
+            raise _Unwritable(str(error.orig if isinstance(error, DBAPIError) else error)) from error
         finally:
             self._stats.began_s = None
         self._stats.commits += 1

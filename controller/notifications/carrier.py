@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,15 +11,19 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from controller.notifications import timing
-from controller.notifications.queue import Queue, Tried
+from controller.notifications.queue import Due, Queue, Tried
 from controller.notifications.states import HOPELESS, DeliveryState, Result
+from controller.notifications.timing import CHANNEL_PACE, Pace
 
 AT_ONCE: Final = 4
 """Attempts at a time, each on another way."""
-_LOOK: Final = 200
+IN_VAIN_AT_ONCE: Final = 2
+"""Of these on ways whose last attempt failed: however many receivers are dead or slow, the others find a place."""
 _IDLE_S: Final = 2.0
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 60.0
+_GRACE_S: Final = 3.0
+"""A stop waits so long for what is under way: what comes through by then is known to have, and not sent once more."""
 _STOP_S: Final = 10.0
 _log = logging.getLogger(__name__)
 
@@ -29,14 +33,14 @@ class Custom:
     """How a queue is worked off. `name` is its threads', for the log.
 
     An attempt is ours for `claim_ms`, longer than it can take. After `most_attempts` it is given up (None: only once it
-    has run out), and at once after a result that is `hopeless`. `paced` as `timing.paced_ms`.
+    has run out), and at once after a result that is `hopeless`. `pace` is that of each way.
     """
 
     name: str
     claim_ms: int
     most_attempts: int | None = None
     hopeless: frozenset[str] = HOPELESS
-    paced: Callable[[int, int], int | None] = timing.paced_ms
+    pace: Pace = CHANNEL_PACE
 
 
 class Carrier:
@@ -64,6 +68,8 @@ class Carrier:
         self._send = send
         self._now_ms = now_ms
         self._chance = chance
+        self._under_way: list[tuple[Future[None], Due]] = []
+        self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"{custom.name}s", daemon=True)
 
@@ -71,51 +77,77 @@ class Carrier:
         self._thread.start()
 
     def stop(self) -> None:
-        """No more turns; waits a while for the one under way. May be called without a start."""
+        """No more attempts; waits a moment for those under way. May be called without a start."""
         self._stopping.set()
-        if self._thread.ident is not None:
-            self._thread.join(_STOP_S)
+        self._wake.set()
+        self._wait(_GRACE_S)
+
+    def join(self) -> None:
+        """Wait for those that somebody has cut off meanwhile."""
+        self._wait(_STOP_S)
 
     def turn(self) -> bool:
-        """Prepare, and send what is due; whether there was anything. Raises SQLAlchemyError."""
-        prepared = self._prepare()
-        with self._engine.begin() as connection:
-            self._queue.give_up(connection, self._now_ms())
-        claimed = self._claim()
-        if claimed:
-            with ThreadPoolExecutor(AT_ONCE, self._custom.name) as pool:
-                list(pool.map(self._attempt, claimed))
-        return bool(prepared or claimed)
+        """A round, and wait for its attempts; whether there was anything to do. Raises SQLAlchemyError."""
+        with ThreadPoolExecutor(AT_ONCE, self._custom.name) as pool:
+            return self._round(pool)
+
+    def _wait(self, limit_s: float) -> None:
+        if self._thread.ident is not None:
+            self._thread.join(limit_s)
 
     def _run(self) -> None:
+        with ThreadPoolExecutor(AT_ONCE, self._custom.name) as pool:
+            self._go_on(pool)
+
+    def _go_on(self, pool: ThreadPoolExecutor) -> None:
+        """Round after round, the next as soon as an attempt has ended: none waits for another."""
         pause_s = _FIRST_PAUSE_S
         while not self._stopping.is_set():
             try:
-                busy = self.turn()
+                busy = self._round(pool)
             except SQLAlchemyError as error:
                 _log.warning("%ss wait for the database: %s", self._custom.name, type(error).__name__)
             except Exception:  # noqa: BLE001 - outermost loop: the next turn may do better
                 _log.exception("%ss go on after an error", self._custom.name)
             else:
                 pause_s = _FIRST_PAUSE_S
-                if not busy:
-                    self._stopping.wait(_IDLE_S)
+                if not busy and self._wake.wait(_IDLE_S):
+                    self._wake.clear()
                 continue
             self._stopping.wait(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
-    def _claim(self) -> Sequence[int]:
-        """The deliveries that are tried now: durably ours before anything is sent."""
-        now_ms = self._now_ms()
-        claimed: list[int] = []
+    def _round(self, pool: ThreadPoolExecutor) -> bool:
+        """Prepare, and begin attempts at what is due; whether there was anything to do."""
+        prepared = self._prepare()
         with self._engine.begin() as connection:
-            for each in self._queue.due(connection, now_ms, _LOOK):
-                mark_ms = self._custom.paced(each.paced_until_ms, now_ms)
-                if mark_ms is None or len(claimed) >= AT_ONCE:
-                    continue
-                until_ms = now_ms + self._custom.claim_ms
-                if self._queue.claim(connection, each, mark_ms=mark_ms, now_ms=now_ms, until_ms=until_ms):
-                    claimed.append(each.id)
+            self._queue.give_up(connection, self._now_ms())
+        claimed = self._claim()
+        for each in claimed:
+            attempt = pool.submit(self._attempt, each.id)
+            self._under_way.append((attempt, each))
+            attempt.add_done_callback(lambda _: self._wake.set())
+        return bool(prepared or claimed)
+
+    def _claim(self) -> Sequence[Due]:
+        """The deliveries that are tried now, as many as find a place: durably ours before anything is sent."""
+        self._under_way = [(attempt, each) for attempt, each in self._under_way if not attempt.done()]
+        places = AT_ONCE - len(self._under_way)
+        if places == 0:
+            return ()
+        now_ms = self._now_ms()
+        in_vain = min(places, IN_VAIN_AT_ONCE - sum(each.in_vain for _, each in self._under_way))
+        open_ms, until_ms = self._custom.pace.open_ms(now_ms), now_ms + self._custom.claim_ms
+        claimed: list[Due] = []
+        with self._engine.begin() as connection:
+            well = self._queue.due(connection, now_ms, places, open_ms=open_ms, in_vain=False)
+            bad = self._queue.due(connection, now_ms, in_vain, open_ms=open_ms, in_vain=True)
+            for each in sorted((*well, *bad), key=lambda due: (due.tried_ms, due.id))[:places]:
+                mark_ms = self._custom.pace.after_ms(each.paced_until_ms, now_ms)
+                if mark_ms is not None and self._queue.claim(
+                    connection, each, mark_ms=mark_ms, now_ms=now_ms, until_ms=until_ms
+                ):
+                    claimed.append(each)
         return claimed
 
     def _attempt(self, delivery_id: int) -> None:

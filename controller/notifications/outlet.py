@@ -66,7 +66,7 @@ class Outlet:
         self._config = config
         self._now_ms = now_ms
         self._endpoints = dict(endpoints)
-        self._refreshing = threading.Lock()
+        self._refreshing: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
         self._children: set[subprocess.Popen[bytes]] = set()
         self._closed = False
@@ -111,26 +111,37 @@ class Outlet:
         return str(self._run(message, zalo=zalo, private=self.given.private)["result"])
 
     def _access_token(self, fields: Mapping[str, str]) -> tuple[str, str]:
-        """A token that is good for a while; or the code of why there is none, and "". One refresh at a time."""
+        """A token that is good for a while; or the code of why there is none, and "". Of an account one at a time."""
         app_id, secret_key, first = self._account(fields)
         account = hashlib.sha256(f"{app_id}\0{first}".encode()).hexdigest()
-        with self._refreshing:
-            with Session(self._engine) as db:
-                kept = store.tokens(db, account)
-            tokens = json.loads(self._seal.open(kept.sealed)) if kept is not None else {"refresh": first}
-            if kept is not None and kept.until_ms > self._now_ms() + _MARGIN_MS:
+        with self._lock:
+            mine = self._refreshing.setdefault(account, threading.Lock())
+        if not mine.acquire(timeout=WAIT_S):
+            return Result.TIMEOUT, ""
+        try:
+            return self._refreshed(account, {"app_id": app_id, "secret_key": secret_key, "refresh_token": first})
+        finally:
+            mine.release()
+
+    def _refreshed(self, account: str, zalo: Mapping[str, str]) -> tuple[str, str]:
+        """As `_access_token`: the one that is kept, or a new one. `zalo` has the refresh token that somebody wrote."""
+        with Session(self._engine) as db:
+            kept = store.tokens(db, account)
+        if kept is not None:
+            tokens = json.loads(self._seal.open(kept.sealed))
+            if kept.until_ms > self._now_ms() + _MARGIN_MS:
                 return Result.SENT, str(tokens["access"])
-            zalo = {"app_id": app_id, "secret_key": secret_key, "refresh_token": tokens["refresh"]}
-            told = self._run(Message("", ""), zalo=zalo, private=self.given.private)
-            if told["result"] != Result.SENT:
-                return str(told["result"]), ""
-            access, refresh, seconds = told["tokens"]
-            until_ms = self._now_ms() + 1000 * int(seconds)
-            sealed = self._seal.close(json.dumps({"access": access, "refresh": refresh}))
-            with Session(self._engine) as db:
-                db.merge(ZaloTokens(account=account, sealed=sealed, until_ms=until_ms))
-                db.commit()
-            return Result.SENT, str(access)
+            zalo = {**zalo, "refresh_token": tokens["refresh"]}
+        told = self._run(Message("", ""), zalo=zalo, private=self.given.private)
+        if told["result"] != Result.SENT:
+            return str(told["result"]), ""
+        access, refresh, seconds = told["tokens"]
+        until_ms = self._now_ms() + 1000 * int(seconds)
+        sealed = self._seal.close(json.dumps({"access": access, "refresh": refresh}))
+        with Session(self._engine) as db:
+            db.merge(ZaloTokens(account=account, sealed=sealed, until_ms=until_ms))
+            db.commit()
+        return Result.SENT, str(access)
 
     def _account(self, fields: Mapping[str, str]) -> tuple[str, str, str]:
         """App, its secret key, and the refresh token that somebody wrote: one's own, else the installation's."""

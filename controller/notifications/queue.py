@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Table, and_, or_, select, update
+from sqlalchemy import Connection, CursorResult, Table, and_, func, or_, select, update
 
 from controller.notifications.states import NEXT, DeliveryState, Result
 
@@ -17,11 +17,13 @@ _S = DeliveryState
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A delivery whose turn has come, and its way's mark."""
+    """A delivery whose turn has come; its way's mark, when that was tried last (0: never), whether in vain."""
 
     id: int
     way_id: int
     paced_until_ms: int
+    tried_ms: int
+    in_vain: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,12 @@ class Queue:
         self._ways = ways
         self._way = way
 
-    def due(self, connection: Connection, now_ms: int, limit: int) -> Sequence[Due]:
-        """What is to be tried now: what waits, and what a crash left half done. Of each way the one that is due first.
+    def due(self, connection: Connection, now_ms: int, limit: int, *, open_ms: int, in_vain: bool) -> Sequence[Due]:
+        """What is to be tried now, what waits and what a crash left half done: of each way what was queued first, and
+        of the ways those first that were tried longest ago, so that none has to wait for what another has waiting.
 
-        No way is used that an attempt is under way on.
+        Only ways whose mark is not above `open_ms`, that no attempt is under way on, and whose last attempt was
+        `in_vain` or not.
         """
         it, way = self._deliveries.c, self._deliveries.c[self._way]
         other = self._deliveries.alias()
@@ -55,17 +59,20 @@ class Queue:
             and_(it.state == _S.SENDING, it.claimed_until_ms <= now_ms),
         )
         busy = select(other.c[self._way]).where(other.c.state == _S.SENDING, other.c.claimed_until_ms > now_ms)
+        well = self._ways.c.result.in_(("", Result.SENT))
+        first, tried_ms = func.min(it.id), func.coalesce(self._ways.c.tried_ms, 0)
         asked = (
-            select(it.id, way.label("way_id"), self._ways.c.paced_until_ms)
+            select(
+                first.label("id"), self._ways.c.id.label("way_id"), self._ways.c.paced_until_ms, tried_ms.label("tried")
+            )
             .join(self._ways, self._ways.c.id == way)
-            .where(ready, way.not_in(busy))
-            .order_by(it.due_ms, it.id)
+            .where(ready, way.not_in(busy), self._ways.c.paced_until_ms <= open_ms, ~well if in_vain else well)
+            .group_by(self._ways.c.id)
+            .order_by(tried_ms, first)
             .limit(limit)
         )
-        first: dict[int, Due] = {}
-        for row in connection.execute(asked):
-            first.setdefault(row.way_id, Due(row.id, row.way_id, row.paced_until_ms))
-        return list(first.values())
+        rows = connection.execute(asked)
+        return [Due(row.id, row.way_id, row.paced_until_ms, row.tried, in_vain) for row in rows]
 
     def claim(self, connection: Connection, each: Due, *, mark_ms: int, now_ms: int, until_ms: int) -> bool:
         """Begin an attempt: until `until_ms` it is the caller's alone. False if somebody else has begun one."""

@@ -26,8 +26,8 @@ from controller.scope import CLUSTER
 
 SAME_MS: Final = 10 * 60_000
 """The same news to the same reader within this time is one."""
-CLAIM_MS: Final = round(1000 * (2 * WAIT_S + 20))
-"""How long an attempt is somebody's: longer than it can take, a refresh of tokens and a message."""
+CLAIM_MS: Final = round(1000 * (3 * WAIT_S + 20))
+"""How long an attempt is somebody's: longer than it can take, a wait for tokens, their refresh and a message."""
 _LOOK: Final = 200
 _SWEEP_MS: Final = 3_600_000
 _DAY_MS: Final = 86_400_000
@@ -96,9 +96,10 @@ class Sender:
         self._carrier.start()
 
     def stop(self) -> None:
-        """End what is under way: it is tried again after the next start. May be called without a start."""
-        self._outlet.close()
+        """What does not end in a moment is tried again after the next start. May be called without a start."""
         self._carrier.stop()
+        self._outlet.close()
+        self._carrier.join()
 
     def turn(self) -> bool:
         """Spread and send what is due; whether there was anything. Raises SQLAlchemyError."""

@@ -152,7 +152,7 @@ class Notifications:
         with Session(self._engine) as db:
             found = self._own(db, who, channel_id)
             kind, sealed = ChannelKind(found.kind), found.sealed
-            mark_ms = timing.paced_ms(found.paced_until_ms, self._now_ms())
+            mark_ms = timing.CHANNEL_PACE.after_ms(found.paced_until_ms, self._now_ms())
             if mark_ms is None or not store.QUEUE.pace(db.connection(), channel_id, found.paced_until_ms, mark_ms):
                 raise TooSoon("this channel was used too often just now")
             db.commit()

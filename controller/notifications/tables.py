@@ -32,7 +32,7 @@ class Bulletin(SQLModel, table=True):
 class Channel(SQLModel, table=True):
     """A way to somebody. `sealed` is what they filled in, as JSON, sealed (`sealing.Seal`); empty once removed.
 
-    `hint` is how they know it again. `paced_until_ms` as in `timing.paced_ms`. `result` is the last attempt's code.
+    `hint` is how they know it again. `paced_until_ms` as in `timing.Pace`. `result` is the last attempt's code.
     """
 
     __tablename__ = "notification_channel"

@@ -9,10 +9,31 @@ GIVE_UP_MS: Final = 24 * 3_600_000
 FIRST_MS: Final = 30_000
 LONGEST_MS: Final = 3_600_000
 """Between two attempts at the most."""
-PACE_MS: Final = 60_000
-BURST: Final = 10
-"""A channel takes so many at once, and then one in `PACE_MS`."""
 MINUTES: Final = 24 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a way may be used: `burst` times at once, then once in `each_ms` (the generic cell rate algorithm).
+
+    Its mark, `paced_until_ms`, is how far what was sent reaches, `each_ms` for each.
+    """
+
+    each_ms: int
+    burst: int
+
+    def open_ms(self, now_ms: int) -> int:
+        """A way may be used now whose mark is not above this."""
+        return now_ms + (self.burst - 1) * self.each_ms
+
+    def after_ms(self, paced_until_ms: int, now_ms: int) -> int | None:
+        """The mark once it is used now; None if it may not be used yet."""
+        if paced_until_ms > self.open_ms(now_ms):
+            return None
+        return max(paced_until_ms, now_ms) + self.each_ms
+
+
+CHANNEL_PACE: Final = Pace(60_000, burst=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +76,3 @@ def due_ms(now_ms: int, quiet: Quiet | None, zone: tzinfo, matters_by_ms: int | 
 def again_ms(attempts: int, chance: float) -> int:
     """How long to wait after so many attempts that failed: full jitter, `chance` is from 0 to 1."""
     return round(min(LONGEST_MS, FIRST_MS << min(attempts - 1, 20)) * chance)
-
-
-def paced_ms(paced_until_ms: int, now_ms: int, pace_ms: int = PACE_MS, burst: int = BURST) -> int | None:
-    """The channel's new mark if it may be used now, None if not yet (the generic cell rate algorithm).
-
-    `paced_until_ms` is its mark: what was sent, a pace each, reaches until then.
-    """
-    mark = max(paced_until_ms, now_ms) + pace_ms
-    return mark if mark - now_ms <= burst * pace_ms else None

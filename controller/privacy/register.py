@@ -167,10 +167,10 @@ _PEOPLE: Final = (
     _about(
         "enrol_token",
         person="created_by",
-        plain="id school_id room uses uses_left agent created_ms expires_ms",
+        plain="id school_id room uses uses_left agent created_ms expires_ms ended",
         secret="token_hash",  # noqa: S106
         purpose="to know who may add agents",
-        kept="until it runs out",
+        kept="as long as the installation: images carry it, and known computers come back with it",
         seen_by="nobody",
     ),
     _about(
@@ -334,8 +334,8 @@ _BOOKINGS: Final = (
     ),
     _plain(
         "resource",
-        "id school_id room_id device_id kind class_name name code capacity setup_min clean_up_min watts circuit_id"
-        " hazard certificate shared approval retired",
+        "id school_id room_id device_id kind class_name name code capacity setup_min clean_up_min charge_min watts"
+        " circuit_id hazard certificate shared approval retired",
     ),
     _plain("assignment", "booking_id resource_id quantity from_ms until_ms"),
     _plain("claim", "resource_id tick booking_id"),

@@ -106,6 +106,7 @@ def _thing(connection: Connection, device: Row[Any], model: DeviceProfile) -> di
         "capacity": 1,
         "setup_min": defaults.setup_min,
         "clean_up_min": defaults.clean_up_min,
+        "charge_min": 0,
         "watts": defaults.power_w,
         "hazard": defaults.hazard,
         "certificate": defaults.certificate,

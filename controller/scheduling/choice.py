@@ -44,8 +44,9 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """`count` of a counted pool: thirty kits. They are held `setup` ticks before a use, and after it `clean_up`: so
-    long as charging and cleaning take."""
+    """`count` of a counted pool: thirty kits. They are held `setup` ticks before a use, and after it `clean_up`, as
+    `between_uses` has it.
+    """
 
     pool: int
     count: int
@@ -54,6 +55,11 @@ class Counted:
 
     def held(self, use: range) -> range:
         return range(use.start - self.setup, use.stop + self.clean_up)
+
+
+def between_uses(charge: int, clean_up: int) -> int:
+    """How long kits wait for their next use: they are wiped while they charge, so the longer of the two."""
+    return max(charge, clean_up)
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,7 @@ class WriteThing:
     capacity: int = 1
     setup_min: int = 0
     clean_up_min: int = 0
+    charge_min: int = 0
     watts: int = 0
     hazard: int = 0
     certificate: str = ""
@@ -133,6 +134,7 @@ class WriteThing:
         _number("capacity", self.capacity, 1, 1 if self.kind is Kind.UNIT else 100_000)
         _number("setup_min", self.setup_min, 0, 240)
         _number("clean_up_min", self.clean_up_min, 0, 240)
+        _number("charge_min", self.charge_min, 0, 240 if self.kind is Kind.POOL else 0)
         _number("watts", self.watts, 0, 100_000 if self.kind is Kind.UNIT else 0)
         _number("hazard", self.hazard, 0, MOST_HAZARD)
 

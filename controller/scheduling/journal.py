@@ -73,6 +73,10 @@ class Journal:
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._append([{"generation": generation}], durable=True)
 
+    def exists(self) -> bool:
+        """Whether anything was ever written here."""
+        return self._file.is_file()
+
     def generation(self) -> int:
         """The highest that was ever put back here."""
         return max((int(line.get("generation", 0)) for line in self._lines()), default=0)
@@ -104,7 +108,7 @@ class Journal:
                 is_new = not self._file.exists()
                 descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
                 try:
-                    os.write(descriptor, b"".join(_encoded(line) for line in lines))
+                    _write_all(descriptor, b"".join(_encoded(line) for line in lines))
                     if durable:
                         os.fsync(descriptor)
                 finally:
@@ -132,6 +136,12 @@ class Journal:
                     continue
                 if isinstance(line, dict):
                     yield line
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    """Raises OSError. A disk that is nearly full takes a part, and says only of the rest that it is full."""
+    while data:
+        data = data[os.write(descriptor, data) :]
 
 
 def note(connection: Connection, booking_id: str) -> None:

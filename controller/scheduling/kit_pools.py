@@ -10,6 +10,7 @@ from sqlmodel import Session, col, func, select
 from controller.identity.policy import Permission, Principal, may
 from controller.identity.tables import User
 from controller.scheduling import wiring
+from controller.scheduling.choice import between_uses
 from controller.scheduling.kit_tables import KitHandout, KitLack, KitPart
 from controller.scheduling.tables import Assignment, Booking, Resource
 from controller.scheduling.views import HOLDING
@@ -69,7 +70,10 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """`usable` kits there are, `out` of them with somebody. `short` is how many more the bookings ahead want."""
+    """`usable` kits there are, `out` of them with somebody. `short` is how many more the bookings ahead want.
+
+    Between two uses they charge `charge_min` and are cleaned `hygiene_min`, at the same time: `rest_min` in all.
+    """
 
     id: int
     name: str
@@ -80,6 +84,12 @@ class Pool:
     due: tuple[Due, ...]
     outs: tuple[Out, ...]
     lacks: tuple[Open, ...]
+    charge_min: int = 0
+    hygiene_min: int = 0
+
+    @property
+    def rest_min(self) -> int:
+        return between_uses(self.charge_min, self.hygiene_min)
 
     @property
     def out(self) -> int:
@@ -108,6 +118,8 @@ def read(db: Session, who: Principal, row: Resource, now_ms: int) -> Pool:
         due=tuple(_due(db, who, row, now_ms)),
         outs=tuple(_outs(db, who, row, now_ms)),
         lacks=tuple(Open(e.id or 0, e.part, LackState(e.state), e.kits, e.at_ms) for e in lacks),
+        charge_min=row.charge_min,
+        hygiene_min=row.clean_up_min,
     )
 
 

@@ -1,10 +1,11 @@
-"""Kits that came back late, or have not come back: a pool's clean-up minutes count from their return. Reads only."""
+"""Kits that came back late, or have not come back: they charge and are cleaned from their return on. Reads only."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlmodel import Session, col, func, or_, select
 
+from controller.scheduling.choice import between_uses
 from controller.scheduling.kit_tables import KitHandout, KitLack
 from controller.scheduling.policy import Resting
 from controller.scheduling.school_time import ticks
@@ -18,12 +19,14 @@ def resting(db: Session, items: Sequence[Item], now_ms: int) -> Mapping[int, Res
     """By pool, of those that the items name. Kits that came back in time rest while their booking still holds them."""
     wanted = {item.resource_id or 0: item.count for item in items}
     pools = db.exec(select(Resource).where(col(Resource.id).in_(wanted), Resource.kind == "pool")).all()
-    found = ((pool, _of_pool(db, pool, wanted[pool.id or 0], now_ms)) for pool in pools if pool.clean_up_min)
+    found = ((pool, _of_pool(db, pool, wanted[pool.id or 0], now_ms)) for pool in pools)
     return {pool.id or 0: rest for pool, rest in found if rest}
 
 
 def _of_pool(db: Session, pool: Resource, wanted: int, now_ms: int) -> Resting | None:
-    rest_ms = pool.clean_up_min * _MINUTE_MS
+    rest_ms = between_uses(pool.charge_min, pool.clean_up_min) * _MINUTE_MS
+    if not rest_ms:
+        return None
     lacks = (
         select(KitLack.handout_id, func.sum(KitLack.kits).label("kits")).group_by(col(KitLack.handout_id)).subquery()
     )

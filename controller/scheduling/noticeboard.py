@@ -28,6 +28,10 @@ class NoticeView:
     detail: Mapping[str, Any]
 
 
+class NoSuchNotice(LookupError):
+    """There is no such notice for whoever asks."""
+
+
 class Noticeboard:
     """Safe to use from any thread and any process."""
 
@@ -51,11 +55,14 @@ class Noticeboard:
             return {row.subject: _view(row) for row in connection.execute(asked.order_by(_NOTICE.c.id))}
 
     def put_away(self, who: Principal, notice_id: int) -> None:
-        """It was seen. What is not for `who` stays as it is."""
-        mine = and_(_for(who), _NOTICE.c.id == notice_id, _NOTICE.c.seen_ms.is_(None))
+        """It was seen; once more changes nothing. Raises NoSuchNotice for what is not for `who`."""
+        mine = and_(_for(who), _NOTICE.c.id == notice_id)
+        unseen = and_(mine, _NOTICE.c.seen_ms.is_(None))
         with self._engine.begin() as connection:
+            if connection.execute(select(_NOTICE.c.id).where(mine)).first() is None:
+                raise NoSuchNotice(f"no notice {notice_id}")
             seen = connection.execute(
-                update(_NOTICE).where(mine).values(seen_ms=self._now_ms()).returning(_NOTICE.c.school_id)
+                update(_NOTICE).where(unseen).values(seen_ms=self._now_ms()).returning(_NOTICE.c.school_id)
             ).one_or_none()
             if seen is not None:
                 now_ms, subject = self._now_ms(), str(notice_id)

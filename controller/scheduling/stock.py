@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from controller.scheduling.booking_errors import NothingOfThatKind
-from controller.scheduling.choice import Choice, Counted, Demand, Taken, Unit, Wanted, choose
+from controller.scheduling.choice import Choice, Counted, Demand, Taken, Unit, Wanted, between_uses, choose
 from controller.scheduling.policy import Thing
 from controller.scheduling.school_time import TICK_MS
 from controller.scheduling.several import by_dialect
@@ -38,6 +38,7 @@ _COLUMNS: Select[Any] = select(
     _C.capacity,
     _C.setup_min,
     _C.clean_up_min,
+    _C.charge_min,
     _C.watts,
     _C.circuit_id,
     _C.hazard,
@@ -259,7 +260,8 @@ def _unit(row: Row[Any]) -> Unit:
 
 
 def _counted(row: Row[Any], count: int) -> Counted:
-    return Counted(row.id, count, ticks_of(row.setup_min), ticks_of(row.clean_up_min))
+    rest_min = between_uses(row.charge_min, row.clean_up_min)
+    return Counted(row.id, count, ticks_of(row.setup_min), ticks_of(rest_min))
 
 
 def _thing(row: Row[Any]) -> Thing:

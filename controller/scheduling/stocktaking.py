@@ -58,7 +58,7 @@ class Stocktaking:
     def __init__(self, engine: Engine, now_ms: Callable[[], int], changed: Callable[[], None]) -> None:
         self._engine = engine
         self._now_ms = now_ms
-        self._changed = changed
+        self.changed = changed
 
     def inventory(self, who: Principal, school_id: str) -> Inventory:
         """All that a school has, as it could be written again."""
@@ -92,7 +92,7 @@ class Stocktaking:
             claims.begin(db.connection())
             found = self.apply(db, who, entries)
             db.commit()
-        self._changed()
+        self.changed()
         return found
 
     def apply(self, db: Session, who: Principal, entries: Iterable[Entry]) -> list[int]:

@@ -37,8 +37,8 @@ class Resource(SQLModel, table=True):
     `capacity` watts that units hang on and nobody books by itself.
 
     `class_name` is what "any printer" means; `device_id` the machine behind a unit, None for what has no agent. `code`
-    stands under the QR label. `shared`: other schools may book it too. `approval`: a teacher's booking is a request
-    that somebody confirms.
+    stands under the QR label. `clean_up_min` is a pool's hygiene, which goes on while it charges. `shared`: other
+    schools may book it too. `approval`: a teacher's booking is a request that somebody confirms.
     """
 
     __tablename__ = "resource"
@@ -55,6 +55,7 @@ class Resource(SQLModel, table=True):
     capacity: int = 1
     setup_min: int = 0
     clean_up_min: int = 0
+    charge_min: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     watts: int = 0
     circuit_id: int | None = Field(default=None, foreign_key="resource.id", index=True)
     hazard: int = 0

@@ -356,6 +356,7 @@ def _entry(row: Resource) -> WriteThing:
         row.capacity,
         row.setup_min,
         row.clean_up_min,
+        row.charge_min,
         row.watts,
         row.hazard,
         row.certificate,

@@ -34,6 +34,7 @@ class Field(StrEnum):
     CAPACITY = "capacity"
     SETUP = "setup_min"
     CLEAN_UP = "clean_up_min"
+    CHARGE = "charge_min"
     WATTS = "watts"
     CIRCUIT = "circuit"
     HAZARD = "hazard"
@@ -110,6 +111,7 @@ THINGS: Final = Layout(
         Column(Field.CAPACITY, "Số lượng", "Capacity", cells.number(1, 100_000), "1"),
         Column(Field.SETUP, "Phút chuẩn bị", "Setup minutes", cells.number(0, 240), "0"),
         Column(Field.CLEAN_UP, "Phút dọn dẹp", "Clean-up minutes", cells.number(0, 240), "5"),
+        Column(Field.CHARGE, "Phút sạc", "Charging minutes", cells.number(0, 240), "0"),
         Column(Field.WATTS, "Công suất (W)", "Power (W)", cells.number(0, 100_000), "350"),
         Column(Field.CIRCUIT, "Mạch điện", "Circuit", cells.text(128), ""),
         Column(Field.HAZARD, "Mức nguy hiểm", "Hazard", cells.number(0, 3), "1"),

@@ -18,13 +18,13 @@ from controller.identity.policy import Permission, Principal, may
 from controller.identity.refusals import Kind, Refusals
 from controller.identity.signin import SignIn
 from controller.web import csrf
-from controller.web.security import SHEETS, refuse
+from controller.web.reader import preferred
+from controller.web.refusal import Why, is_api, refuse
+from controller.web.security import SHEETS, is_secure
 
 SESSION_COOKIE: Final = "fabfleet_session"
 GUEST_COOKIE: Final = "fabfleet_guest"
 """Carries the secret of the sign-in form's token before there is a session."""
-LANGUAGE_COOKIE: Final = "fabfleet_lang"
-LANGUAGES: Final = ("vi", "en")
 
 DOORS: Final = frozenset({"/api/v1/enrol", "/api/v1/enrol/reclaim"})
 PUBLIC: Final = frozenset(
@@ -49,14 +49,12 @@ PROVIDERS: Final = "/signin/with/"
 """Sign-in by somebody else's word."""
 _PUBLIC_STARTS: Final = (_PUBLIC_FOLDER, *_FOR_AGENTS, FEEDS, OPEN_BOARDS, PHONES, RESETS, PROVIDERS)
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_MOST_FIELDS: Final = 1_000
+"""Of a form in which its token is looked for; no page of ours sends half as many."""
 
 
 def is_public(path: str) -> bool:
     return path in PUBLIC or path.startswith(_PUBLIC_STARTS)
-
-
-def is_api(path: str) -> bool:
-    return path.startswith("/api/")
 
 
 def _without_cookies(path: str) -> bool:
@@ -70,11 +68,10 @@ class Access:
     (a token for this page's forms), `lang`.
     """
 
-    def __init__(self, app: ASGIApp, signin: SignIn, refusals: Refusals, *, tls: bool) -> None:
+    def __init__(self, app: ASGIApp, signin: SignIn, refusals: Refusals) -> None:
         self._app = app
         self._signin = signin
         self._refusals = refusals
-        self._tls = tls
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].startswith(_PUBLIC_FOLDER):
@@ -91,8 +88,8 @@ class Access:
                 await self._tell(Kind.TOKEN, request)
                 await _unauthorised(send)
                 return
-            if state.user is not None and state.user.read_only and scope["method"] not in _SAFE:
-                await refuse(send, 403, "This token is for reading only.")
+            if state.user is not None and state.user.read_only and not self._for_reading(scope):
+                await refuse(scope, send, Why.READING_ONLY)
                 return
         cookie = request.cookies.get(SESSION_COOKIE, "") if token is None else ""
         if cookie:
@@ -100,7 +97,7 @@ class Access:
             state.user = await to_thread.run_sync(lambda: self._signin.by_session(cookie, slide=slide))
         state.secret, fresh_guest = self._secret(request, cookie if state.user else "")
         state.csrf = csrf.issue(state.secret)
-        state.lang = language(request, state.user)
+        state.lang = preferred(request, state.user)
         if state.user is None and is_api(path) and not is_public(path):
             await _unauthorised(send)
             return
@@ -108,12 +105,19 @@ class Access:
             receive, right = await _form_is_ours(request, receive)
             if not right:
                 await self._tell(Kind.FORM, request)
-                await refuse(send, 403, "The form is out of date or came from elsewhere. Load the page again.")
+                await refuse(scope, send, Why.FORM)
                 return
         if state.user is None and not is_public(path):
             await _to_signin(request, send)
             return
-        await self._app(scope, receive, _with_guest(send, fresh_guest, tls=self._tls) if fresh_guest else send)
+        await self._app(
+            scope, receive, _with_guest(send, fresh_guest, secure=is_secure(request)) if fresh_guest else send
+        )
+
+    @staticmethod
+    def _for_reading(scope: Scope) -> bool:
+        """Where no account of tokens is taken, they change nothing either."""
+        return scope["method"] in _SAFE or _without_cookies(scope["path"])
 
     async def _tell(self, kind: Kind, request: AnyRequest) -> None:
         who: Principal | None = request.state.user
@@ -145,18 +149,6 @@ def bearer(headers: Headers) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-def language(request: AnyRequest, user: Principal | None) -> str:
-    """Of the cookie, else of the account, else of the browser, else Vietnamese."""
-    for wanted in (request.cookies.get(LANGUAGE_COOKIE, ""), user.language if user else ""):
-        if wanted in LANGUAGES:
-            return wanted
-    for part in request.headers.get("accept-language", "").split(","):
-        tag = part.split(";")[0].strip().lower()[:2]
-        if tag in LANGUAGES:
-            return tag
-    return LANGUAGES[0]
-
-
 async def _form_is_ours(request: AnyRequest, receive: Receive) -> tuple[Receive, bool]:
     """Whether the request carries the token of its own cookie; and a `receive` that still gives the body."""
     origin = request.headers.get("origin")
@@ -175,7 +167,10 @@ async def _form_is_ours(request: AnyRequest, receive: Receive) -> tuple[Receive,
 
 
 def _token(body: bytes) -> str:
-    fields = parse_qsl(body.decode("utf-8", "replace"), max_num_fields=100)
+    try:
+        fields = parse_qsl(body.decode("utf-8", "replace"), max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        return ""
     return dict(fields).get(csrf.FIELD, "")
 
 
@@ -197,8 +192,8 @@ def _again(first: Message, receive: Receive) -> Receive:
     return again
 
 
-def _with_guest(send: Send, secret: str, *, tls: bool) -> Send:
-    cookie = f"{GUEST_COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict" + ("; Secure" if tls else "")
+def _with_guest(send: Send, secret: str, *, secure: bool) -> Send:
+    cookie = f"{GUEST_COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict" + ("; Secure" if secure else "")
 
     async def marked(message: Message) -> None:
         if message["type"] == "http.response.start":

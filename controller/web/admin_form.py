@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, time
 from typing import Final
 
+from controller.web import typed
 from controller.web.i18n import Language
 
 LARGEST: Final = 10_000_000
@@ -51,21 +52,21 @@ class Filled:
         text = self.text(name)
         if not text:
             return empty
-        if not (text.isascii() and text.isdigit() and int(text) <= LARGEST):
+        found = typed.whole(text)
+        if found is None:
             self.problems[name] = self.words.t("Write a whole number.")
             return empty
-        return int(text)
+        return found
 
     def maybe(self, name: str) -> int | None:
         """A number, or None if the field is empty."""
         return self.whole(name) if self.has(name) else None
 
     def day(self, name: str) -> date:
-        try:
-            return date.fromisoformat(self.text(name))
-        except ValueError:
+        found = typed.day(self.text(name))
+        if found is None:
             self.problems[name] = self.words.t("Write a date.")
-            return date.min
+        return found or date.min
 
     def clock(self, name: str) -> time:
         try:

@@ -15,7 +15,7 @@ from controller.fleet.gatekeeping import Gatekeeper, MadeToken, NoSuchThing
 from controller.fleet.token_text import token_text
 from controller.identity.policy import Permission, Principal, may
 from controller.services import Services
-from controller.web import agent_view
+from controller.web import agent_view, enrol_lines
 from controller.web.access import PHONES, allowed
 from controller.web.frame import language_of, render
 from controller.web.visit import Form
@@ -65,10 +65,10 @@ class Desk:
         keeper, scope, now_ms = self.services.gatekeeper, self.who.scope, self.services.now_ms()
         words = language_of(self.request)
         text = token_text(made.secret, self.services.config) if made else ""
-        base = str(self.request.base_url).rstrip("/")
+        base = address_of_pages(self.services, self.request)
         rooms = [(each, keeper.rooms(each.id)) for each in self.services.live.schools(scope)]
         view = agent_view.enrol_page(rooms, HOURS, keeper.tokens(scope), now_ms, words)
-        lines = agent_view.commands(base, text)
+        lines = enrol_lines.commands(base, text, words)
         fresh = agent_view.fresh(made, lines, f"{base}{PHONES}{text}", uses, words) if made else None
         values = {"view": view, "fresh": fresh, "arrived": self.arrived(made.id) if made else (), "problem": problem}
         return render(self.services, self.request, "enrol.html", values, status=422 if problem else 200)
@@ -149,6 +149,8 @@ def _add_enrolling(routes: APIRouter, services: Services) -> None:
 
     @routes.get("/agents/tokens/{token_id}/arrived")
     def arrived(request: Request, who: Enroller, token_id: str) -> Response:
+        if not services.gatekeeper.has_token(who.scope, token_id):
+            raise HTTPException(404, "no such token")
         rows = Desk(services, request, who).arrived(token_id)
         return render(services, request, "enrol_arrived.html", {"arrived": rows, "token_id": token_id})
 
@@ -157,8 +159,14 @@ def _add_enrolling(routes: APIRouter, services: Services) -> None:
         """What a phone shows that has read the QR code: the line to type. Whoever has the code may read it."""
         if len(token) > _LONGEST_TOKEN or not token.replace("-", "").replace("_", "").replace(".", "").isalnum():
             raise HTTPException(404, "no such token")
-        commands = agent_view.commands(str(request.base_url).rstrip("/"), token)
+        base = address_of_pages(services, request)
+        commands = enrol_lines.commands(base, token, language_of(request))
         return render(services, request, "enrol_phone.html", {"commands": commands})
+
+
+def address_of_pages(services: Services, request: Request) -> str:
+    """As other computers are to reach them: by the setting, else as this browser did."""
+    return (services.config.notices.public_url or str(request.base_url)).rstrip("/")
 
 
 def _number(text: str) -> int:

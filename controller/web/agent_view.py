@@ -6,7 +6,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from contract.machine import same_machine
+from contract.machine import same_machine, surely_same
 from contract.messages import Presence
 from controller.desired.desk import AgentStand
 from controller.fleet.arrivals import Verdict
@@ -17,6 +17,7 @@ from controller.fleet.picture import SchoolRow
 from controller.fleet.tables import Agent, Room
 from controller.identity.tables import EnrolToken
 from controller.scope import Scope
+from controller.web.enrol_lines import Commands
 from controller.web.formats import age, clock, date_time, duration
 from controller.web.i18n import Language
 from controller.web.qr import qr_svg
@@ -27,6 +28,9 @@ _WHY: Final[Mapping[str, Callable[[Language, str], Markup]]] = {
         "The same computer as {name}, with a new key: re-imaged, or reset at each start.", name=name
     ),
     Verdict.REPLACES: lambda words, name: words.t("Another computer asks for the name {name}.", name=name),
+    Verdict.COPIED: lambda words, name: words.t(
+        "A further copy of {name}. If you let it in, it gets a name of its own.", name=name
+    ),
 }
 
 
@@ -63,7 +67,9 @@ class AgentRow:
 
 @dataclass(frozen=True, slots=True)
 class ArrivalRow:
-    """One that came: waits, or is in. `always` may be offered to one that forgets its key."""
+    """One that came: waits, or is in. `yes` says what letting it in means here; `always` may be offered to one that
+    forgets its key.
+    """
 
     id: int
     name: str
@@ -73,6 +79,7 @@ class ArrivalRow:
     glyph: str
     waits: bool
     always: bool
+    yes: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +118,8 @@ class EnrolPage:
     places: tuple[tuple[str, str], ...]
     lasts: tuple[tuple[int, str], ...]
     tokens: tuple[TokenRow, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Commands:
-    """One line for each system."""
-
-    linux: str
-    windows: str
+    over: tuple[TokenRow, ...]
+    """Those that add none any more, and with which known computers may come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ class Fresh:
 
     id: str
     commands: Commands
-    code: Markup
+    code: Markup | None
     uses: str
     ends: str
 
@@ -176,7 +177,12 @@ def _agent_row(row: Agent, places: Places, settings: StandRow | None, now_ms: in
 def arrival_row(row: Arrival, agents: Mapping[int | None, Agent], places: Places, words: Language) -> ArrivalRow:
     known = agents.get(row.agent_id)
     waits = row.stand == Stand.WAITING
-    if waits:
+    sure = known is not None and surely_same(known.machine.split(), row.machine.split())
+    returned = row.why == Verdict.RETURNED
+    if waits and returned and not sure:
+        name = known.name if known else row.name
+        about = str(words.t("Perhaps {name}, with a new key: too few of its parts agree. Look first.", name=name))
+    elif waits:
         about = str(_WHY[row.why](words, known.name if known else row.name))
     elif row.stand == Stand.REFUSED:
         about = str(words.t("Turned away"))
@@ -186,8 +192,11 @@ def arrival_row(row: Arrival, agents: Mapping[int | None, Agent], places: Places
         about = places.words(row.school_id, known.room_id if known else None)
     glyph = "warning" if waits else "offline" if row.stand == Stand.REFUSED else "ok"
     place = places.words(row.school_id, known.room_id if known else None)
-    always = waits and row.why == Verdict.RETURNED
-    return ArrivalRow(row.id or 0, row.name, place, clock(row.seen_ms), about, glyph, waits, always)
+    yes = words.t("Let it back in") if returned else words.t("Let it take over")
+    if row.why == Verdict.COPIED:
+        yes = words.t("Let it in")
+    at, always = clock(row.seen_ms), waits and returned and sure
+    return ArrivalRow(row.id or 0, row.name, place, at, about, glyph, waits, always, str(yes))
 
 
 def _copies(agent: Agent, twins: Sequence[Twin], now_ms: int, words: Language) -> tuple[CopyRow, ...]:
@@ -220,21 +229,24 @@ def enrol_page(
         nowhere = words.t("No room yet")
         places.append((f"{school.id}/", f"{nowhere} · {school.name}"))
     lasts = tuple((each, duration(each * 3_600_000, words)) for each in hours)
-    rows = []
-    for token in tokens:
-        left = words.tn("{n} more computer", "{n} more computers", token.uses_left)
-        whose = token.agent or token.room
-        about = " · ".join(filter(None, (str(left), whose, names.get(token.school_id, token.school_id))))
-        rows.append(TokenRow(token.id, about, date_time(token.expires_ms, now_ms, words)))
-    return EnrolPage(tuple(places), lasts, tuple(rows))
+    good = [each for each in tokens if each.uses_left > 0 and each.expires_ms > now_ms]
+    over = [each for each in tokens if each not in good]
+    return EnrolPage(
+        tuple(places),
+        lasts,
+        tuple(_token_row(each, names, now_ms, words) for each in good),
+        tuple(_token_row(each, names, now_ms, words) for each in over),
+    )
 
 
-def commands(base: str, token: str) -> Commands:
-    asked = f"enrol {base} {token}"
-    return Commands(f"sudo fabfleet-agent {asked}", f'& "$env:ProgramFiles\\Fabfleet\\fabfleet-agent.exe" {asked}')
+def _token_row(token: EnrolToken, names: Mapping[str, str], now_ms: int, words: Language) -> TokenRow:
+    left = words.tn("{n} more computer", "{n} more computers", token.uses_left)
+    whose = token.agent or token.room
+    about = " · ".join(filter(None, (str(left), whose, names.get(token.school_id, token.school_id))))
+    return TokenRow(token.id, about, date_time(token.expires_ms, now_ms, words))
 
 
 def fresh(made: MadeToken, lines: Commands, url: str, uses: int, words: Language) -> Fresh:
-    """`url` is what a phone opens."""
+    """`url` is what a phone opens; none does that cannot reach it."""
     said = str(words.tn("For {n} computer", "For {n} computers", uses))
-    return Fresh(made.id, lines, qr_svg(url), said, clock(made.expires_ms))
+    return Fresh(made.id, lines, qr_svg(url) if lines.phones else None, said, clock(made.expires_ms))

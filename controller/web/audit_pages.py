@@ -55,9 +55,18 @@ class Asked:
     @property
     def query(self) -> str:
         """As it stands in an address."""
+        return urlencode(self._filled)
+
+    @property
+    def narrowed_by(self) -> str:
+        """Which fields were filled in, not with what: a name in the log could never be erased."""
+        return " ".join(self._filled)
+
+    @property
+    def _filled(self) -> Mapping[str, str]:
         fields = {"who": self.who, "what": self.what, "subject": self.subject, "school": self.school}
         dates = {"from": self.first, "to": self.last}
-        return urlencode({name: value for name, value in (fields | dates).items() if value})
+        return {name: value for name, value in (fields | dates).items() if value}
 
 
 Fields = Annotated[Asked, Depends()]
@@ -91,7 +100,7 @@ def router(services: Services) -> APIRouter:
             raise HTTPException(404, "no such export")
         search = asked.search(services)
         with Session(services.engine) as db:
-            told = f"{kind} {asked.query}"
+            told = f"{kind} {asked.narrowed_by}".rstrip()
             store.audit(db, services.now_ms(), "audit-export", actor=who.id, school_id=who.school_id,
                         address=address(request), detail=told)  # fmt: skip
             db.commit()

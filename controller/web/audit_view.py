@@ -12,6 +12,7 @@ from typing import Final
 
 from controller.identity.audit_search import Sealed
 from controller.identity.seals import Line, canonical
+from controller.web import reason_words
 from controller.web.audit_words import action_word
 from controller.web.formats import moment
 from controller.web.i18n import Language
@@ -54,8 +55,12 @@ class Reader:
             self._person(line.subject),
             self.schools.get(line.school_id or "", line.school_id or ""),
             line.address,
-            _MOMENT.sub(lambda found: moment(int(found[0]), self.now_ms, self.words), line.detail),
+            _MOMENT.sub(lambda found: moment(int(found[0]), self.now_ms, self.words), self._detail(line)),
         )
+
+    def _detail(self, line: Line) -> str:
+        """What an agent told of itself is said in the reader's language; what people wrote stays. So does an export."""
+        return line.detail if line.actor else reason_words.said(line.detail, self.words) or line.detail
 
     def _person(self, person_id: str) -> str:
         name = self.people.get(person_id)

@@ -15,7 +15,7 @@ from controller.scheduling.school_time import Half, SchoolYear, Slot, instant
 from controller.scheduling.stock import Item
 from controller.scheduling.views import ThingView
 from controller.web import booking_words as say
-from controller.web import picks
+from controller.web import picks, typed
 from controller.web.i18n import Language
 from controller.web.typography import tidy
 
@@ -28,7 +28,6 @@ _MOST_LETTERS: Final = 128
 _MOST_PURPOSE: Final = 200
 _MOST_COUNT: Final = 1_000
 _FIVE_MIN: Final = 5
-_YEARS: Final = range(2000, 2200)
 
 
 class Unclear(ValueError):
@@ -101,15 +100,6 @@ def draft(fields: Mapping[str, str]) -> Draft:
     )
 
 
-def read_day(text: str) -> date | None:
-    """A day that somebody may mean; None if it is none."""
-    try:
-        found = date.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if found.year in _YEARS else None
-
-
 # what it asks for
 
 
@@ -169,14 +159,15 @@ def _items(lines: Sequence[Line], ground: Ground) -> Iterator[Item]:
         if kind == "class":
             yield Item(class_name=name, count=count)
             continue
-        thing = ground.thing(int(name)) if name.isdecimal() else None
+        number = typed.whole(name)
+        thing = ground.thing(number) if number is not None else None
         if thing is None:
             raise Unclear(ground.words.t("This is not here to be booked any more."))
         yield Item(thing.id, count=count if thing.kind == "pool" else 1)
 
 
 def _span(given: Draft, ground: Ground) -> range:
-    day, words = read_day(given.day), ground.words
+    day, words = typed.day(given.day), ground.words
     if day is None:
         raise Unclear(words.t("Choose a day."))
     if given.begins or given.ends:
@@ -193,18 +184,20 @@ def _span(given: Draft, ground: Ground) -> range:
 
 
 def _slot(key: str, day: date, year: SchoolYear) -> Slot | None:
-    half, _, count = key.partition("-")
-    if half not in set(Half) or not count.isdecimal():
+    half, _, text = key.partition("-")
+    count = typed.whole(text)
+    if half not in set(Half) or count is None:
         return None
-    return year.slot(day, Half(half), int(count))
+    return year.slot(day, Half(half), count)
 
 
 def _count(text: str, ground: Ground) -> int | None:
     if not text:
         return None
-    if not text.isdecimal() or int(text) > _MOST_COUNT:
+    count = typed.whole(text)
+    if count is None or count > _MOST_COUNT:
         raise Unclear(ground.words.t("“{text}” is not a number that can be meant here.", text=text))
-    return int(text)
+    return count
 
 
 def _clock(text: str) -> time | None:
@@ -277,7 +270,7 @@ class Form:
 
 def form(given: Draft, ground: Ground, people: Sequence[Option], *, manages: bool) -> Form:
     """The form with what was typed. Periods are those of its day, or of the next one that has some."""
-    day = read_day(given.day)
+    day = typed.day(given.day)
     try:
         certified = hazardous(tuple(_items(given.lines, ground)), ground)
     except Unclear:

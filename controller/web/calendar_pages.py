@@ -28,10 +28,10 @@ from controller.scheduling.office import Asked
 from controller.scheduling.policy import OVERRULERS
 from controller.scheduling.views import BookingView, ThingView
 from controller.services import Services
-from controller.web import booking_form, booking_notes
+from controller.web import booking_form, booking_notes, typed
 from controller.web import booking_words as say
 from controller.web.access import allowed
-from controller.web.booking_form import Draft, Ground, LookView, Option, Unclear, read_day
+from controller.web.booking_form import Draft, Ground, LookView, Option, Unclear
 from controller.web.calendar_grid import Reader
 from controller.web.calendar_picker import picker
 from controller.web.calendar_view import lanes, monday_of, week_page, week_span
@@ -68,8 +68,8 @@ def _add_week(routes: APIRouter, services: Services) -> None:
     def calendar(request: Request, who: Booker) -> Response:
         """`week` and `day` are dates, `thing` ids as often as wanted, `booked` is what was just made."""
         desk, asked = _Desk(services, request, who), request.query_params
-        chosen = [int(each) for each in asked.getlist("thing") if each.isdecimal() and len(each) < 15]
-        reader = desk.reader(read_day(asked.get("week", "")), read_day(asked.get("day", "")), chosen)
+        chosen = [thing for each in asked.getlist("thing") if (thing := typed.whole(each)) is not None]
+        reader = desk.reader(typed.day(asked.get("week", "")), typed.day(asked.get("day", "")), chosen)
         if reader is None:
             return desk.render("calendar_empty.html")
         shown, span = [each.id for each in reader.lanes], week_span(reader.monday, reader.year)
@@ -208,9 +208,9 @@ class _Desk:
         """The week in which a booking is, its things among those that are shown."""
         day = say.day_of(made.start_ms, self.services.office.zone)
         shown = dict.fromkeys([*given.lanes.split("."), *(str(had.resource_id) for had in made.things)])
-        ids = [each for each in shown if each.isdecimal()]
-        if len(ids) > len(lanes(self.things, [int(each) for each in ids])):
-            ids = [str(had.resource_id) for had in made.things]
+        ids = [thing for each in shown if (thing := typed.whole(each)) is not None]
+        if len(ids) > len(lanes(self.things, ids)):
+            ids = [had.resource_id for had in made.things]
         asked = [("week", str(monday_of(day))), ("day", str(day)), ("booked", made.id)]
         return f"/calendar?{urlencode([*asked, *(('thing', each) for each in ids)])}"
 
@@ -222,7 +222,7 @@ class _Desk:
     # the form
 
     def ground(self, given: Draft) -> Ground:
-        day = read_day(given.day) or self.services.office.today()
+        day = typed.day(given.day) or self.services.office.today()
         return Ground(self.services.office.year(self.school(given), day), self.things, self.words)
 
     def next_day(self, given: Draft) -> str:

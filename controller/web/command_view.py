@@ -110,9 +110,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class TrialRow:
-    """A command that a technician tries first. `asks`: it was sent, and a person says whether it worked."""
+    """A command that a technician tries first. `asks`: it was carried out, and a person says whether it worked."""
 
-    action: str
+    command_id: str
     label: str
     word: str
     look: str
@@ -187,12 +187,13 @@ def command_card(
 def _trial(trial: Trial, language: Language) -> TrialRow:
     word, look, icon = {
         TrialState.UNTRIED: (language.t("not tried yet"), "offline", "help"),
-        TrialState.ASKED: (language.t("sent: did the machine do what it should?"), "warning", "help"),
+        TrialState.SENT: (language.t("on its way"), "offline", "send"),
+        TrialState.ASKED: (language.t("carried out: did the machine do what it should?"), "warning", "help"),
         TrialState.WORKS: (language.t("works"), "ok", "check"),
         TrialState.FAILED: (language.t("does not work"), "fault", "x"),
     }[trial.state]
     return TrialRow(
-        trial.action.name, said(trial.action.label, language), str(word), look, icon, trial.state is TrialState.ASKED
+        trial.command_id, said(trial.action.label, language), str(word), look, icon, trial.state is TrialState.ASKED
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from contract.model import CommandStatus
+from controller.web import reason_words
 from controller.web.formats import clock
 from controller.web.i18n import Language
 
@@ -40,10 +41,11 @@ _DETAILS: Final[Mapping[str, Say]] = {
     NEVER_SENT: lambda words: words.t("It could not be sent in time."),
     "silent": lambda words: words.t("It was sent, but nothing was heard of it."),
     "revoked": lambda words: words.t("The agent was taken out of service."),
+    "stopped": lambda words: words.t("Somebody stopped the machine before it began."),
     "no contact": lambda words: words.t("The agent has no contact with the device."),
     "the agent ended while it was carried out": lambda words: words.t("The agent ended while it was carried out."),
 }
-"""The agent's codes, its own two sentences, and the controller's conclusions."""
+"""The agent's codes, two sentences of its own said at more length, and the controller's conclusions."""
 
 _ADVICE: Final[Mapping[CommandStatus, Say]] = {
     CommandStatus.EXPIRED: lambda words: words.t("The command will not run by itself later."),
@@ -57,6 +59,7 @@ _REFUSALS: Final[Mapping[str, Say]] = {
     "not-allowed": lambda words: words.t("Your account may not do this on this kind of machine."),
     "untried": lambda words: words.t("A technician has to try this command at the machine first."),
     "not-sent": lambda words: words.t("Send the command first, and look at the machine."),
+    "not-done": lambda words: words.t("The command was not carried out, so nobody can say yet whether it works."),
     "revoked": lambda words: words.t("The agent was taken out of service."),
     "no-such-device": lambda words: words.t("This device is no longer there."),
     "no-such-action": lambda words: words.t("This machine has no such command."),
@@ -70,7 +73,8 @@ _REFUSALS: Final[Mapping[str, Say]] = {
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a command came to its end. `quoted` are words of a driver, shown as they came."""
+    """Why a command came to its end. `text` is ours, in the reader's language and not yet safe in HTML if it is no
+    Markup; `quoted` are words of firmware or of people, shown as they came."""
 
     text: str = ""
     quoted: str = ""
@@ -88,8 +92,11 @@ def reason(status: CommandStatus, detail: str, words: Language) -> Reason:
 
 
 def reason_of(detail: str, words: Language) -> Reason:
-    """A detail in plain words; what is no code is a driver's own, and quoted."""
-    return Reason(_DETAILS[detail](words)) if detail in _DETAILS else Reason(quoted=detail)
+    """A detail in plain words: a code, or a message of the agent. What is neither is firmware's own, and quoted."""
+    if detail in _DETAILS:
+        return Reason(_DETAILS[detail](words))
+    told = reason_words.said(detail, words)
+    return Reason(told) if told else Reason(quoted=detail)
 
 
 def refusal(code: str, words: Language, until_ms: int | None = None) -> str:

@@ -91,13 +91,13 @@ def router(services: Services) -> APIRouter:
 
 
 def _add_trials(routes: APIRouter, services: Services) -> None:
-    @routes.post("/devices/{device_id}/trials/{action}")
-    def tried(request: Request, who: Commander, device_id: RowId, action: str, given: Form) -> Response:
-        """A technician says whether the machine did what it should."""
+    @routes.post("/devices/{device_id}/trials/{command_id}")
+    def tried(request: Request, who: Commander, device_id: RowId, command_id: str, given: Form) -> Response:
+        """A technician says whether the machine did what it should at this command."""
         visit = Visit(services, request, who, device_id)
         worked = given.get("worked") == "yes"
         try:
-            services.trials.confirm(who, device_id, action, worked=worked, address=address(request))
+            services.trials.confirm(who, device_id, command_id, worked=worked, address=address(request))
         except CommandError as error:
             return _page(visit, refused(error, visit.language))
         return RedirectResponse(f"/devices/{device_id}#trials", 303)

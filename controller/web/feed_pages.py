@@ -3,13 +3,14 @@
 import hashlib
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Request
+from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from controller.api.ids import RowId
 from controller.identity.policy import Permission, Principal, may
 from controller.scheduling.feeds import Feeds, NoSuchFeed, TooManyFeeds
 from controller.services import Services
-from controller.web import feed_view
+from controller.web import feed_view, typed
 from controller.web.access import FEEDS, allowed
 from controller.web.frame import language_of, render
 from controller.web.i18n import Language, language
@@ -20,7 +21,7 @@ _LONGEST: Final = 64
 _AGAIN: Final = "private, no-cache"
 """A calendar may keep it, and asks each time whether it has changed."""
 
-FeedId = Annotated[int, Path(le=2**31 - 1)]
+FeedId = RowId
 Booker = Annotated[Principal, Depends(allowed(Permission.BOOK))]
 
 
@@ -67,9 +68,8 @@ def _add_page(routes: APIRouter, services: Services, feeds: Feeds) -> None:
 
     @routes.post("/my/feeds")
     def make(request: Request, who: Booker, given: Form) -> Response:
-        room = given.get("room", "")
         try:
-            secret = feeds.make(who, int(room[:9]) if room.isdecimal() else None)
+            secret = feeds.make(who, _room(given.get("room", "")))
         except NoSuchFeed:
             raise HTTPException(404, "no such room") from None
         except TooManyFeeds:
@@ -101,3 +101,11 @@ def _rooms(services: Services, who: Principal) -> feed_view.Rooms:
 
 def _too_many(words: Language) -> str:
     return str(words.t("There are too many calendar addresses already. Revoke one that is not used any more."))
+
+
+def _room(text: str) -> int | None:
+    """None for all rooms. Raises NoSuchFeed."""
+    found = typed.whole(text)
+    if text and found is None:
+        raise NoSuchFeed(f"no room: {text[:20]!r}")
+    return found

@@ -11,6 +11,7 @@ from controller.found.desk import Adoption, NoSuchFind, WrongWord
 from controller.found.states import FoundState
 from controller.identity.policy import Permission, Principal
 from controller.services import Services
+from controller.web import typed
 from controller.web.access import allowed
 from controller.web.admin_form import Option
 from controller.web.found_view import MOST_ROWS, Filled, fault_words, found_page
@@ -90,7 +91,7 @@ class Desk:
 
     def adopt(self) -> Response:
         """Every one that is ticked. What cannot be is told at its place; the others are adopted all the same."""
-        ticked = [number for name in self._given if (number := _number(name.removeprefix("d-"))) is not None]
+        ticked = [number for name in self._given if (number := typed.whole(name.removeprefix("d-"))) is not None]
         problems: dict[int, str] = {}
         done = 0
         for thing in ticked:
@@ -113,7 +114,7 @@ class Desk:
         return see(PATH)
 
     def _adoption(self, thing: int) -> Adoption:
-        room = _number(self._given.get(f"room-{thing}", ""))
+        room = typed.whole(self._given.get(f"room-{thing}", ""))
         return Adoption(self._given.get(f"profile-{thing}", ""), self._given.get(f"name-{thing}", ""), room)
 
     def _rooms(self, school_id: str) -> list[Option]:
@@ -122,8 +123,3 @@ class Desk:
             Option("", str(self._words.t("The agent's room"))),
             *(Option(str(each.id), each.name) for each in rooms),
         ]
-
-
-def _number(text: str) -> int | None:
-    """The id of a row."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None

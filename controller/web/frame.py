@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request as AnyRequest
 
 from contract.units import UNITS, symbol
 from controller.fleet.live import LiveFleet
@@ -16,6 +17,7 @@ from controller.identity.policy import Permission, Principal, Role, home, may
 from controller.services import Services
 from controller.web.formats import age
 from controller.web.i18n import LANGUAGES, Language, language, number
+from controller.web.reader import preferred
 from controller.web.statics import static_url
 from controller.web.views import state_word
 
@@ -53,10 +55,10 @@ class Frame:
     here: str
 
 
-def language_of(request: Request) -> Language:
-    """The language of an answer: asked for by `?lang=`, else the reader's."""
+def language_of(request: AnyRequest) -> Language:
+    """The language of an answer: asked for by `?lang=`, else the reader's, also before anything is known of them."""
     asked = request.query_params.get("lang", "")
-    return language(asked if asked in LANGUAGES else request.state.lang)
+    return language(asked if asked in LANGUAGES else getattr(request.state, "lang", "") or preferred(request, None))
 
 
 def frame(request: Request, live: LiveFleet, words: Language) -> Frame:
@@ -135,6 +137,11 @@ def render(
         )
     )
     return HTMLResponse(text, status)
+
+
+def bare_page(words: Language, template: str, view: object, frame: Frame) -> str:
+    """A page that shows nothing of the fleet: also for who is refused before anything is known of them."""
+    return _environment(words.code).get_template(template).render(view=view, frame=frame)
 
 
 @cache

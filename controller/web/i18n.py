@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from babel.messages.extract import extract_from_file
+from babel.messages.mofile import read_mo
 from babel.numbers import get_decimal_symbol, get_group_symbol
 from markupsafe import Markup, escape
 
@@ -20,10 +21,13 @@ LANGUAGES = ("vi", "en")
 DEFAULT = "vi"
 LOCALE = Path(__file__).parent / "locale"
 STATIC = Path(__file__).parent / "static"
+_NO_CATALOGUE = f"no compiled catalogue below {LOCALE}: run python -m tools.translations"
 _HUGE = 1e15
 """From here on numbers stand in powers of ten."""
 KEYWORDS: dict[str, tuple[int, ...] | None] = {"t": None, "tn": (1, 2)}
 """The functions whose arguments are translated, for babel."""
+AGENT = "agent"
+"""The context of the messages that an agent says."""
 
 
 class NoCatalogue(RuntimeError):
@@ -44,6 +48,10 @@ class Language:
     def tn(self, one: str, many: str, n: int, **values: object) -> Markup:
         """As `t`, in the form that goes with `n`, which also fills `{n}` unless `values` does."""
         return _filled(self._tidied(self.catalogue.ngettext(one, many, n)), {"n": number(n, self.code), **values})
+
+    def agent(self, msgid: str) -> str:
+        """A message of an agent in this language, its `{name}` places as they are."""
+        return self._tidied(self.catalogue.pgettext(AGENT, msgid))
 
     def _tidied(self, text: str) -> str:
         return tidy(text) if self.code == "vi" else text
@@ -86,7 +94,19 @@ def language(code: str) -> Language:
     try:
         return Language(DEFAULT, gettext.translation("messages", LOCALE, [DEFAULT]))
     except FileNotFoundError:
-        raise NoCatalogue(f"no compiled catalogue below {LOCALE}: run python -m tools.translations") from None
+        raise NoCatalogue(_NO_CATALOGUE) from None
+
+
+@cache
+def agent_messages() -> tuple[str, ...]:
+    """Every message of an agent that is in the catalogue. Raises NoCatalogue."""
+    try:
+        with (LOCALE / DEFAULT / "LC_MESSAGES" / "messages.mo").open("rb") as file:
+            # Babel leaves the context of a compiled message in bytes.
+            found = [message.id for message in read_mo(file) if message.context in (AGENT, AGENT.encode())]
+    except FileNotFoundError:
+        raise NoCatalogue(_NO_CATALOGUE) from None
+    return tuple(each for each in found if isinstance(each, str))
 
 
 @cache

@@ -86,7 +86,7 @@ class Imports:
             services.stocktaking,
             services.office,
             now_ms=services.now_ms,
-            changed=services.clockwork.wake,
+            changed=services.stocktaking.changed,
         )
 
     def form(self, planning: Planning, school_id: str, kind: str = "", problem: str = "") -> HTMLResponse:

@@ -155,10 +155,10 @@ def refusal(code: str, words: Language) -> str:
 
 
 def why(state: str, detail: str, words: Language) -> Reason:
-    """Why a job is as it is, or came to be so; nothing if its state says it all. Words of people and drivers are
-    quoted."""
+    """Why a job is as it is, or came to be so; nothing if its state says it all. Words of people and of
+    firmware are quoted."""
     if state == JobState.REFUSED:
-        return Reason(_FILE[detail](words)) if detail in _FILE else Reason(quoted=detail)
+        return Reason(_FILE[detail](words)) if detail in _FILE else reason_of(detail, words)
     if state == JobState.RETURNED:
         return Reason(quoted=detail)
     return Reason(_ENDS[detail](words)) if detail in _ENDS and state in _ENDED else reason_of(detail, words)

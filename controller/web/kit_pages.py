@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
 
+from controller.api.ids import RowId
 from controller.identity.policy import Permission, Principal, may
 from controller.scheduling.kit_pools import LackState, Part
 from controller.scheduling.kits import MOST_PARTS, Lack, NoSuchKit, WrongKit
@@ -32,23 +33,23 @@ def router(services: Services) -> APIRouter:
         return Desk(services, request, who).page(done=done)
 
     @routes.post("/kits/{pool_id}/out")
-    def out(request: Request, who: Handler, pool_id: int, given: Form) -> Response:
+    def out(request: Request, who: Handler, pool_id: RowId, given: Form) -> Response:
         desk = Desk(services, request, who, given, f"out-{pool_id}")
         count = desk.filled.whole("kits")
         return desk.do("out", lambda: kits.hand_out(who, pool_id, desk.filled.text("booking"), count))
 
     @routes.post("/kits/back/{handout_id}")
-    def back(request: Request, who: Handler, handout_id: int, given: Form) -> Response:
+    def back(request: Request, who: Handler, handout_id: RowId, given: Form) -> Response:
         desk = Desk(services, request, who, given, f"back-{handout_id}")
         lacks = _lacks(desk.filled)
         return desk.do("back", lambda: kits.give_back(who, handout_id, lacks))
 
     @routes.post("/kits/lacks/{lack_id}/mend")
-    def mend(request: Request, who: Handler, lack_id: int) -> Response:
+    def mend(request: Request, who: Handler, lack_id: RowId) -> Response:
         return Desk(services, request, who).do("mended", lambda: kits.mend(who, lack_id))
 
     @routes.post("/kits/{pool_id}/parts")
-    def parts(request: Request, who: Handler, pool_id: int, given: Form) -> Response:
+    def parts(request: Request, who: Handler, pool_id: RowId, given: Form) -> Response:
         desk = Desk(services, request, who, given, f"parts-{pool_id}")
         return desk.do("parts", lambda: kits.write_parts(who, pool_id, _parts(desk.filled.text("parts"))))
 

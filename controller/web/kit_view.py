@@ -46,7 +46,7 @@ class LackView:
 
 @dataclass(frozen=True, slots=True)
 class PoolView:
-    """`school` is empty for who sees one school alone."""
+    """`school` is empty for who sees one school alone, `rest` if nothing is done between two classes."""
 
     id: int
     name: str
@@ -58,6 +58,7 @@ class PoolView:
     lacks: tuple[LackView, ...]
     parts: tuple[Option, ...]
     parts_text: str
+    rest: str
 
 
 def pool_views(
@@ -139,6 +140,19 @@ def _pool(pool: Pool, school: str, year: SchoolYear, words: Language) -> PoolVie
         lacks=tuple(LackView(each.id, _lack(each.part, each.state, each.kits, words)) for each in pool.lacks),
         parts=(Option("", words.t("The whole kit")), *(Option(each.name, each.name) for each in pool.parts)),
         parts_text="\n".join(f"{each.count} x {each.name}" for each in pool.parts),
+        rest=_rest(pool, words),
+    )
+
+
+def _rest(pool: Pool, words: Language) -> str:
+    if not pool.rest_min:
+        return ""
+    return words.t(
+        "Between two classes: {charge} min of charging and {hygiene} min of hygiene at the same time; ready {rest} min"
+        " after they are back.",
+        charge=pool.charge_min,
+        hygiene=pool.hygiene_min,
+        rest=pool.rest_min,
     )
 
 

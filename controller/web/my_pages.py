@@ -14,12 +14,13 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, HTTPException, Path, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from controller.api.ids import RowId
 from controller.identity.policy import Permission, Principal, may
 from controller.jobs.states import JobState
 from controller.scheduling.alternatives import Alternative
 from controller.scheduling.booking_errors import NoSuchBooking, NothingOfThatKind, NotYours, Refused, Taken, TooLate
 from controller.scheduling.booking_states import BookingState
-from controller.scheduling.noticeboard import Noticeboard
+from controller.scheduling.noticeboard import NoSuchNotice, Noticeboard
 from controller.scheduling.office import MAX_KEY, Asked, Office
 from controller.scheduling.policy import periods
 from controller.scheduling.school_time import instant
@@ -27,7 +28,7 @@ from controller.scheduling.series import Verdict
 from controller.scheduling.stock import Item
 from controller.scheduling.views import BookingView
 from controller.services import Services
-from controller.web import job_view, move_view, my_view, notice_view, picks, repeat_view, views
+from controller.web import job_view, move_view, my_view, notice_view, picks, repeat_view, typed, views
 from controller.web.access import allowed
 from controller.web.booking_reader import Reader, Years
 from controller.web.booking_words import Names, day_of, problem_words
@@ -45,7 +46,7 @@ _LEFT: Final = {BookingState.WAITING: "left", BookingState.OFFERED: "declined"}
 
 Booker = Annotated[Principal, Depends(allowed(Permission.BOOK))]
 BookingId = Annotated[str, Path(max_length=32)]
-NoticeId = Annotated[int, Path(le=2**31 - 1)]
+NoticeId = RowId
 
 
 def router(services: Services) -> APIRouter:
@@ -127,7 +128,10 @@ def _add_list(routes: APIRouter, services: Services) -> None:
 
     @routes.post("/my/notices/{notice_id}/seen")
     def seen(who: Booker, notice_id: NoticeId) -> Response:
-        board.put_away(who, notice_id)
+        try:
+            board.put_away(who, notice_id)
+        except NoSuchNotice:
+            raise HTTPException(404, "no such notice") from None
         return RedirectResponse("/my", 303)
 
 
@@ -213,7 +217,7 @@ def _move_sheet(desk: Desk, day: str, near: Sequence[Found] | None = None, why: 
     if near is None:
         near = desk.found(asked, desk.office.look(desk.who, asked).alternatives)
     zone, today = desk.office.zone, desk.office.today()
-    wanted = max(_day(day) or day_of(booking.start_ms, zone), today)
+    wanted = max(typed.day(day) or day_of(booking.start_ms, zone), today)
     opens_ms = instant(wanted, time(0), zone)
     count = periods(booking.span_ms, reader.year(booking.start_ms, booking.school_id))
     span = range(opens_ms, instant(wanted + timedelta(days=1), time(0), zone))
@@ -228,15 +232,6 @@ def _pick(text: str) -> tuple[range, tuple[Item, ...]]:
         return picks.read(text)
     except picks.WrongPick as error:
         raise HTTPException(422, str(error)) from None
-
-
-def _day(text: str) -> date | None:
-    """None for what is no day of these times."""
-    try:
-        found = date.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if 2000 <= found.year < 2200 else None
 
 
 # cancelling

@@ -3,16 +3,17 @@
 from collections.abc import Mapping
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Request
+from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, Response
 
+from controller.api.ids import RowId
 from controller.identity.policy import Permission, Principal
 from controller.notifications.channels import ChannelKind
 from controller.notifications.errors import NoSuchChannel, TooSoon, WrongField
 from controller.notifications.timing import Quiet
 from controller.notifications.topics import Topic
 from controller.services import Services
-from controller.web import notification_view, notification_words
+from controller.web import notification_view, notification_words, typed
 from controller.web.access import Seated, seated_with
 from controller.web.admin_form import Filled
 from controller.web.frame import language_of, render
@@ -26,7 +27,7 @@ _NOTHING: Final[Mapping[str, str]] = {}
 _DONE: Final = frozenset({"saved", "added", "removed", "tested", "soon"})
 """What a page is told of that was done just before."""
 
-ChannelId = Annotated[int, Path(le=2**31 - 1)]
+ChannelId = RowId
 Administrator = Annotated[Principal, Depends(seated_with(Permission.MANAGE_USERS))]
 
 
@@ -126,9 +127,8 @@ def _add_queue(routes: APIRouter, services: Services) -> None:
     @routes.post(QUEUE + "/retry")
     def retry(request: Request, who: Administrator, given: Form) -> Response:
         """One delivery, or without its number all that failed."""
-        number = given.get("delivery", "")
-        one = int(number[:9]) if number.isascii() and number.isdigit() else None
-        if number and one is None:
+        one = typed.whole(given.get("delivery", ""))
+        if given.get("delivery") and one is None:
             raise HTTPException(404, "no such delivery")
         count = services.notifications.retry(who, one, address=address(request))
         return see(f"{QUEUE}?again={count}")

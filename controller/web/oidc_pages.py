@@ -17,6 +17,7 @@ from controller.services import Services
 from controller.web import csrf
 from controller.web.access import PROVIDERS, SESSION_COOKIE, Seated
 from controller.web.planning import see
+from controller.web.security import is_secure
 from controller.web.signin import address, entering, failed, local, source, whither
 
 COOKIE: Final = "fabfleet_oidc"
@@ -55,7 +56,7 @@ def _add_way_there(routes: APIRouter, services: Services) -> None:
             response = RedirectResponse(door.question(name, _back(request, name), secret), 303)
         except NotIn as error:
             return failed(error.code, there)
-        kept, secure = "|".join((secret, purpose, quote(there, safe=""))), services.config.tls
+        kept, secure = "|".join((secret, purpose, quote(there, safe=""))), is_secure(request)
         response.set_cookie(
             COOKIE, kept, max_age=_LASTS_S, path=PROVIDERS + name, secure=secure, httponly=True, samesite="lax"
         )
@@ -82,7 +83,7 @@ def _add_way_there(routes: APIRouter, services: Services) -> None:
 
 
 def _add_way_back(routes: APIRouter, services: Services) -> None:
-    door, secure = services.oidc, services.config.tls
+    door = services.oidc
 
     def enter(request: Request, name: str, kept: _Kept) -> Response:
         who, answer = request.state.user, dict(request.query_params)
@@ -96,7 +97,7 @@ def _add_way_back(routes: APIRouter, services: Services) -> None:
         )
         if who is not None:  # somebody else sat here before
             services.signin.leave(request.cookies[SESSION_COOKIE], who, address(request))
-        return entering(entered, local(kept.there), tls=secure)
+        return entering(request, entered, local(kept.there))
 
     def link(request: Request, name: str, kept: _Kept) -> Response:
         who = request.state.user
@@ -115,6 +116,7 @@ def _add_way_back(routes: APIRouter, services: Services) -> None:
             response = (link if kept.purpose.startswith(_LINK) else enter)(request, name, kept)
         except NotIn as error:
             response = failed(error.code, kept.there)
+        secure = is_secure(request)
         response.delete_cookie(COOKIE, path=PROVIDERS + name, secure=secure, httponly=True, samesite="lax")
         return response
 

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import logging
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
@@ -41,9 +42,10 @@ from controller.web import (
     views,
     week_pages,
 )
-from controller.web.access import Asker, allowed, is_api
+from controller.web.access import Asker, allowed
 from controller.web.frame import language_of, render, role_word
 from controller.web.i18n import Language
+from controller.web.refusal import RefusedPage, Why, page, reads_pages, said
 from controller.web.signin import whither
 from controller.web.signin_view import signin_page
 from controller.web.statics import Statics
@@ -149,28 +151,28 @@ def install(app: FastAPI, services: Services) -> None:
 
 def _refused(services: Services, request: Request, error: StarletteHTTPException) -> Response:
     who: Principal | None = getattr(request.state, "user", None)
-    if is_api(request.url.path) or who is None or error.status_code not in (403, 404):
+    if not reads_pages(request):
         return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+    if who is None or error.status_code not in (403, 404):
+        return HTMLResponse(page(request, error.status_code), error.status_code, error.headers)
     words = language_of(request)
-    way_out = str(words.t("Back to the devices") if may(who, Permission.VIEW_FLEET) else words.t("Back to my bookings"))
-    if error.status_code == 404:
-        view = views.RefusedPage(
-            title=str(words.t("This page is not here")),
-            text=str(words.t("The device or room may have been removed, or the address is not complete.")),
-            icon="map-off",
-            way_out=way_out,
-        )
-    else:
-        reference = reference_code(who.id, request.url.path, services.now_ms())
-        _log.warning("%s: %s asked for %s", reference, who.id, request.url.path)
-        view = views.RefusedPage(
-            title=str(words.t("No permission to see this page yet")),
-            text=" ".join((words.t("This page is for technicians."), _whose(who, services, words))),
-            icon="lock",
-            way_out=way_out,
-            reference=reference,
-        )
-    return render(services, request, "refused.html", {"view": view}, status=error.status_code)
+    view = said(Why.NOT_HERE, words) if error.status_code == 404 else _not_permitted(services, request, who, words)
+    back = words.t("Back to the devices") if may(who, Permission.VIEW_FLEET) else words.t("Back to my bookings")
+    return render(
+        services, request, "refused.html", {"view": replace(view, way_out=str(back))}, status=error.status_code
+    )
+
+
+def _not_permitted(services: Services, request: Request, who: Principal, words: Language) -> RefusedPage:
+    reference = reference_code(who.id, request.url.path, services.now_ms())
+    _log.warning("%s: %s asked for %s", reference, who.id, request.url.path)
+    return RefusedPage(
+        title=str(words.t("No permission to see this page yet")),
+        text=" ".join((words.t("This page is for technicians."), _whose(who, services, words))),
+        icon="lock",
+        way_out="",
+        reference=reference,
+    )
 
 
 def _whose(who: Principal, services: Services, words: Language) -> str:

@@ -12,7 +12,7 @@ from controller.scheduling.desk import Pick, Series
 from controller.scheduling.school_time import SchoolYear
 from controller.scheduling.series import Outcome, Verdict
 from controller.scheduling.views import BookingView
-from controller.web import picks
+from controller.web import picks, typed
 from controller.web.booking_reader import Reader
 from controller.web.booking_words import (
     Look,
@@ -161,10 +161,9 @@ def picked(fields: Mapping[str, str]) -> list[Pick]:
     for name, value in fields.items():
         if not name.startswith(PICK):
             continue
-        try:
-            day = date.fromisoformat(name.removeprefix(PICK))
-        except ValueError:
-            raise picks.WrongPick(f"no date: {name[:40]!r}") from None
+        day = typed.day(name.removeprefix(PICK))
+        if day is None:
+            raise picks.WrongPick(f"no date: {name[:40]!r}")
         span, items = picks.read(value)
         found.append(Pick(day, span, items or None))
     return sorted(found, key=lambda each: each.day)

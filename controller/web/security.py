@@ -1,9 +1,10 @@
 """What guards every request and marks every response, as plain ASGI: nothing behind it can be reached around it."""
 
 import asyncio
+import logging
 import re
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
@@ -11,11 +12,14 @@ from ipaddress import ip_address
 from anyio import to_thread
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from controller.identity.refusals import Kind, Refusals
 from controller.web.patience import BODY_S, PIECE_S
+from controller.web.refusal import Why, refuse
 
+_log = logging.getLogger(__name__)
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -53,6 +57,9 @@ UPLOAD = re.compile(r"/api/v1/devices/\d{1,18}/jobs")
 """Where files are sent to. Such a body is never held as a whole: it comes to the route in pieces, as they arrive."""
 
 
+_HOST = re.compile(r"(?:(?P<name>[^][:/?#@\s]+)|\[(?P<address>[0-9A-Fa-f:.]+)\])(?::\d{1,5})?", re.ASCII)
+
+
 @dataclass(frozen=True, slots=True)
 class Hosts:
     """Names under which we may be asked for. A bare address is always right: no foreign name leads to one."""
@@ -61,8 +68,9 @@ class Hosts:
 
     def allow(self, header: str) -> bool:
         """Whether a `Host` header may be answered. It keeps other sites from reaching us under a name of theirs."""
-        name = header.rsplit(":", 1)[0] if not header.endswith("]") else header
-        name = name.strip("[]").rstrip(".").lower()
+        name = bare(header)
+        if not name:
+            return False
         if name in self.names:
             return True
         try:
@@ -72,6 +80,17 @@ class Hosts:
         return True
 
 
+def bare(header: str) -> str:
+    """The name in a `Host` header, without port and brackets, as names are compared; empty if it is none."""
+    found = _HOST.fullmatch(header)
+    return (found["name"] or found["address"]).rstrip(".").lower() if found else ""
+
+
+def is_secure(connection: HTTPConnection) -> bool:
+    """Whether a cookie may be marked so that it never travels in the clear."""
+    return connection.url.scheme == "https"
+
+
 def own_hosts(configured: Iterable[str]) -> Hosts:
     """This machine's own names and the configured ones."""
     machine = socket.gethostname().lower()
@@ -79,16 +98,26 @@ def own_hosts(configured: Iterable[str]) -> Hosts:
 
 
 class SecurityHeaders:
-    """Puts the security headers on every response, and says how long it may be kept."""
+    """Puts the security headers on every response, and says how long it may be kept.
 
-    def __init__(self, app: ASGIApp, *, tls: bool) -> None:
+    Around all else: whoever asks for `https_host` came by HTTPS, even if the proxy there does not say so; else it is
+    what the connection or a trusted proxy says. All within go by the request's scheme. `is_away` knows errors of a
+    database that cannot be asked now.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, https_host: str = "", is_away: Callable[[Exception], bool] = lambda _error: False
+    ) -> None:
         self._app = app
-        self._tls = tls
+        self._is_away = is_away
+        self._https_host = https_host
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if self._https_host and bare(Headers(scope=scope).get("host", "")) == self._https_host:
+            scope["scheme"] = "https"
         begun = False
 
         async def marked(message: Message) -> None:
@@ -97,7 +126,7 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers[name] = value
-                if self._tls:
+                if scope.get("scheme") == "https":
                     headers["strict-transport-security"] = STRICT_TRANSPORT
                 good = message["status"] in (200, 206, 304)
                 headers.setdefault("cache-control", _static_cache(scope["path"]) if good else PRIVATE)
@@ -106,10 +135,14 @@ class SecurityHeaders:
 
         try:
             await self._app(scope, receive, marked)
-        except Exception:
-            if not begun:
-                await refuse(marked, 500, "Something went wrong here. It has been logged.")
-            raise
+        except Exception as error:
+            if begun:
+                raise
+            away = self._is_away(error)
+            await refuse(scope, marked, Why.AWAY if away else Why.FAULT)
+            if not away:
+                raise
+            _log.warning("the database cannot be asked: %s", error)
 
 
 def _static_cache(path: str) -> str:
@@ -138,11 +171,11 @@ class Gate:
             await self._app(scope, receive, send)
             return
         if not self._hosts.allow(Headers(scope=scope).get("host", "")):
-            await refuse(send, 421, "This server has another name.")
+            await refuse(scope, send, Why.HOST)
             return
         if leads_out(scope["path"]):
             await self._tell(Kind.PATH, scope)
-            await _malformed(send)
+            await refuse(scope, send, Why.MALFORMED)
             return
         if scope["method"] == "POST" and UPLOAD.fullmatch(scope["path"]):
             await self._app(scope, self._metered(scope, receive), send)
@@ -153,11 +186,14 @@ class Gate:
                 body = await self._body(receive, MAX_SHEET if table else self._max_body)
         except TimeoutError:
             await self._tell(Kind.TOO_SLOW, scope)
-            await refuse(send, 408, "The request came too slowly.")
+            await refuse(scope, send, Why.SLOW)
             return
         if body is None:
             await self._tell(Kind.TOO_LARGE, scope)
-            await refuse(send, 413, "The request is too large.")
+            await refuse(scope, send, Why.LARGE)
+            return
+        if holds_nul(scope["query_string"], Headers(scope=scope).get("content-type", ""), body):
+            await refuse(scope, send, Why.MALFORMED)
             return
         await self._app(scope, _replay(body, receive), send)
 
@@ -208,6 +244,13 @@ def leads_out(path: str) -> bool:
     return "\0" in path or ".." in re.split(r"[/\\]", path)
 
 
+def holds_nul(query: bytes, kind: str, body: bytes) -> bool:
+    """Whether there is a NUL in what was asked or sent as text: no person types one, no database of ours takes it."""
+    escape = b"\\u0000" if kind.startswith("application/json") else b"%00"
+    files = kind.startswith("multipart/")
+    return b"%00" in query or (not files and (escape in body or b"\0" in body))
+
+
 def _replay(body: bytes, receive: Receive) -> Receive:
     """A `receive` that gives the body once, and then what comes after it."""
     given = False
@@ -220,18 +263,3 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return again
-
-
-async def _malformed(send: Send) -> None:
-    body = b'{"detail": "this path leads nowhere"}'
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 400, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-async def refuse(send: Send, status: int, text: str) -> None:
-    """Answer with a line of text."""
-    body = f"{text}\n".encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

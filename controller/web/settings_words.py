@@ -11,6 +11,7 @@ from contract.units import symbol
 from controller.desired.desk import AgentStand
 from controller.desired.drift import Drift
 from controller.desired.inheritance import Level
+from controller.web import reason_words
 from controller.web.formats import date_time
 from controller.web.i18n import Language, number
 
@@ -112,11 +113,12 @@ MOODS: Final[Mapping[Drift, tuple[str, str]]] = {
 
 def why(stand: AgentStand, now_ms: int, words: Language) -> Markup:
     """What there is to say besides the word."""
+    reason = reason_words.said(stand.said.reason, words) or stand.said.reason
     match stand.drift:
         case Drift.REFUSED:
-            return words.t("The agent does not take them: {reason}", reason=stand.said.reason)
+            return words.t("The agent does not take them: {reason}", reason=reason)
         case Drift.ROLLED_BACK:
-            return words.t("It went back to the former ones: {reason}", reason=stand.said.reason)
+            return words.t("It went back to the former ones: {reason}", reason=reason)
         case Drift.OFFLINE if stand.since_ms:
             return words.t("Offline since {at}", at=date_time(stand.since_ms, now_ms, words))
         case Drift.ON_ITS_WAY if stand.said.on_trial:

@@ -10,7 +10,10 @@ from controller.identity.policy import home
 from controller.identity.refusals import Kind
 from controller.identity.signin import Refused, SignedIn, Source, TooManyTries
 from controller.services import Services
-from controller.web.access import GUEST_COOKIE, LANGUAGE_COOKIE, LANGUAGES, SESSION_COOKIE
+from controller.web.access import GUEST_COOKIE, SESSION_COOKIE
+from controller.web.i18n import LANGUAGES
+from controller.web.reader import LANGUAGE_COOKIE
+from controller.web.security import is_secure
 from controller.web.signin_view import LEFT
 
 _YEAR_S = 365 * 86_400
@@ -18,7 +21,6 @@ _YEAR_S = 365 * 86_400
 
 def router(services: Services) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
-    secure = services.config.tls
 
     @routes.post("/signin")
     def sign_in(
@@ -38,7 +40,7 @@ def router(services: Services) -> APIRouter:
             return _back(there, error="wrong")
         if request.state.user is not None:  # somebody else sat here before
             services.signin.leave(request.cookies[SESSION_COOKIE], request.state.user, address(request))
-        return entering(entered, there, tls=secure)
+        return entering(request, entered, there)
 
     @routes.post("/signout")
     def sign_out(request: Request) -> Response:
@@ -46,7 +48,7 @@ def router(services: Services) -> APIRouter:
         if token and request.state.user is not None:
             provider = services.signin.leave(token, request.state.user, address(request))
         response = RedirectResponse(f"/signin?done={LEFT}{provider}" if provider else "/signin", 303)
-        response.delete_cookie(SESSION_COOKIE, secure=secure, httponly=True, samesite="lax")
+        response.delete_cookie(SESSION_COOKIE, secure=is_secure(request), httponly=True, samesite="lax")
         return response
 
     @routes.post("/language")
@@ -57,6 +59,7 @@ def router(services: Services) -> APIRouter:
     ) -> Response:
         chosen = lang if lang in LANGUAGES else LANGUAGES[0]
         response = RedirectResponse(whither(services, request, next) or "/", 303)
+        secure = is_secure(request)
         response.set_cookie(LANGUAGE_COOKIE, chosen, max_age=_YEAR_S, secure=secure, httponly=True, samesite="lax")
         if request.state.user is not None:
             services.signin.set_language(request.state.user, chosen)
@@ -65,13 +68,14 @@ def router(services: Services) -> APIRouter:
     return routes
 
 
-def entering(entered: SignedIn, there: str, *, tls: bool) -> Response:
+def entering(request: Request, entered: SignedIn, there: str) -> Response:
     """Take a browser that was let in to where it wanted to go."""
+    secure = is_secure(request)
     response = RedirectResponse(there or home(entered.principal), 303)
     response.set_cookie(
-        SESSION_COOKIE, entered.token, max_age=entered.max_age_s, secure=tls, httponly=True, samesite="lax"
+        SESSION_COOKIE, entered.token, max_age=entered.max_age_s, secure=secure, httponly=True, samesite="lax"
     )
-    response.delete_cookie(GUEST_COOKIE, secure=tls, httponly=True, samesite="strict")
+    response.delete_cookie(GUEST_COOKIE, secure=secure, httponly=True, samesite="strict")
     return response
 
 

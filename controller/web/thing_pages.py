@@ -30,7 +30,7 @@ from controller.scheduling.policy import MAINTENANCE
 from controller.scheduling.school_time import SchoolTimeError, instant
 from controller.scheduling.stock import Item
 from controller.services import Services
-from controller.web import thing_view
+from controller.web import thing_view, typed
 from controller.web.admin_form import Filled
 from controller.web.admin_words import fault_words, flaw_words
 from controller.web.booking_words import problem_words, taken_words
@@ -309,6 +309,7 @@ def _thing(filled: Filled, school_id: str, thing_id: int | None) -> WriteThing:
         capacity=filled.whole("capacity", 1),
         setup_min=filled.whole("setup_min"),
         clean_up_min=filled.whole("clean_up_min"),
+        charge_min=filled.whole("charge_min"),
         watts=filled.whole("watts"),
         hazard=filled.whole("hazard"),
         certificate=filled.text("certificate"),
@@ -339,4 +340,5 @@ def _moment(text: str, planning: Planning) -> int | None:
         return None
     if found.tzinfo is not None or found.minute % 5 or found.second or found.microsecond:
         return None
-    return instant(found.date(), found.time(), planning.services.office.zone)
+    day = typed.day(str(found.date()))
+    return instant(day, found.time(), planning.services.office.zone) if day is not None else None

@@ -175,9 +175,15 @@ def thing_fields(
         one("setup_min", words.t("Setup (minutes)"), "number"),
         one(
             "clean_up_min",
-            words.t("Clean-up (minutes)"),
+            words.t("Clean-up, hygiene (minutes)"),
             "number",
             hint=words.t("For bookings made or moved from now on."),
+        ),
+        one(
+            "charge_min",
+            words.t("Charging (minutes)"),
+            "number",
+            hint=words.t("Of counted kits. They are cleaned while they charge: the next class waits for the longer."),
         ),
         one(
             "hazard",

@@ -24,7 +24,7 @@ from controller.services import Services
 from controller.timetable.editing import RemoveYear, StoredYear, WriteYear, YearChange
 from controller.timetable.errors import ChangedMeanwhile, NoSuchYear, YearNameTaken
 from controller.timetable.plan import NamedBells, YearPlan
-from controller.web import time_view
+from controller.web import time_view, typed
 from controller.web.admin_form import Filled
 from controller.web.admin_words import flaw_field, flaw_words, period_field
 from controller.web.planning import AGREED, Planner, Planning, see
@@ -159,8 +159,8 @@ class Editing:
         """Which of its parts; None for a new one. One that is not there is answered with 404."""
         if where.place == NEW:
             return None
-        at = int(where.place) if where.place.isdecimal() else -1
-        if not 0 <= at < time_view.count(self.year.plan, where.part):
+        at = typed.whole(where.place)
+        if at is None or at >= time_view.count(self.year.plan, where.part):
             raise HTTPException(404, "no such part of the year")
         return at
 
@@ -207,7 +207,7 @@ class Editing:
     ) -> HTMLResponse:
         planning, plan, words = self.planning, self.year.plan, self.planning.words
         calendar = plan.school_year(planning.services.office.zone)
-        chosen = _day(day) or planning.services.office.today()
+        chosen = typed.day(day) or planning.services.office.today()
         return planning.render(
             "admin_year.html",
             status=422 if problems else 200,
@@ -247,10 +247,8 @@ class Editing:
 
 def next_name(name: str) -> str:
     """2026–2027 -> 2027–2028; any other name as it is."""
-    first, dash, last = name.partition("–")
-    if dash and first.isascii() and first.isdigit() and last.isascii() and last.isdigit():
-        return f"{int(first) + 1}–{int(last) + 1}"
-    return name
+    first, last = (typed.whole(each) for each in name.partition("–")[::2])
+    return name if first is None or last is None else f"{first + 1}–{last + 1}"
 
 
 def _years_page(planning: Planning, school_id: str, name: str = "", problem: str = "") -> HTMLResponse:
@@ -266,13 +264,6 @@ def _years_page(planning: Planning, school_id: str, name: str = "", problem: str
         name=name,
         problem=problem,
     )
-
-
-def _day(text: str) -> date | None:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 # what forms say

@@ -9,6 +9,7 @@ from controller.alerts.rules import OF_THE_AGENT, DeviceState, Reason
 from controller.fleet.live import LiveFleet, Selection
 from controller.fleet.picture import Attention, DeviceView, RoomRow
 from controller.scope import Scope
+from controller.web import reason_words
 from controller.web.formats import shown
 from controller.web.i18n import Language, number
 from controller.web.typography import tidy
@@ -115,17 +116,6 @@ class MyPage:
     next: str
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedPage:
-    """A closed door: what happened, and the one way out."""
-
-    title: str
-    text: str
-    icon: str
-    way_out: str
-    reference: str = ""
-
-
 STATE_WORDS = {
     DeviceState.FAULT: lambda language: language.t("Fault"),
     DeviceState.OFFLINE: lambda language: language.t("Offline"),
@@ -148,9 +138,9 @@ def words(label: Words, language: Language) -> str:
 
 
 def reason_text(reason: Reason, language: Language) -> str:
-    """Why, in one line; what the agent added in its own words stands behind."""
+    """Why, in one line; what the agent added stands behind, in the reader's language where the words are ours."""
     text = words(reason.label, language)
-    return f"{text}: {reason.detail}" if reason.detail else text
+    return f"{text}: {reason_words.said(reason.detail, language) or reason.detail}" if reason.detail else text
 
 
 def value_text(value: Value | None, unit: str, language: Language) -> str:

@@ -7,12 +7,12 @@ from typing import Final
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from controller.notifications import timing
 from controller.notifications.carrier import Carrier, Custom
 from controller.notifications.errors import KeyLost
 from controller.notifications.outlet import WAIT_S, Outlet
 from controller.notifications.sealing import Seal
 from controller.notifications.states import HOPELESS, Result
+from controller.notifications.timing import Pace
 from controller.webhooks import store
 from controller.webhooks.body import body
 from controller.webhooks.signing import headers
@@ -23,8 +23,7 @@ MOST_ATTEMPTS: Final = 10
 CLAIM_MS: Final = round(1000 * (WAIT_S + 20))
 GONE: Final = "http-410"
 """The receiver says that it will never want it."""
-_PACE_MS: Final = 1_000
-_BURST: Final = 60
+PACE: Final = Pace(1_000, burst=60)
 _SWEEP_MS: Final = 3_600_000
 _DAY_MS: Final = 86_400_000
 
@@ -51,7 +50,7 @@ class WebhookSender:
         self._carrier = Carrier(
             engine,
             store.QUEUE,
-            Custom("webhook", CLAIM_MS, MOST_ATTEMPTS, HOPELESS | {GONE}, paced_ms),
+            Custom("webhook", CLAIM_MS, MOST_ATTEMPTS, HOPELESS | {GONE}, PACE),
             prepare=self._sweep_now_and_then,
             send=self.attempt,
             now_ms=now_ms,
@@ -62,9 +61,10 @@ class WebhookSender:
         self._carrier.start()
 
     def stop(self) -> None:
-        """What is under way is tried again after the next start. May be called without a start."""
-        self._outlet.close()
+        """What does not end in a moment is tried again after the next start. May be called without a start."""
         self._carrier.stop()
+        self._outlet.close()
+        self._carrier.join()
 
     def turn(self) -> bool:
         """Send what is due; whether there was anything. Raises SQLAlchemyError."""
@@ -94,8 +94,3 @@ class WebhookSender:
                 store.forget(connection, now_ms - self._keep_ms)
             self._swept_ms = now_ms
         return False
-
-
-def paced_ms(paced_until_ms: int, now_ms: int) -> int | None:
-    """One a second, sixty at once: as `timing.paced_ms`."""
-    return timing.paced_ms(paced_until_ms, now_ms, _PACE_MS, _BURST)

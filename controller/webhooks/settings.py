@@ -21,7 +21,7 @@ from controller.webhooks import store
 from controller.webhooks.errors import NoSuchWebhook, TestedTooOften, WrongWebhook
 from controller.webhooks.events import Happening, put
 from controller.webhooks.kinds import CHOICES, EventKind
-from controller.webhooks.sender import CLAIM_MS, WebhookSender, paced_ms
+from controller.webhooks.sender import CLAIM_MS, PACE, WebhookSender
 from controller.webhooks.signing import new_secret
 from controller.webhooks.tables import Webhook, WebhookDelivery
 
@@ -162,7 +162,7 @@ class Webhooks:
         now_ms = self._now_ms()
         with self._session(who, school_id) as db:
             hook = self._hook(db, school_id, hook_id)
-            mark_ms = paced_ms(hook.paced_until_ms, now_ms)
+            mark_ms = PACE.after_ms(hook.paced_until_ms, now_ms)
             if mark_ms is None or not store.QUEUE.pace(db.connection(), hook_id, hook.paced_until_ms, mark_ms):
                 raise TestedTooOften("this webhook was used too often just now")
             delivery = WebhookDelivery(

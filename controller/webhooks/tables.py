@@ -10,7 +10,7 @@ class Webhook(SQLModel, table=True):
     """An address of a school's that is told of `kinds` (`kinds.EventKind`). `sealed` is address and secret as JSON,
     sealed (`notifications.sealing.Seal`), empty once removed; `hint` is the host.
 
-    `paced_until_ms` as in `timing.paced_ms`, `result` the last attempt's code.
+    `paced_until_ms` as in `timing.Pace`, `result` the last attempt's code.
     """
 
     __tablename__ = "webhook"

@@ -2,8 +2,8 @@
 without a printer. Access by API key or by Digest.
 
 Source: Prusa-Link-Web, spec/openapi.yaml (1.0.0-draft): /api/v1/status (StatusPrinter, StatusJob), /api/v1/job,
-DELETE /api/v1/job/{id}, PUT .../pause and .../resume, PUT /api/v1/files/{storage}/{path} with Print-After-Upload and
-Overwrite.
+DELETE /api/v1/job/{id}, PUT .../pause and .../resume, GET, PUT and DELETE /api/v1/files/{storage}/{path} with
+Print-After-Upload and Overwrite; Create-Folder as Prusa-Link and Prusa-Firmware-Buddy have it.
 """
 
 import hashlib
@@ -38,8 +38,12 @@ class Model:
     printed_s: float = 0.0
     seen_s: float = 0.0
     fault: str = "none"
-    stored: set[str] = field(default_factory=set)
-    """Files on its stick."""
+    stored: dict[str, str] = field(default_factory=dict)
+    """Files on its stick: the short name (8.3) by the long one, each with its folder."""
+    folders: set[str] = field(default_factory=lambda: {""})
+    most: int = 100
+    """So many files fit on its stick."""
+    names: int = 0
 
     def pass_time(self) -> None:
         now_s = time.monotonic()
@@ -109,8 +113,8 @@ class PrusalinkServer:
                     if (model.number and model.state != "IDLE")
                     else (204, None)
                 )
-            case "PUT", ["files", "usb", name]:
-                return self._taken(unquote(name), body, wishes), None
+            case _, ["files", "usb", *levels]:
+                return self._filed(method, unquote("/".join(levels)), body, wishes)
             case ("PUT", ["job", number, ("pause" | "resume") as word]):
                 return self._told(number, {"pause": "PAUSED", "resume": "PRINTING"}[word])
             case ("DELETE", ["job", number]):
@@ -118,16 +122,51 @@ class PrusalinkServer:
             case _:
                 return 409, {"title": "not in this state"}
 
+    def _filed(self, method: str, path: str, body: bytes, wishes: Mapping[str, str]) -> tuple[int, Any]:
+        """What becomes of its stick."""
+        model = self.model
+        long = next((long for long, short in model.stored.items() if path in (long, short)), "")
+        match method:
+            case "PUT" if wishes.get("Create-Folder") == "?1":
+                if path in model.folders:
+                    return 409, {"title": "already there"}
+                model.folders.add(path)
+                return 201, None
+            case "PUT":
+                return self._taken(path, body, wishes), None
+            case "GET" if path in model.folders:
+                return 200, {"type": "FOLDER", "name": path, "children": self._children(path)}
+            case "DELETE" if long and model.works and model.file == long.rpartition("/")[2]:
+                return 409, {"title": "it is printed"}
+            case "DELETE" if long:
+                del model.stored[long]
+                return 204, None
+        return 404, {"title": "not there"}
+
+    def _children(self, folder: str) -> list[dict[str, Any]]:
+        inside = [each for each in self.model.stored if each.rpartition("/")[0] == folder]
+        files = [
+            {"name": self.model.stored[each].rpartition("/")[2], "display_name": each.rpartition("/")[2]}
+            for each in inside
+        ]
+        return [{"type": "PRINT_FILE", **each} for each in files]
+
     def _taken(self, name: str, body: bytes, wishes: Mapping[str, str]) -> int:
         """A file, which is printed if that is wished for: flags are `?1` and `?0`, after RFC 8941, section 3.3.6."""
         model = self.model
+        folder, _, short = name.rpartition("/")
+        if folder not in model.folders:
+            return 404
         prints = wishes.get("Print-After-Upload", "?0") == "?1"
         if (prints and model.works) or (name in model.stored and wishes.get("Overwrite", "?0") != "?1"):
             return 409
-        model.stored.add(name)
+        if name not in model.stored and len(model.stored) >= model.most:
+            return 507
+        model.names += 1
+        model.stored[name] = f"{folder}/{short[:1].upper()}~{model.names}.GCO".removeprefix("/")
         if prints:
             model.number += 1
-            model.state, model.file, model.content, model.printed_s = "PRINTING", name, body, 0.0
+            model.state, model.file, model.content, model.printed_s = "PRINTING", short, body, 0.0
         return 201
 
     def _told(self, number: str, state: str) -> tuple[int, Any]:

@@ -63,6 +63,13 @@ def test_signin_has_no_barrier(browser: Visit) -> None:
     judge(browser.page("/signin?error=wait&minutes=4"))
 
 
+def test_refusal_before_signing_in_has_no_barrier(browser: Visit) -> None:
+    browser.forgive("404")
+    browser.forgive("422")
+    judge(browser.page("/board/open/nothing"))
+    judge(browser.page("/signin?minutes=soon"))
+
+
 def test_fleet_has_no_barrier_compact_full_and_with_the_drawer_open(browser: Visit) -> None:
     page = browser.signed_in("bao").live("/fleet")
     judge(page)
@@ -103,7 +110,7 @@ def test_pages_of_agents_have_no_barrier(browser: Visit) -> None:
     page = browser.signed_in("bao").page("/agents/enrol")
     page.fill("#uses", "9")
     page.click("form.enrol button")
-    token = page.inner_text("#linux").split()[-1]
+    token = page.inner_text("#linux").split()[4]
     for key in ("a1" * 32, "b2" * 32):  # the second one waits: the same computer with a new key
         asked = {"token": token, "agent": "pc-new", "key": key, "machine": ["board:0123456789", "mac:9876543210"]}
         assert browser.context.request.post(f"{browser.url}/api/v1/enrol", data=asked).ok

@@ -63,7 +63,7 @@ def test_a_double_click_is_one_command(visit: Visitor, in_lab: Lab) -> None:
     assert page.locator(".cmd", has_text="Nháy đèn").count() == 1
 
 
-def test_what_the_machine_answers_to_a_wrong_input_is_quoted(visit: Visitor, in_lab: Lab) -> None:
+def test_why_a_wrong_input_is_refused_is_said_in_the_readers_language(visit: Visitor, in_lab: Lab) -> None:
     page = visit().signed_in("bao").live(f"/devices/{in_lab.projector}")
     page.get_by_role("button", name="Chọn nguồn hình…").click()
     expect(asked(page)).to_contain_text(f"{PROJECTOR_NAME}: chọn nguồn hình")
@@ -71,7 +71,8 @@ def test_what_the_machine_answers_to_a_wrong_input_is_quoted(visit: Visitor, in_
     asked(page).get_by_role("button", name="Chọn nguồn hình").click()
     expect(newest(page)).to_have_attribute("data-status", "refused", timeout=DONE_MS)
     expect(newest(page).locator(".badge")).to_have_text("Bị từ chối")
-    expect(newest(page).locator("q")).to_contain_text("máy hát")
+    expect(newest(page).locator(".why")).to_contain_text("không có đầu vào 'máy hát'; máy chiếu có ")
+    expect(newest(page).locator("q")).to_have_count(0)
 
 
 def test_a_value_that_cannot_be_is_said_in_the_dialog_and_what_was_typed_stays(visit: Visitor, in_lab: Lab) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import delete
 from sqlmodel import Session, col, select
 
 from contract.found import Candidate, Clue, ClueKind, Found
-from controller.commands.tables import CommandTrial
+from contract.model import CommandStatus
 from controller.fleet.tables import Agent, Device
 from controller.found import store
 from controller.found.tables import FoundThing
@@ -17,6 +17,7 @@ from controller.main import wall_ms
 from tests.browser.conftest import Visitor, visits
 from tests.browser.test_accessibility import WAYS, judge
 from tests.integration.bookable import HERE, THERE, Furnished, furnished
+from tests.integration.office import tried
 from tests.integration.running import PASSWORD, Running, running
 
 K = ClueKind
@@ -155,7 +156,8 @@ def test_technician_says_of_each_command_whether_it_works(visit: Visitor, lab: t
                         profile_slug="epson/eb-l200f", profile_digest="d", bridge_state="open")  # fmt: skip
         db.add(device)
         db.commit()
-        db.add(CommandTrial(device_id=device.id or 0, profile_digest="d", action="mute", school_id=HERE))
+        tried(db, device, "mute", "c-mute")
+        tried(db, device, "power-on", "c-on", CommandStatus.SENT)
         db.commit()
         which = device.id
     lab[0].services.live.load()
@@ -165,7 +167,8 @@ def test_technician_says_of_each_command_whether_it_works(visit: Visitor, lab: t
         judge(page)
     page = visit().signed_in("ky", PASSWORD).page(f"/devices/{which}")
     rows = page.locator("#trials .trial")
-    expect(rows.filter(has_text="đã gửi")).to_have_count(1)
+    expect(rows.filter(has_text="đã thực hiện")).to_have_count(1)
+    expect(rows.filter(has_text="đang gửi").locator("button")).to_have_count(0)
     page.click("#trials button[value=yes]")
     expect(rows.filter(has_text="chạy đúng")).to_have_count(1)
     expect(rows.filter(has_text="chưa thử")).not_to_have_count(0)

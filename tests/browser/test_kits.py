@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from controller.main import wall_ms
 from controller.scheduling.bookings import Bookings, Request
-from controller.scheduling.tables import Booking
+from controller.scheduling.tables import Booking, Resource
 from tests.browser.conftest import Visitor, visits
 from tests.browser.test_accessibility import WAYS, judge
 from tests.integration.bookable import HERE, Furnished, furnished, school_day, span
@@ -17,7 +17,7 @@ from tests.integration.running import PASSWORD, Running, running
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, Furnished]]:
-    """Twelve kits are booked for a lesson that is now."""
+    """Twelve kits are booked for a lesson that is now; they charge for 45 minutes and are cleaned for 10."""
     state = tmp_path_factory.mktemp("kits")
     made = furnished(state)
     at, holder = span(made.engine, school_day(), 1, 2), made.person("ha").id
@@ -27,7 +27,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Running, Fur
     with Session(made.engine) as db:
         row = db.get_one(Booking, booked.id)
         row.start_ms, row.end_ms = wall_ms() - 60_000, wall_ms() + 3_600_000
-        db.add(row)
+        pool = db.get_one(Resource, made.things["Kit"])
+        pool.charge_min, pool.clean_up_min = 45, 10
+        db.add_all((row, pool))
         db.commit()
     with running(state) as found:
         yield found, made
@@ -45,6 +47,9 @@ def test_teacher_takes_kits_out_and_back_and_who_manages_mends_them(
 ) -> None:
     manager = visit().signed_in("lan", PASSWORD).page("/kits")
     expect(manager.locator(".ch .mut")).to_contain_text("THCS An Phú · ")
+    expect(manager.locator("main")).to_contain_text(
+        "sạc pin 45 phút và vệ sinh 10 phút cùng lúc; dùng lại được sau 45 phút"
+    )
     manager.click("summary:has-text('Trong một bộ kit có gì')")
     manager.fill("textarea", "4 x bánh xe\ncáp USB")
     manager.click("text=Lưu")

@@ -71,7 +71,7 @@ def test_technician_sets_a_room_sees_it_in_force_and_a_wrong_address_rolled_back
     comes_to(controller, Drift.ROLLED_BACK)
     page = browser.page("/agents")
     expect(page.locator("section:has(#all)")).to_contain_text("Cấu hình đã quay lại bản cũ: 1")
-    expect(page.locator("section:has(#all)")).to_contain_text("no answer from the server within 5 s")
+    expect(page.locator("section:has(#all)")).to_contain_text("máy chủ không trả lời trong 5 giây")
     judge(page)
     page = browser.page(f"/agents/settings/room-{room}")
     judge(page)

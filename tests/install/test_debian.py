@@ -76,6 +76,15 @@ def test_a_stranger_has_a_server_and_an_agent_in_fewer_than_ten_commands(machine
     )
 
 
+def test_opened_to_the_network_the_first_agent_comes_along(machine: Container, said: str) -> None:
+    """By the guide's commands; its name, its history and its settings stay."""
+    before = machine.do("fabfleet-agent status | head -1; sha256sum /var/lib/fabfleet/agent/identity.json")
+    machine.do("\n".join(guided("Opening it to the network")))
+    online(machine)
+    assert machine.do("fabfleet-agent status | head -1; sha256sum /var/lib/fabfleet/agent/identity.json") == before
+    machine.until("fabfleet verify", "nothing is missing")
+
+
 def test_each_service_runs_as_its_own_user_who_alone_reads_its_state(machine: Container, said: str) -> None:
     for service, user in zip(SERVICES, ("fabfleet-agent", "fabfleet"), strict=True):
         assert machine.do(f"ps -o user:20= -p {process(machine, service)}") == user

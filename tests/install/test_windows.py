@@ -7,15 +7,22 @@ import os
 import re
 import shutil
 import signal
+import socket
+import tomllib
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path, PureWindowsPath
 
 import httpx
 import pytest
 
 from controller.database import make_engine
 from controller.fleet.enrolment import Place
+from controller.fleet.token_text import token_text
 from controller.ingest.verify import main as verify
+from controller.web.enrol_lines import commands
+from controller.web.i18n import language
 from hil.farends.printer import PROMPT as PRINTER_PROMPT
 from hil.farends.printer import SimulatedPrinter
 from hil.farends.serial_server import SerialServer
@@ -36,13 +43,14 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def token(state: Path) -> str:
-    """For one agent of a school."""
-    return seed(state).admin.add_enrol_token(Place("an-phu", "p2"), 1, 3_600_000)
+    """For one agent of a school, with the fingerprint of the authority that vouches for the controller."""
+    secret = seed(state).admin.add_enrol_token(Place("an-phu", "p2"), 1, 3_600_000)
+    return token_text(secret, replace(settings(state), own_tls=True))
 
 
 @pytest.fixture(scope="module")
 def controller(state: Path, token: str) -> Iterator[Running]:
-    with running(state) as one:
+    with running(state, own_tls=True) as one:
         yield one
 
 
@@ -71,6 +79,9 @@ def computer(
 ) -> Iterator[Windows]:
     """An enrolled classroom computer with a projector and a printer, whose service runs."""
     with SerialServer(str(printer.link)) as port, windows() as computer:
+        stranger = f"{token.partition('.')[0]}.{'0' * 64}"
+        said = computer.agent("enrol", controller.url, stranger, "--name", "pc-2")
+        assert (said.returncode, "fingerprint" in said.stderr) == (2, True), said.stderr
         said = computer.agent("enrol", controller.url, token, "--name", "pc-2")
         assert said.returncode == 0, said.stderr
         file = computer.state / "agent.toml"
@@ -105,6 +116,34 @@ def test_agent_is_where_windows_keeps_such_things(computer: Windows) -> None:
     assert (computer.state / "credentials.json").exists()
     assert (computer.state / "outbox.db").exists()
     assert "RUNNING" in computer.service("query")
+
+
+def test_agent_speaks_tls_to_pages_and_broker_and_believes_their_authority_alone(
+    computer: Windows, controller: Running
+) -> None:
+    told = tomllib.loads((computer.state / "agent.toml").read_text("utf-8"))
+    assert told["controller"]["url"] == controller.url
+    assert controller.url.startswith("https://")
+    address = controller.services.plant.address()
+    assert (told["broker"]["port"], address.tls) == (address.port, True)
+    for section in ("controller", "broker"):
+        place = PureWindowsPath(told[section]["tls_ca"])
+        assert place.parts[1:] == ("ProgramData", "Fabfleet", "agent", "ca.pem")
+    authority = controller.services.plant.authorities().pem
+    assert (computer.state / "ca.pem").read_text("ascii") == authority
+    with socket.create_connection(("127.0.0.1", address.port), timeout=20) as plain:
+        plain.sendall(b"\x10\x10\0\x04MQTT\x04\x02\0\x0a\0\x04test")
+        with suppress(ConnectionError):
+            assert not plain.recv(4).startswith(b"\x20"), "nobody comes in in the clear"
+
+
+def test_what_the_page_says_to_run_lies_in_the_package(computer: Windows) -> None:
+    line = commands("https://fab.example.vn", "token", language("en")).windows
+    found = re.search(r"-File \.\\(\S+)", line)
+    assert found is not None
+    script = computer.drive / PROGRAMS / found[1]
+    for called in re.findall(r"\$programs\\([\w.-]+)", script.read_text("utf-8")):
+        assert (computer.drive / PROGRAMS / called).is_file(), called
 
 
 def test_the_same_files_give_the_same_zip(computer: Windows, tmp_path: Path) -> None:

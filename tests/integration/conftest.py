@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from controller.database import make_engine, sqlite_url
 from tests.databases import PostgresServer, fresh
 from tests.integration import postgres
 
@@ -14,6 +15,19 @@ from tests.integration import postgres
 def postgresql() -> Iterator[PostgresServer]:
     with postgres.server() as url:
         yield PostgresServer(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either_empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """A new database of each kind, without tables."""
+    if request.param == "sqlite":
+        url = sqlite_url(tmp_path / "empty.db")
+    else:
+        server: PostgresServer = request.getfixturevalue("postgresql")
+        url = server.empty()
+    engine = make_engine(url)
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -9,9 +9,10 @@ from contract.messages import Order
 from contract.model import CommandStatus, Outcome
 from contract.topics import Address, Channel
 from contract.wire import decode
-from controller.commands import store
+from controller.commands import store, trials
 from controller.commands.dispatcher import Dispatcher
 from controller.commands.service import Commands, CommandView, Wanted
+from controller.commands.tables import StoredCommand
 from controller.fleet.live import LiveFleet
 from controller.fleet.tables import Agent, Device, School
 from controller.identity import store as people
@@ -126,6 +127,28 @@ class Office:
         with Session(self.engine) as db:
             lines = [line for line in people.audit_lines(db) if line.action.startswith("command")]
             return [(line.action, line.actor, line.detail) for line in lines]
+
+
+def tried(
+    db: Session, device: Device, action: str, command_id: str, status: CommandStatus = CommandStatus.DONE
+) -> None:
+    """Somebody tried the action at the device, and this is what became of the command."""
+    command = StoredCommand(
+        id=command_id,
+        school_id=device.school_id,
+        agent_id=device.agent_id,
+        device_id=device.id or 0,
+        action=action,
+        by_id=TECHNICIAN.id,
+        asked_ms=1_800_000_000_000,
+        expires_ms=1_800_000_060_000,
+        status=status,
+        status_ms=1_800_000_001_000,
+        told=status.final,
+    )
+    db.add(command)
+    db.flush()
+    trials.begin(db, command)
 
 
 def fill(engine: Engine, now_ms: int) -> None:

@@ -5,9 +5,10 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 
@@ -32,6 +33,8 @@ class Server:
     def __init__(self, folder: Path, *, durable: bool = True) -> None:
         self.folder = folder
         self._durable = durable
+        self.environment: Mapping[str, str] = {}
+        """Of the server's processes, besides what they have anyway; of the next start."""
         self._data = folder / "data"
         if os.getuid() == 0:
             os.chown(folder, _ORDINARY_USER, _ORDINARY_USER)
@@ -85,7 +88,7 @@ class Server:
                     each.resume()
 
     def _control(self, *command: str) -> None:
-        _run(binary("pg_ctl"), "-D", str(self._data), *command, cwd=self.folder)
+        _run(binary("pg_ctl"), "-D", str(self._data), *command, cwd=self.folder, environment=self.environment)
 
 
 @contextmanager
@@ -107,11 +110,12 @@ def server(*, durable: bool = False) -> Iterator[str]:
         yield one.url
 
 
-def _run(*command: str, cwd: Path) -> None:
+def _run(*command: str, cwd: Path, environment: Mapping[str, str] = MappingProxyType({})) -> None:
     user = _ORDINARY_USER if os.getuid() == 0 else None
     done = subprocess.run(
         command,
         cwd=cwd,
+        env={**os.environ, **environment},
         user=user,
         group=user,
         check=False,

@@ -5,6 +5,7 @@ import os
 import queue
 import signal
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -57,7 +58,7 @@ def free_port() -> int:
 
 
 def settings(state: Path) -> ControllerConfig:
-    return ControllerConfig(state=state, port=0, broker=BrokerConfig(port=0))
+    return ControllerConfig(state=state, port=0, broker=BrokerConfig(port=0, tls_port=0))
 
 
 class Running:
@@ -67,7 +68,9 @@ class Running:
         self.app = app
         self.services: Services = app.state.services
         host, port = server.servers[0].sockets[0].getsockname()[:2]
-        self.url = f"http://{host}:{port}"
+        tls = self.services.config.tls
+        self.url = f"{'https' if tls else 'http'}://{host}:{port}"
+        self._trust = ssl.create_default_context(cadata=self.services.plant.authorities().pem) if tls else True
         self._clients = ExitStack()
 
     @property
@@ -76,7 +79,7 @@ class Running:
 
     def client(self) -> httpx.Client:
         """A browser without cookies."""
-        return self._clients.enter_context(httpx.Client(base_url=self.url, timeout=20))
+        return self._clients.enter_context(httpx.Client(base_url=self.url, timeout=20, verify=self._trust))
 
     def bearer(self, token: str) -> httpx.Client:
         """A program with a token."""
@@ -111,12 +114,19 @@ def running(
     database_url: str = "",
     notices: NoticesConfig | None = None,
     oidc: tuple[Provider, ...] = (),
+    own_tls: bool = False,
 ) -> Iterator[Running]:
     """Serve on a free port until the block ends. Streams are ended as a signal would end them."""
-    given = replace(settings(state), database_url=database_url, oidc=oidc)
+    given = replace(settings(state), database_url=database_url, oidc=oidc, own_tls=own_tls)
     config = replace(given, notices=notices or NoticesConfig())
     app = create_app(config if jobs is None else replace(config, jobs=jobs), now_ms)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=2))
+    certificates = app.state.services.plant.certificates
+    if own_tls:
+        certificates.look()
+    certificate = certificates.file if own_tls else None
+    server = uvicorn.Server(
+        uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=2, ssl_certfile=certificate)
+    )
     thread = threading.Thread(target=server.run, name="controller")
     thread.start()
     try:

@@ -2,7 +2,8 @@
 
 Allowed is this alone: an agent says its own upward channels and hears its own downward ones; a foreign reader hears
 what is told of its school, and says nothing. Everything else of every channel, in each way there is, must be seen by
-nobody; what is allowed arrives in the same run, so silence means no.
+nobody; what is allowed arrives in the same run, so silence means no. All by TLS, with the very configuration that the
+controller writes: mosquitto takes one connection an account there, so each actor has as many accounts as connections.
 """
 
 import json
@@ -10,21 +11,26 @@ import os
 import queue
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 
+import psutil
 import pytest
 
 from contract.topics import CONTROLLER, DOWN, UP, Address, Channel
 from controller.broker import embedded, mosquitto, nats
-from controller.broker.access import BrokerUser, Login, Member, Reader, hash_password, mosquitto_hash
+from controller.broker.access import BrokerUser, Login, Member, Reader, hash_password, mosquitto_hash, user_name
+from controller.tls.authority import anchor, make_authority
 from tests.integration.mqtt import Client, eventually
+from tests.tls import now, signed, write
 
 pytestmark = pytest.mark.integration
 
@@ -34,6 +40,10 @@ SCHOOLS = ("alpha", "beta")
 """With a reader each."""
 PASSWORD = "right"
 ADMIN = "watcher"
+ADMINS = 4
+ACCOUNTS = 40
+"""Of each actor: so many connections it has at once, or fewer."""
+_NUMBERS = count()
 HUB = Login(CONTROLLER, "hub-password")
 SETTLE_S = 0.5
 WILDCARDS = (
@@ -53,42 +63,53 @@ STRAY = (
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """One that runs, with a user who may see and say everything."""
+    """One that runs, with users who may see and say everything."""
 
     kind: str
     port: int
+    trust: ssl.SSLContext
 
-    def client(self, address: Address, will: tuple[str, bytes] | None = None) -> Client:
-        return Client(self.port, address.user, PASSWORD, address.client_id, will)
+    def client(self, address: Address, number: int = 0, will: tuple[str, bytes] | None = None) -> Client:
+        """An agent, by its `number`-th account: all have the same rights."""
+        return self.anybody(user_name(address, number), f"{address.client_id}/{number}", will=will)
+
+    def anybody(
+        self, user: str, client_id: str, password: str = PASSWORD, will: tuple[str, bytes] | None = None
+    ) -> Client:
+        return Client(self.port, user, password, client_id, will, tls=self.trust)
 
     def admin(self) -> Client:
-        return Client(self.port, ADMIN, PASSWORD, f"{ADMIN}/{time.monotonic_ns()}")
+        number = next(_NUMBERS) % ADMINS
+        return self.anybody(f"{ADMIN}{number}", f"{ADMIN}/{time.monotonic_ns()}")
 
 
 def users() -> list[Member]:
     secret = (hash_password(PASSWORD), mosquitto_hash(PASSWORD))
-    readers = (Reader(f"ha_{school}", f"fabfleet/{school}", *secret) for school in SCHOOLS)
-    return [*(BrokerUser(address, *secret) for address in ACTORS.values()), *readers]
+    numbers = range(ACCOUNTS)
+    readers = (Reader(f"ha_{school}{each}", f"fabfleet/{school}", *secret) for school in SCHOOLS for each in numbers)
+    return [*(BrokerUser(address, *secret, each) for address in ACTORS.values() for each in numbers), *readers]
 
 
-def nats_command(folder: Path, port: int) -> list[str]:
-    settings = nats.NatsSettings(folder, "127.0.0.1", port)
+def nats_command(folder: Path, port: int, certificate: Path, key: Path) -> list[str]:
+    settings = nats.NatsSettings(folder, "127.0.0.1", port, certificate, key)
     told = json.loads(nats.render(settings, hash_password(HUB.password), users()))
     everything = {"publish": {"allow": [">"]}, "subscribe": {"allow": [">"]}}
-    told["authorization"]["users"].append({"user": ADMIN, "password": PASSWORD, "permissions": everything})
+    for number in range(ADMINS):
+        admin = {"user": f"{ADMIN}{number}", "password": PASSWORD, "permissions": everything}
+        told["authorization"]["users"].append(admin)
     settings.file.write_text(json.dumps(told))
     return [embedded._binary(), "-c", str(settings.file)]
 
 
-def mosquitto_command(folder: Path, port: int) -> list[str]:
+def mosquitto_command(folder: Path, port: int, certificate: Path, key: Path) -> list[str]:
+    settings = mosquitto.MosquittoSettings(folder, port, "127.0.0.1", certificate, key)
     made = mosquitto.render_users(HUB, mosquitto_hash(HUB.password), users())
-    made[mosquitto.CONF] = mosquitto.render_conf(mosquitto.MosquittoSettings(folder, port, "127.0.0.1"))
-    made[mosquitto.ACL] += f"\nuser {ADMIN}\ntopic readwrite #\n"
-    made[mosquitto.PASSWORDS] += f"{ADMIN}:{mosquitto_hash(PASSWORD)}\n"
+    made[mosquitto.CONF] = mosquitto.render_conf(settings)
+    for number in range(ADMINS):
+        made[mosquitto.ACL] += f"\nuser {ADMIN}{number}\ntopic readwrite #\n"
+        made[mosquitto.PASSWORDS] += f"{ADMIN}{number}:{mosquitto_hash(PASSWORD)}\n"
     if os.getuid() == 0:  # it would become a user who may not read its own files
         made[mosquitto.CONF] += "user root\n"
-    # the watcher comes and goes under several ids here
-    made[mosquitto.CONF] = made[mosquitto.CONF].replace("use_username_as_clientid true\n", "")
     for name, text in made.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o600)
@@ -104,11 +125,14 @@ COMMANDS = {"nats": nats_command, "mosquitto": mosquitto_command}
 def running(kind: str, folder: Path) -> Iterator[Broker]:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
+    authority = make_authority(now())
+    files = write(signed(authority), folder)
+    trust = ssl.create_default_context(cadata=anchor(authority.certificate).pem)
     with (folder / "output").open("wb") as output:
-        process = subprocess.Popen(COMMANDS[kind](folder, port), stdout=output, stderr=output)
+        process = subprocess.Popen(COMMANDS[kind](folder, port, *files), stdout=output, stderr=output)
     try:
         eventually(lambda: embedded._listening("127.0.0.1", port), f"{kind} listens")
-        yield Broker(kind, port)
+        yield Broker(kind, port, trust)
     finally:
         process.terminate()
         process.wait(20)
@@ -178,10 +202,7 @@ def test_agent_leaves_a_will_on_its_own_upward_channels_and_nowhere_else(broker:
         wills = [(topic, will) for topic in (*(VICTIM.topic(channel) for channel in Channel), *STRAY)]
         wills.append((actor.topic(Channel.STATUS), b"its own " + will))
         with ExitStack() as stack, ThreadPoolExecutor() as pool:
-            clients = [
-                stack.enter_context(Client(broker.port, actor.user, PASSWORD, f"{actor.client_id}/{number}", each))
-                for number, each in enumerate(wills)
-            ]
+            clients = [stack.enter_context(broker.client(actor, number, each)) for number, each in enumerate(wills)]
             list(pool.map(Client.vanish, (each for each in clients if not each.refused)))
         eventually(partial(hears, watcher, b"its own " + will), "a will comes")
         assert {each for each in all_heard(watcher) if each[1] == will} == expected(actor, will)
@@ -202,7 +223,7 @@ def test_agent_hears_its_own_downward_channels_and_nothing_else(broker: Broker, 
                 teller.say(VICTIM.topic(channel), told, retain=True)
         ears: list[Client] = []
         for wanted in (*(VICTIM.topic(channel) for channel in Channel), *WILDCARDS):
-            ear = stack.enter_context(Client(broker.port, actor.user, PASSWORD, f"{actor.client_id}/{len(ears)}"))
+            ear = stack.enter_context(broker.client(actor, len(ears)))
             ear.subscribe(wanted)
             ear.subscribe(actor.topic(Channel.ACK))
             ears.append(ear)
@@ -238,14 +259,14 @@ def test_whoever_has_no_valid_credential_is_not_let_in(broker: Broker, user: str
     said = f"{user} {password} {time.monotonic_ns()}".encode()
     with broker.admin() as watcher:
         assert watcher.subscribe("#")
-        with Client(broker.port, user, password, "stranger", (VICTIM.topic(Channel.STATUS), said)) as stranger:
+        with broker.anybody(user, "stranger", password, (VICTIM.topic(Channel.STATUS), said)) as stranger:
             assert stranger.refused
             stranger.shout(VICTIM.topic(Channel.STATUS), said)
         assert said not in {payload for _, payload in all_heard(watcher)}
 
 
 def test_controller_hears_all_agents_and_tells_each(broker: Broker) -> None:
-    with Client(broker.port, HUB.user, HUB.password) as hub, broker.client(VICTIM) as mine:
+    with broker.anybody(HUB.user, "hub", HUB.password) as hub, broker.client(VICTIM) as mine:
         for channel in UP:
             assert hub.subscribe(f"ff/1/+/+/{channel}")
         for channel in DOWN:
@@ -275,7 +296,7 @@ def test_reader_hears_what_is_told_of_its_school_and_nothing_else(broker: Broker
                 teller.say(topic, said, retain=True)
         ears = []
         for number, topic in enumerate(wanted):
-            ear = stack.enter_context(Client(broker.port, "ha_alpha", PASSWORD, f"ha/{number}"))
+            ear = stack.enter_context(broker.anybody(f"ha_alpha{number}", f"ha/{number}"))
             ear.subscribe(topic)
             ears.append(ear)
         for topic in () if retain else everything:
@@ -299,7 +320,7 @@ def test_reader_says_nothing_to_anybody(broker: Broker) -> None:
     with broker.admin() as watcher:
         assert watcher.subscribe("#")
         for topic in topics:
-            with Client(broker.port, "ha_alpha", PASSWORD, "ha/speaker") as speaker:
+            with broker.anybody("ha_alpha0", "ha/speaker") as speaker:
                 speaker.say(topic, said, 0, retain=True)
                 speaker.shout(topic, said)
                 time.sleep(0.1)
@@ -309,3 +330,25 @@ def test_reader_says_nothing_to_anybody(broker: Broker) -> None:
     with broker.admin() as later:
         assert later.subscribe("#")
         assert not [each for each in all_heard(later) if each[1] == said]
+
+
+def test_broker_speaks_tls_alone_and_listens_nowhere_else(broker: Broker) -> None:
+    """Not even on 1883, which mosquitto opens by itself for whatever is set above its listener."""
+    [process] = [each for each in psutil.Process().children() if broker.kind in each.name()]
+    listens = {way.laddr.port for way in process.net_connections("tcp") if way.status == psutil.CONN_LISTEN}
+    own = {broker.port} if broker.kind == "mosquitto" else listens - {1883}  # NATS has one that nobody may use
+    assert broker.port in listens <= own
+    with socket.create_connection(("127.0.0.1", broker.port), timeout=20) as plain:
+        plain.sendall(b"\x10\x10\0\x04MQTT\x04\x02\0\x0a\0\x04test")
+        with suppress(ConnectionError):
+            assert not plain.recv(4).startswith(b"\x20"), "nobody comes in in the clear"
+
+
+def test_agent_cannot_end_anothers_connection_by_its_client_id(broker: Broker) -> None:
+    """mosquitto binds ids to accounts; on NATS an agent's id is a secret (agent.connection.client_id)."""
+    victim, other = ACTORS["itself"], ACTORS["same-school"]
+    claimed = f"{victim.client_id}/0" if broker.kind == "mosquitto" else f"{victim.client_id}/guess"
+    with broker.client(victim) as mine, broker.anybody(user_name(other, 1), claimed) as thief:
+        assert not thief.refused
+        assert mine.subscribe(victim.topic(Channel.ACK))
+        assert mine.disconnects == 0

@@ -191,6 +191,23 @@ def test_forged_form_is_refused_and_audited(served: Served) -> None:
     assert (line.actor != "", line.school_id) == (True, "an-phu")
 
 
+@pytest.mark.parametrize("fields", [150, 5_000])
+def test_form_of_many_fields_is_refused_like_any_other_and_no_fault_of_ours(served: Served, fields: int) -> None:
+    many = "&".join(f"f{number}=x" for number in range(fields))
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    for browser in (served.client(), served.signed_in("tri")):
+        for path in ("/signin", "/people/rights"):
+            assert browser.post(path, content=many, headers=form).status_code == 403
+    assert "Traceback" not in served.log.read_text()
+
+
+def test_form_may_have_as_many_fields_as_the_longest_page_sends(served: Served) -> None:
+    keeper = served.signed_in("ky")
+    many = {f"reason-{number}": "" for number in range(300)}
+    answer = keeper.post("/agents/found", data=many | {"csrf": csrf_of(keeper)})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/agents/found?done=0")
+
+
 def test_stolen_token_is_worth_nothing_once_revoked_and_its_use_is_audited(served: Served) -> None:
     admin = served.cluster.admin
     token = admin.add_api_token("ky", "stolen", None)

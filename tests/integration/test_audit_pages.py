@@ -10,7 +10,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from sqlmodel import Session
 
+from controller.identity import store
 from controller.identity.admin import NewUser
 from controller.identity.policy import Role
 from controller.identity.sealer import Sealer
@@ -124,3 +126,14 @@ def test_wrong_search_is_an_answer_and_no_fault(tri: httpx.Client) -> None:
     assert rows(tri, **{"from": "yesterday"}) != []
     assert tri.get("/audit", params={"before": "x"}).status_code == 422
     assert tri.get("/audit", params={"who": "x" * 200}).status_code == 422
+
+
+def test_export_is_told_without_the_names_it_was_narrowed_by(controller: Running, tri: httpx.Client) -> None:
+    """The log keeps its lines for ever, people do not stay in it by name."""
+    asked = {"who": "tran an", "subject": "Person minh", "what": "minh", "school": "minh", "from": "2020-01-01"}
+    assert tri.get("/audit.csv", params=asked).status_code == 200
+
+    with Session(controller.services.engine) as db:
+        told = [line.detail for line in store.audit_lines(db) if line.action == "audit-export"]
+    assert told[-1] == "csv who what subject school from"
+    assert not any("minh" in detail or "tran" in detail for detail in told)

@@ -11,7 +11,6 @@ import pytest
 from fastapi.routing import iter_route_contexts
 from sqlmodel import Session, col, select
 
-from controller.commands.tables import CommandTrial
 from controller.config import NoticesConfig
 from controller.fleet import keys, renewals
 from controller.fleet.door_tables import Arrival, Stand, Twin
@@ -34,6 +33,7 @@ from controller.web.audit_words import action_words
 from controller.web.i18n import language
 from tests.integration.bookable import HERE, Furnished, furnished, school_day, span
 from tests.integration.mqtt import eventually
+from tests.integration.office import tried
 from tests.integration.running import PASSWORD, Running, csrf_of, running
 from tests.integration.workshop import GOOD
 from tests.passwords import quick
@@ -337,12 +337,12 @@ def _trials(walk: Walk) -> None:
     with Session(walk.lab.engine) as db:
         device = db.exec(select(Device).where(Device.school_id == HERE, Device.slug == "lamp")).first()
         assert device is not None
-        db.add(CommandTrial(device_id=device.id or 0, profile_digest="d", action="mute", school_id=HERE))
+        tried(db, device, "mute", "c-mute")
         db.commit()
         which = device.id
-    form, api = "/devices/{device_id}/trials/{action}", "/api/v1/devices/{device_id}/trials/{action}"
-    walk("ky", form, "command-tried", f"/devices/{which}/trials/mute", worked="yes")
-    walk("ky", api, "command-tried", f"/api/v1/devices/{which}/trials/mute", json={"worked": False})
+    form, api = "/devices/{device_id}/trials/{command_id}", "/api/v1/devices/{device_id}/trials/{command_id}"
+    walk("ky", form, "command-tried", f"/devices/{which}/trials/c-mute", worked="yes")
+    walk("ky", api, "command-tried", f"/api/v1/devices/{which}/trials/c-mute", json={"worked": False})
 
 
 def _kits(walk: Walk) -> None:

@@ -187,6 +187,21 @@ def test_journal_that_cannot_be_written_stops_no_booking_and_is_told(
     assert [each.levelname for each in caplog.records if "cannot be written" in each.message] == ["ERROR"]
 
 
+def test_journal_is_whole_on_a_disk_that_takes_a_little_at_a_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: written(descriptor, bytes(data)[:7]))
+    booked = site.book("3D-01")
+    monkeypatch.undo()
+    assert Journal(site.config.folder).entries()[booked.id].kept
+
+
+def test_restore_without_a_journal_does_not_say_that_nothing_is_lost(site: Site) -> None:
+    site.backup()
+    site.book("3D-01")
+    (site.config.folder / FILE).unlink()
+    assert any("no journal here" in line for line in lines(site.restore(), "Asia/Ho_Chi_Minh"))
+
+
 def test_journal_leaves_out_what_is_older_than_any_backup_and_keeps_the_rest(site: Site) -> None:
     old = site.book("3D-01")
     journal = Journal(site.config.folder)

@@ -1,6 +1,7 @@
 """Whoever looks around in the demo finds every page that a link or a form leads to."""
 
 import re
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from html import unescape
@@ -11,13 +12,15 @@ import httpx
 import pytest
 
 from controller.demo.bookables import things
-from controller.demo.cluster import PEOPLE
+from controller.demo.cluster import PEOPLE, TECHNICIAN
 from controller.demo.furnish import furnish
 from controller.demo.secrets import Secrets
 from controller.demo.seed import seed
 from controller.main import wall_ms
 from controller.scheduling.entries import LETTERS
+from controller.simulation import simulator
 from tests.databases import fresh
+from tests.integration.mqtt import eventually
 from tests.integration.running import Running, running, settings
 
 pytestmark = pytest.mark.integration
@@ -47,6 +50,20 @@ def test_every_link_leads_somewhere(demo: tuple[Running, Secrets], login: str) -
     seen, wrong = walked(browser)
     assert wrong == {}
     assert len(seen) > 20, seen
+
+
+def test_new_devices_are_told_by_the_simulated_agents(demo: tuple[Running, Secrets]) -> None:
+    """By the broker: of what was set aside before nothing but that was known."""
+    controller, made = demo
+    technician = controller.signed_in(TECHNICIAN.login, made.passwords[TECHNICIAN.login])
+    wanted = ("prusa/mk3s", "creality/ender-3", "epson/eb-l200f", "USB 0483:5740", "Bo mạch học sinh tự làm")
+    assert "USB 0483:5740" not in technician.get("/agents/found").text
+    play = simulator(controller.services.config.state / "plan", f"127.0.0.1:{controller.broker_port}", "1")
+    with subprocess.Popen(play) as agents:
+        try:
+            eventually(lambda: all(each in technician.get("/agents/found").text for each in wanted), "all is found", 60)
+        finally:
+            agents.terminate()
 
 
 def test_every_code_of_the_demo_can_be_typed_from_its_label() -> None:

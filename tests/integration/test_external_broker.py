@@ -19,6 +19,7 @@ from controller.broker.access import BrokerUser, Login, hash_password, mosquitto
 from controller.broker.external import CHANGED, BrokerFilesError, ExternalBroker
 from controller.fleet.enrolment import Credentials
 from controller.fleet.tables import Agent
+from controller.identity.store import audit_lines
 from tests.integration.mqtt import Client, eventually
 from tests.integration.running import Speaker, free_port, seed
 from tests.integration.served import Served, serving
@@ -89,6 +90,7 @@ def site(kind: str, folder: Path) -> Iterator[tuple[Served, Broker]]:
         "FABFLEET_BROKER_PORT": str(port),
         "FABFLEET_BROKER_PASSWORD": "of the controller",
         "FABFLEET_BROKER_FILES": str(files),
+        "FABFLEET_BROKER_LOG": str(files / "log"),
     }
     fabfleet(state, environment, "broker-config", kind, str(files))
     broker = Broker(kind, files, port)
@@ -153,6 +155,31 @@ def test_external_broker_follows_enrolment_renewal_and_revocation_by_itself(kind
         eventually(lambda: let_in(broker, latecomer), "it knows who came meanwhile", 60)
         assert served.client().get("/healthz").status_code == 200
     assert served.log.read_text().count("it is tried again") == 1
+
+
+@pytest.mark.timeout(180)
+def test_flood_of_what_mosquitto_refuses_is_cut_off_as_far_as_its_log_tells(tmp_path: Path) -> None:
+    with site("mosquitto", tmp_path) as (served, broker):
+        rogue, honest = served.cluster.agents["an-phu"], served.cluster.agents["binh-minh"]
+        with Speaker(honest, broker.port) as speaker:
+            speaker.lists("printer")
+            with Client(broker.port, rogue.user, rogue.password, honest.address.client_id) as client:
+
+                def is_cut_off() -> bool:
+                    for _ in range(100):
+                        client.say(honest.address.topic(Channel.REPORT), b"forged", 0)
+                    client.shout("$SYS/broker", b"forged")
+                    return client.disconnects > 0
+
+                eventually(is_cut_off, "it is cut off", 60)
+            eventually(lambda: not let_in(broker, rogue), "and does not come in again", 60)
+            speaker.reports("printer", 20.0)
+            assert speaker.client.disconnects == 0
+        with Session(served.engine) as db:
+            lines = [line for line in audit_lines(db) if line.action in ("agent-flooding", "topic-refused")]
+        assert {line.action for line in lines} == {"agent-flooding", "topic-refused"}
+        assert [line.subject for line in lines if line.action == "agent-flooding"] == ["an-phu/pc-1"]
+        assert {line.address for line in lines if line.action == "topic-refused"} == {"127.0.0.1"}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,8 +1,11 @@
-"""An agent that floods the broker is cut off at once, reported, let in again by a person, and hurts nobody else."""
+"""An agent that floods the broker is cut off at once, reported, let in again by a person, and hurts nobody else: with
+what it may say, and with what is refused it."""
 
+import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +25,7 @@ from tests.integration.running import Cluster, Running, Speaker, csrf_of, runnin
 
 pytestmark = pytest.mark.integration
 
+PATIENCE_S = 120.0
 DELAY_S = 10.0
 """An ack that takes longer than this would be somebody else's hurt; it takes a third of a second where all is calm."""
 
@@ -43,6 +47,73 @@ def flood(client: Client, topic: str, over: threading.Event) -> None:
         for _ in range(200):
             client.say(topic, b'{"nonsense": true}', 0)
         time.sleep(0.001)
+
+
+def publishes(client: Client) -> None:
+    for channel in Channel:
+        client.say(f"ff/1/binh-minh/pc-1/{channel}", b"forged", 0)
+
+
+def subscribes(client: Client) -> None:
+    for topic in ("ff/#", "$SYS/#", "ff/1/binh-minh/+/command"):
+        client.subscribe(topic)
+
+
+@pytest.mark.parametrize("tries", [publishes, subscribes])
+def test_flood_of_what_is_refused_is_cut_off_and_reported_while_others_are_heard(
+    site: Running, cluster: Cluster, tries: Callable[[Client], None]
+) -> None:
+    """It calls itself what the honest one does, almost: by what it claims nobody is judged."""
+    rogue, honest = cluster.agents["an-phu"], cluster.agents["binh-minh"]
+    with Speaker(honest, site.broker_port) as other:
+        other.lists("printer")
+        with Client(site.broker_port, rogue.user, rogue.password, f"{honest.address.client_id}/x") as client:
+            began, said = time.monotonic(), 0
+            while not client.disconnects:
+                assert time.monotonic() - began < PATIENCE_S, "it is cut off"
+                with suppress(AssertionError):  # of a subscription that is not answered any more
+                    tries(client)
+                said += 1
+                if said % 50 == 0:
+                    other.reports("printer", float(said))
+            eventually(lambda: client.refused, "it is not let in again")
+        other.reports("printer", 1.5)
+        assert other.client.disconnects == 0
+    with Session(site.services.engine) as db:
+        agents = {each.school_id: each.revoked for each in db.exec(select(Agent))}
+        assert agents == {"an-phu": True, "binh-minh": False}
+        assert db.exec(select(StoredEvent.kind)).all() == ["agent-flooding"]
+        actions = [line.action for line in store.audit_lines(db) if line.action in ("agent-flooding", "topic-refused")]
+    assert sorted(set(actions)) == ["agent-flooding", "topic-refused"]
+    assert actions.count("agent-flooding") == 1
+
+
+def test_flood_of_wrong_sign_ins_is_reported_and_costs_nobody_his_own(site: Running, cluster: Cluster) -> None:
+    named, began = cluster.agents["an-phu"], time.monotonic()
+    with Speaker(named, site.broker_port) as speaker:
+        speaker.lists("printer")
+        with ThreadPoolExecutor(4) as guessers:
+            while "broker-sign-in-flood" not in actions(site):
+                assert time.monotonic() - began < PATIENCE_S, "it is told"
+                list(guessers.map(lambda n: guess(site.broker_port, named.user, f"guess {n}"), range(80)))
+        speaker.reports("printer", 20.0)
+        assert speaker.client.disconnects == 0
+    with Session(site.services.engine) as db:
+        assert not any(agent.revoked for agent in db.exec(select(Agent)))
+
+
+def actions(site: Running) -> set[str]:
+    with Session(site.services.engine) as db:
+        return {line.action for line in store.audit_lines(db)}
+
+
+def guess(port: int, user: str, password: str) -> None:
+    """Sign in as MQTT 3.1.1 has it, by hand: a client library waits between its tries."""
+    texts = b"".join(len(text).to_bytes(2, "big") + text for text in (b"guesser", user.encode(), password.encode()))
+    body = b"\0\x04MQTT\x04\xc2\0\x0a" + texts
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=10) as wire:
+        wire.sendall(b"\x10" + bytes([len(body)]) + body)
+        wire.recv(4)
 
 
 def test_flood_is_cut_off_reported_and_let_in_again_while_others_are_heard(site: Running, cluster: Cluster) -> None:

@@ -278,6 +278,16 @@ def test_ten_thousand_bad_sign_ins_cost_few_checks_and_leave_few_lines(door: Sig
     assert door.by_session(enter(door)) is not None
 
 
+def test_bad_sign_ins_are_counted_by_the_network_where_machines_choose_their_addresses(door: SignIn) -> None:
+    checked = 0
+    for number in range(150):
+        source = Source(f"2001:db8:1:2::{number + 1:x}")
+        with pytest.raises(Refused) as refused:
+            door.enter(f"user{number}", "guess", shared_machine=False, source=source)
+        checked += not isinstance(refused.value, TooManyTries)
+    assert checked == 100
+
+
 def test_locks_links_tokens_and_rights_are_kept_in_either_database(either_database: Engine, clock: Clock) -> None:
     engine = either_database
     admin = Admin(engine, QUICK, clock)

@@ -112,14 +112,15 @@ def test_rooms_and_machines_are_looked_at_then_saved_and_the_same_file_changes_n
     lan: httpx.Client, lab: Furnished
 ) -> None:
     rows = [
-        ("Phòng", "Tên", "Loại", "Nhóm máy", "Mã nhãn", "Phút dọn dẹp", "Dùng chung"),
-        ("Phòng An", "3D-01", "máy", "máy in 3D", "D2222A", "10", "có"),
-        ("Xưởng mộc", "CNC mini", "máy", "máy CNC", "", "15", "không"),
-        ("Xưởng mộc", "Kìm", "nhóm", "", "", "mười", "không"),
-        ("Phòng An", "Lab", "nhóm", "", "R2222A", "", ""),
+        ("Phòng", "Tên", "Loại", "Nhóm máy", "Mã nhãn", "Phút dọn dẹp", "Dùng chung", "Phút sạc"),
+        ("Phòng An", "3D-01", "máy", "máy in 3D", "D2222A", "10", "có", ""),
+        ("Xưởng mộc", "CNC mini", "máy", "máy CNC", "", "15", "không", ""),
+        ("Xưởng mộc", "Kìm", "nhóm", "", "", "mười", "không", ""),
+        ("Phòng An", "Lab", "nhóm", "", "R2222A", "", "", ""),
+        ("Phòng An", "Máy tính bảng", "nhóm", "", "", "10", "không", "45"),
     ]
     preview = send(lan, "things", write_xlsx(rows), "máy.xlsx")
-    assert sums(preview)[:2] + sums(preview)[3:] == [1, 2, 1], preview.text
+    assert sums(preview)[:2] + sums(preview)[3:] == [2, 2, 1], preview.text
     assert "Clean-up minutes: 5 → 10" in preview.text
     assert "Not a whole number." in preview.text
     with Session(lab.engine) as db:
@@ -135,8 +136,10 @@ def test_rooms_and_machines_are_looked_at_then_saved_and_the_same_file_changes_n
         assert db.get_one(Resource, lab.things["3D-01"]).clean_up_min == 10
         assert db.get_one(Resource, lab.things["3D-01"]).watts == 350, "a column that is not there changes nothing"
         assert [each.subject for each in audit_lines(db) if each.action == "import"] == ["things"]
+        tablets = db.exec(select(Resource).where(Resource.name == "Máy tính bảng")).one()
+        assert (tablets.charge_min, tablets.clean_up_min) == (45, 10)
     again = send(lan, "things", write_xlsx(rows), "máy.xlsx")
-    assert sums(again) == [0, 0, 3, 1]
+    assert sums(again) == [0, 0, 4, 1]
     assert 'id="apply"' not in again.text
     assert lan.get(preview.url.path).status_code == 404, "what was applied is gone"
 

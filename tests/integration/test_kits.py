@@ -11,13 +11,14 @@ from controller.identity.store import audit_lines
 from controller.main import wall_ms
 from controller.scheduling.booking_errors import Taken
 from controller.scheduling.bookings import Booked, Bookings, Request
+from controller.scheduling.entries import WrongEntry
 from controller.scheduling.kit_pools import LackState, Part, Pool
 from controller.scheduling.kit_rest import resting
 from controller.scheduling.kits import KitFault, Kits, Lack, NoSuchKit, WrongKit
 from controller.scheduling.policy import Resting
 from controller.scheduling.stock import Item
 from controller.scheduling.stocktaking import Stocktaking
-from controller.scheduling.tables import Load, Resource
+from controller.scheduling.tables import Assignment, Load, Resource
 from tests.integration.bookable import HERE, THERE, Furnished, populated, school_day, span
 from tests.integration.test_stocktaking import entry_of
 
@@ -143,9 +144,12 @@ def test_who_is_out_of_reach_finds_nothing(shelf: Shelf) -> None:
     shelf.out(booked, 2, "nam")
 
 
-def test_kits_that_are_charged_and_cleaned_are_held_so_long(shelf: Shelf) -> None:
-    """Tablets, VR sets: setup and clean-up minutes hold a part of a pool as they hold a machine."""
-    tablets = replace(entry_of(shelf.made, "Kit"), clean_up_min=45)
+@pytest.mark.parametrize(("charge_min", "hygiene_min", "rest_min"), [(45, 10, 45), (10, 45, 45), (0, 45, 45)])
+def test_kits_are_held_for_the_longer_of_charging_and_hygiene(
+    shelf: Shelf, charge_min: int, hygiene_min: int, rest_min: int
+) -> None:
+    """Tablets, VR sets: they are wiped while they charge, and are held as a machine is for its clean-up."""
+    tablets = replace(entry_of(shelf.made, "Kit"), charge_min=charge_min, clean_up_min=hygiene_min)
     Stocktaking(shelf.made.engine, wall_ms, lambda: None).change(shelf.made.person("lan"), [tablets])
     shelf.book(20, (1, 2))
     with pytest.raises(Taken):
@@ -153,6 +157,17 @@ def test_kits_that_are_charged_and_cleaned_are_held_so_long(shelf: Shelf) -> Non
     shelf.book(10, (3, 3))
     with pytest.raises(Taken):
         shelf.book(1, (3, 3))
+    pool = shelf.pool()
+    assert (pool.charge_min, pool.hygiene_min, pool.rest_min) == (charge_min, hygiene_min, rest_min)
+    with Session(shelf.made.engine) as db:
+        lesson = span(shelf.made.engine, school_day(), 1, 2)
+        held = db.exec(select(Assignment.until_ms).where(Assignment.quantity == 20)).one()
+        assert held == lesson.stop + rest_min * 60_000
+
+
+def test_only_counted_kits_charge(shelf: Shelf) -> None:
+    with pytest.raises(WrongEntry, match="charge_min"):
+        replace(entry_of(shelf.made, "3D-01"), charge_min=5)
 
 
 def test_kits_that_came_back_late_are_bookable_only_after_their_charge_and_clean_up_minutes(shelf: Shelf) -> None:
@@ -160,7 +175,7 @@ def test_kits_that_came_back_late_are_bookable_only_after_their_charge_and_clean
     minute = 60_000
     with Session(shelf.made.engine) as db:
         pool = db.get_one(Resource, shelf.id)
-        pool.clean_up_min = 30
+        pool.charge_min, pool.clean_up_min = 30, 10
         db.add(pool)
         db.commit()
     lesson = span(shelf.made.engine, school_day(), 1, 2)

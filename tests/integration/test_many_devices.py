@@ -18,6 +18,8 @@ import pytest
 from agent.control import ask
 from agent.errors import NotRunning
 from agent.worker import Polls
+from bench import zabbix
+from bench.agent import DEVICES, items
 from contract.messages import BridgeState
 from contract.topics import Address
 from controller.broker.access import BrokerUser, hash_password
@@ -39,8 +41,11 @@ GROWTH_KB_MIN = 100.0
 """Resident memory that may come on top each minute, by the slope through the second half of the brief run."""
 GROWTH_KB_SOAK = 5.0
 """The same of the long run: 7 MB a day."""
-BUDGET_KB = round(1.6 * 23.7 * 1024 / 20)
-"""Resident memory a device (DESIGN, section 3): 1.6 times that of zabbix-agent2 with 20, by `python -m bench.agent`."""
+SHARE = 1.6
+"""Of the memory of zabbix-agent2 that the agent may take for as many devices."""
+ZABBIX_KB = round(23.7 * 1024)
+"""Its resident memory with the items of YARDSTICK devices, by `python -m bench.agent`, where it is not installed."""
+YARDSTICK = DEVICES + 2
 AGENT = """
 import sys
 from agent.cli import main
@@ -70,6 +75,37 @@ class Told:
     polls: Polls
 
 
+class Yardstick:
+    """zabbix-agent2 beside the agent, with the items of YARDSTICK devices; where Debian's is installed."""
+
+    def __init__(self, folder: Path, port: int, stack: ExitStack) -> None:
+        folder.mkdir()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._server = zabbix.Server(items(folder, port))
+        stack.callback(self._server.stop)
+        with contextlib.suppress(FileNotFoundError):
+            self._process = stack.enter_context(ended(zabbix.start(folder, self._server)))
+
+    def resident_kb(self) -> int:
+        if self._process is None:
+            return ZABBIX_KB
+        assert self._server.counted.values, "it works"
+        return resident_kb(self._process.pid)
+
+
+@contextlib.contextmanager
+def ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is asked to end at last."""
+    yield process
+    process.terminate()
+    process.wait(timeout=30)
+
+
+def resident_kb(pid: int) -> int:
+    fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return int(fields["VmRSS"].split()[0])
+
+
 class RunningAgent:
     """`fabfleet-agent run` as a process."""
 
@@ -92,9 +128,8 @@ class RunningAgent:
 
     def sample(self) -> Sample:
         proc = Path(f"/proc/{self._process.pid}")
-        fields = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines())
-        resident_kb, threads = int(fields["VmRSS"].split()[0]), int(fields["Threads"])
-        return Sample(time.monotonic(), resident_kb, threads, len(list((proc / "fd").iterdir())))
+        threads, descriptors = (len(list((proc / each).iterdir())) for each in ("task", "fd"))
+        return Sample(time.monotonic(), resident_kb(self._process.pid), threads, descriptors)
 
     def stop(self) -> list[str]:
         """What it had loaded of what it never loads."""
@@ -135,14 +170,11 @@ def room(tmp_path: Path, broker: EmbeddedBroker) -> Iterator[Room]:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """`missed`: polls that a device may miss, where other tests keep the computer busy."""
-
     minutes: float
-    missed: int
     growth_kb_min: float
 
 
-BRIEF, LONG = Size(1.0, 1, GROWTH_KB_MIN), Size(30.0, 0, GROWTH_KB_SOAK)
+BRIEF, LONG = Size(1.0, GROWTH_KB_MIN), Size(30.0, GROWTH_KB_SOAK)
 
 
 @pytest.mark.parametrize(
@@ -151,17 +183,22 @@ BRIEF, LONG = Size(1.0, 1, GROWTH_KB_MIN), Size(30.0, 0, GROWTH_KB_SOAK)
 def test_agent_looks_after_every_family_on_time_and_stays_as_it_is(
     size: Size, tmp_path: Path, broker: EmbeddedBroker, room: Room
 ) -> None:
+    """Of Wi-Fi the room has the probe alone: a link needs a kernel with nl80211 and radios (mac80211_hwsim), which a
+    machine in the cloud has not. hil/test_guest_wireless.py proves it in a guest, where an emulated processor would
+    spoil the times that are measured here.
+    """
     profiles = {device.id: load(device.profile) for device in room.devices}
     assert len(profiles) == 24
     assert {profile.bridge for profile in profiles.values()} == set(BRIDGES), "every family that there is"
     controller = FakeController("127.0.0.1", broker.port, broker.login.user, broker.login.password)
     controller.start()
-    with RunningAgent(tmp_path, broker, room.devices) as agent:
+    with ExitStack() as beside, RunningAgent(tmp_path, broker, room.devices) as agent:
+        yardstick = Yardstick(tmp_path / "zabbix", broker.port, beside)
         wait_until_all_open(agent, len(room.devices))
         time.sleep(WARM_UP_S)
         before, heard = agent.status(), room.polls_heard()
         samples = sampled(agent, size.minutes * 60)
-        after, heard_after = agent.status(), room.polls_heard()
+        after, heard_after, theirs_kb = agent.status(), room.polls_heard(), yardstick.resident_kb()
         loaded = agent.stop()
     controller.stop()
     took_s = samples[-1].at_s - samples[0].at_s
@@ -171,18 +208,19 @@ def test_agent_looks_after_every_family_on_time_and_stays_as_it_is(
 
     print(f"polls due {sum(due.values()):.0f}, made {sum(made.values())}, missed {sum(missed.values())}")
     print("resident kB, each minute:", by_minute(samples), "; at most", max(each.resident_kb for each in samples))
+    print(f"zabbix-agent2 with {YARDSTICK} devices: {theirs_kb} kB")
     print("at first and at last:", floor(samples[: len(samples) // 3]), floor(samples[-len(samples) // 3 :]))
 
     assert {device.state for device in after.values()} == {BridgeState.OPEN}
-    assert {name: count for name, count in missed.items() if count > size.missed} == {}
+    assert {name: count for name, count in missed.items() if count} == {}
     for name, count in made.items():
-        assert count == pytest.approx(due[name], abs=2 + size.missed), name
+        assert count == pytest.approx(due[name], abs=2), name
     for name, count in heard.items():
         assert heard_after[name] - count == pytest.approx(made[name], abs=1), (
             f"what {name} heard is what the agent says"
         )
     assert loaded == []
-    assert max(each.resident_kb for each in samples) <= BUDGET_KB * len(profiles)
+    assert max(each.resident_kb for each in samples) <= SHARE * theirs_kb * len(profiles) / YARDSTICK
     assert growth_kb_min(samples[len(samples) // 2 :]) < size.growth_kb_min
     third = len(samples) // 3
     assert floor(samples[-third:]).threads <= floor(samples[:third]).threads

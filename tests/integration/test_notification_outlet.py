@@ -1,7 +1,9 @@
 """Each kind of channel against a real server as its far end, through Apprise and through the own sender for Zalo."""
 
 import socket
+import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -151,6 +153,22 @@ def test_a_zalo_oa_writes_with_tokens_that_are_renewed_once_and_kept_sealed(benc
     bench.clock.ms += 26 * 3_600_000
     assert bench.send(ChannelKind.ZALO_OA, OA, endpoints=endpoints) == "sent"
     assert end.got[3].said["refresh_token"] == "second"
+
+
+def test_no_account_waits_for_the_tokens_of_another(bench: Bench, end: HttpEnd) -> None:
+    """Each answer is held back until both have asked."""
+    both = threading.Barrier(2, timeout=60)
+    end.answer = {"error": -216}
+    end.meanwhile = lambda: _together(both)
+    outlet = Outlet(bench.engine, Seal(bench.folder), INSIDE, bench.clock, {"zalo-tokens": f"{end.url}/t"})
+    accounts = (OA, {**OA, "app_id": "78"})
+    with ThreadPoolExecutor(2) as pool:
+        sent = list(pool.map(lambda fields: outlet.send(ChannelKind.ZALO_OA, fields, MESSAGE), accounts))
+    assert (sent, len(end.got)) == (["zalo-token"] * 2, 2)
+
+
+def _together(both: threading.Barrier) -> None:
+    both.wait()
 
 
 @pytest.mark.parametrize(("error", "code"), [(-216, "zalo-token"), (-213, "zalo-refused")])

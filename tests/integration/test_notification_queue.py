@@ -3,9 +3,11 @@
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,9 +21,10 @@ from controller.notifications.errors import NoSuchChannel, TooSoon
 from controller.notifications.outlet import Message, Outlet
 from controller.notifications.sender import CLAIM_MS, SAME_MS
 from controller.notifications.tables import Bulletin, Channel
-from controller.notifications.timing import BURST, GIVE_UP_MS, LONGEST_MS, PACE_MS, Quiet
+from controller.notifications.timing import CHANNEL_PACE, GIVE_UP_MS, LONGEST_MS, Quiet
 from controller.notifications.topics import USUAL, Topic
 from tests.integration.far_ends import HttpEnd, http_end
+from tests.integration.mqtt import eventually
 from tests.integration.notifying import DUC, HA, HERE, MINH, TRI, ZONE, Post, make_sender
 
 pytestmark = pytest.mark.integration
@@ -44,10 +47,14 @@ def subjects(end: HttpEnd) -> list[str]:
     return [got.said["title"].split()[-1] for got in end.got]
 
 
+def _hold(go: threading.Event) -> None:
+    assert go.wait(60)
+
+
 def use_up(post: Post, number: int) -> None:
     """As if every channel had just sent so many."""
     with post.engine.begin() as connection:
-        connection.execute(update(Channel).values(paced_until_ms=post.clock() + number * PACE_MS))
+        connection.execute(update(Channel).values(paced_until_ms=post.clock() + number * CHANNEL_PACE.each_ms))
 
 
 def test_news_is_sent_once_to_each_channel_of_its_reader_and_only_if_its_change_was_committed(
@@ -170,15 +177,34 @@ def test_a_stopped_sender_leaves_what_was_under_way_for_the_next_start(post: Pos
     assert post.states() == [("sent", "sent", 1)]
 
 
+def test_what_comes_through_while_a_stop_waits_is_not_sent_once_more(post: Post, end: HttpEnd) -> None:
+    go = threading.Event()
+    end.meanwhile = partial(_hold, go)
+    post.channel(HA, end.url)
+    post.say("one")
+    post.sender.start()
+    eventually(lambda: end.got, "an attempt")
+    with ThreadPoolExecutor(1) as pool:
+        stopping = pool.submit(post.sender.stop)
+        wait([stopping], 0.5)
+        go.set()
+        stopping.result()
+    fresh = Outlet(post.engine, post.seal, NoticesConfig(private_addresses=True), post.clock)
+    post.clock.ms += CLAIM_MS
+    make_sender(post.engine, fresh, post.seal, post.clock).turn()
+    assert post.states() == [("sent", "sent", 1)]
+    assert subjects(end) == ["one"]
+
+
 def test_a_channel_gets_a_burst_and_then_one_a_minute(post: Post, end: HttpEnd) -> None:
     post.channel(HA, end.url)
-    use_up(post, BURST - 2)
+    use_up(post, CHANNEL_PACE.burst - 2)
     for number in range(4):
         post.say(f"n{number}")
     for _ in range(4):
         post.turn()
     assert subjects(end) == ["n0", "n1"]
-    post.turn(PACE_MS)
+    post.turn(CHANNEL_PACE.each_ms)
     post.turn()
     assert subjects(end) == ["n0", "n1", "n2"]
 
@@ -277,7 +303,7 @@ def test_tests_are_told_and_limited(post: Post, end: HttpEnd) -> None:
     assert post.settings.test(HA, channel, Message("a", "b")) == "http-403"
     assert post.settings.test(HA, channel, Message("a", "b")) == "sent"
     assert [got.said["title"] for got in end.got] == ["a", "a"]
-    use_up(post, BURST)
+    use_up(post, CHANNEL_PACE.burst)
     with pytest.raises(TooSoon):
         post.settings.test(HA, channel, Message("a", "b"))
 

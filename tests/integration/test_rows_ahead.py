@@ -6,7 +6,7 @@ from itertools import chain
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from controller.ingest.faults import faults_in
+from controller.faults import faults_in
 from controller.telemetry.checksum import Row
 from controller.telemetry.days import DAY_MS, Day
 from controller.telemetry.rows import Rows, rows_in

@@ -32,6 +32,7 @@ from controller.webhooks.sender import CLAIM_MS, MOST_ATTEMPTS, WebhookSender
 from controller.webhooks.settings import MOST, Made, Webhooks
 from controller.webhooks.tables import Webhook, WebhookDelivery, WebhookEvent
 from tests.integration.hook_receiver import Receiver, Request, receiver
+from tests.integration.mqtt import eventually
 from tests.integration.notifying import DUC, HA, HERE, MINH, THERE, TRI, Post
 
 pytestmark = pytest.mark.integration
@@ -189,12 +190,23 @@ def test_what_does_not_come_through_is_told_as_what_it_is(
 def test_a_receiver_that_never_ends_holds_up_no_other(
     bench: Bench, end: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Nor a stop: what was under way is left for the next start, and what came through is not sent again."""
+    before = len(end.got)
+    bench.add(f"{end.url}/slow", EventKind.BOOKING_MADE)
+    bench.add(f"{end.url}/ok", EventKind.DEVICE_STATE)
+    bench.happens(Happening(EventKind.BOOKING_MADE, {}))
+    for _ in range(3):
+        bench.happens()
+    bench.sender.start()
+    came = [(S.SENDING, "", 1), *[(S.SENT, "sent", 1)] * 3]
+    eventually(lambda: bench.states() == came and len(end.got) == before + 4, "the other's, while the first hangs")
+    bench.sender.stop()
+    assert bench.states() == [(S.WAITING, "", 0), *came[1:]]
     monkeypatch.setattr("controller.notifications.outlet.WAIT_S", 4.0)
-    bench.add(f"{end.url}/slow")
-    bench.add(f"{end.url}/ok")
-    bench.happens()
+    bench.sender = bench.another()
     bench.turn()
-    assert bench.states() == [(S.WAITING, "timeout", 1), (S.SENT, "sent", 1)]
+    assert bench.states() == [(S.WAITING, "timeout", 1), *came[1:]]
+    assert len(end.got) == before + 5
 
 
 def test_the_inside_is_not_told_unless_it_is_allowed(bench: Bench, end: Receiver) -> None:
@@ -224,7 +236,7 @@ def test_an_attempt_that_a_crash_left_half_done_is_made_again(bench: Bench, end:
     bench.add(f"{end.url}/ok")
     bench.happens()
     with bench.engine.begin() as connection:
-        (due,) = store.QUEUE.due(connection, bench.clock(), 10)
+        (due,) = store.QUEUE.due(connection, bench.clock(), 10, open_ms=bench.clock(), in_vain=False)
         assert store.QUEUE.claim(connection, due, mark_ms=0, now_ms=bench.clock(), until_ms=bench.clock() + CLAIM_MS)
     bench.sender = bench.another()
     bench.turn()

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 from sqlmodel import Session
@@ -67,7 +68,13 @@ class Stage:
     """
 
     def __init__(
-        self, state: Path, agents: Sequence[SimulatedAgent], simulate: Sequence[str] = (), *, database_url: str = ""
+        self,
+        state: Path,
+        agents: Sequence[SimulatedAgent],
+        simulate: Sequence[str] = (),
+        *,
+        database_url: str = "",
+        controller_environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.state = state
         self.port, self.broker_port = free_port(), free_port()
@@ -81,6 +88,7 @@ class Stage:
             "FABFLEET_DATABASE_URL": self.database_url,
         }
         self._simulate = tuple(simulate)
+        self._more = controller_environment
         self.controller: Victim | None = None
         self.agents: Victim | None = None
         self._enrol(agents)
@@ -105,7 +113,8 @@ class Stage:
         return self.state / "simulate" / "agents.jsonl"
 
     def start_controller(self, wait: bool = True) -> None:
-        command = Command("controller", self.cli("serve"), self.state / "controller.log", self._environment)
+        environment = {**self._environment, **self._more}
+        command = Command("controller", self.cli("serve"), self.state / "controller.log", environment)
         self.controller = Victim(command)
         if wait:
             eventually(self.ready, 60.0, "the controller is ready")

@@ -86,10 +86,10 @@ def test_configuration_that_cuts_the_agent_off_is_rolled_back_told_and_never_tri
     desk.keeper.look("refused")
     assert desk.keeper.kept.in_force == B
     desk.now_ms = PATIENCE_MS
-    desk.keeper.look("no way to elsewhere:4711")
+    desk.keeper.look("there is no way to elsewhere:4711")
     assert desk.keeper.kept.in_force == A == desk.applied[-1]
     assert desk.told[-1] == (
-        "config-rolled-back", "1.2: no answer from the server within 60 s: no way to elsewhere:4711",
+        "config-rolled-back", "1.2: no answer from the server within 60 s: there is no way to elsewhere:4711",
     )  # fmt: skip
     stand = desk.keeper.stand()
     assert (stand.number, stand.rejected_number, stand.how) == (1, 2, Rejection.ROLLED_BACK)
@@ -110,7 +110,7 @@ def test_configuration_that_cuts_the_agent_off_is_rolled_back_told_and_never_tri
         (Config(1, 9, {"outbox.kept_h": True}), "outbox.kept_h = True: must be a whole number"),
         (Config(1, 9, {"broker.host": "a b"}), "broker.host = 'a b': is none"),
         (Config(1, 9, {"controller.url": "ftp://x"}), "controller.url = 'ftp://x': is none"),
-        (Config(1, 9, {"flush_s": 5.0}, (DesiredDevice("x", "no/such"),)), "device x: no/such"),
+        (Config(1, 9, {"flush_s": 5.0}, (DesiredDevice("x", "no/such"),)), "devices.x: no/such"),
     ],
 )
 def test_configuration_with_one_bad_word_is_refused_whole(desk: Desk, config: Config, said: str) -> None:

@@ -101,6 +101,47 @@ def test_enrol_says_why_it_was_refused(door: Server, tmp_path: Path, capsys: pyt
     assert not (tmp_path / "agent" / "credentials.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "told"),
+    [
+        (403, "token-refused", "hãy xin kỹ thuật viên một mã mới"),
+        (403, "not-admitted", "hãy xem trang Agent"),
+        (409, "name-taken", "--name"),
+        (429, "", "chờ năm phút"),
+        (403, "new-reason", "in its own words"),
+    ],
+)
+def test_refusal_is_said_in_the_language_of_the_computer(
+    door: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    status: int, code: str, told: str,
+) -> None:  # fmt: skip
+    door.code, door.body = status, json.dumps({"detail": "in its own words", "code": code}).encode()
+    for language, said in (
+        ("vi_VN.UTF-8", f"máy chủ từ chối ({status})"),
+        ("en", f"refused ({status}): in its own words"),
+    ):
+        monkeypatch.setenv("FABFLEET_LANGUAGE", language)
+        assert main(["enrol", door.url, "t", "--name", "b203", "--state", str(tmp_path)]) == 2
+        err = capsys.readouterr().err
+        assert said in err
+        assert (told in err) == (language != "en" or code == "new-reason")
+
+
+def test_what_is_wrong_before_anything_was_asked_is_said_in_vietnamese_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FABFLEET_LANGUAGE", "vi")
+    for url, token, name, told in (
+        ("ftp://server", "t", "b203", "địa chỉ phải bắt đầu bằng"),
+        ("http://192.0.2.1", "t", "b203", "qua mạng chỉ dùng https://"),
+        ("https://127.0.0.1:1", "t.abc", "b203", "dấu vân tay SHA-256"),
+        ("https://127.0.0.1:1", f"t.{'0' * 64}", "b203", "không trả lời"),
+        ("https://127.0.0.1:1", "t", "Phòng 203", "không dùng làm tên được"),
+    ):
+        assert main(["enrol", url, token, "--name", name, "--state", str(tmp_path)]) == 2
+        assert told in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>", b"{}", json.dumps({**GIVEN, "lease_key": "xyz"}).encode()])
 def test_enrol_at_something_else_says_so(door: Server, body: bytes, tmp_path: Path) -> None:
     door.body = body

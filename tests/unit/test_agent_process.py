@@ -165,7 +165,7 @@ def test_agent_tells_how_it_is_and_carries_out_what_is_asked_at_the_machine(stat
     with running(state) as process:
         told = command("status", "--state", str(state)).stdout
         assert "agent    school/agent" in told
-        assert re.search(r"server   offline: no way to 127.0.0.1:1|server   offline: not connected", told)
+        assert re.search(r"server   offline: there is no way to 127.0.0.1:1|server   offline: not connected", told)
         done = command("do", "projector", "power-on", "--state", str(state))
         assert (done.stdout.strip(), done.returncode) == ("Done.", 0)
         refused = command("do", "projector", "fly", "--state", str(state))

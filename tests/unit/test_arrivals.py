@@ -1,10 +1,22 @@
 """Who stands at the door: every row of the table, and two live copies told from one that was restarted."""
 
+from dataclasses import replace
+
 import pytest
 
 from contract.machine import Part, fact
 from contract.messages import Presence, Status
-from controller.fleet.arrivals import Expected, Known, Newcomer, Verdict, decide, expected
+from controller.fleet.arrivals import (
+    CARRIES,
+    Decision,
+    Expected,
+    Known,
+    Newcomer,
+    Verdict,
+    Worth,
+    decide,
+    expected,
+)
 from controller.fleet.enrolment import place_of
 from controller.ingest.twins import Twins
 
@@ -24,10 +36,15 @@ REVOKED = Known(1, "pc-1", "key-1", HERE, revoked=True)
         (Newcomer("pc-1", "key-1", HERE), REVOKED, Verdict.RETURNED),
         (Newcomer("pc-1", "key-1", ELSEWHERE), PC, Verdict.COPIED),
         (Newcomer("pc-9", "key-2", HERE), PC, Verdict.RETURNED),
-        (Newcomer("pc-9", "key-2", HERE), FROZEN, Verdict.BACK),
+        (Newcomer("pc-9", "key-2", HERE), FROZEN, Verdict.RESET),
+        (Newcomer("pc-9", "key-2", HERE[1:]), FROZEN, Verdict.RETURNED),
+        (Newcomer("pc-9", "key-2", HERE[:1]), FROZEN, Verdict.RESET),
+        (Newcomer("pc-9", "key-2", HERE), replace(FROZEN, revoked=True), Verdict.RETURNED),
         (Newcomer("pc-1", "key-2", ELSEWHERE), PC, Verdict.NAME_TAKEN),
         (Newcomer("pc-1", "key-2", ELSEWHERE, replace=True), PC, Verdict.REPLACES),
         (Newcomer("pc-9", "key-2", ELSEWHERE, stands_for="pc-1"), PC, Verdict.STANDS_IN),
+        (Newcomer("pc-9", "key-1", HERE, stands_for="pc-1"), PC, Verdict.STANDS_IN),
+        (Newcomer("pc-1", "key-1", HERE), replace(PC, elsewhere=True), Verdict.COPIED),
         (Newcomer("pc-1"), PC, Verdict.NAME_TAKEN),
         (Newcomer("pc-2"), PC, Verdict.NEW),
     ],
@@ -36,6 +53,35 @@ def test_newcomer_is_judged_by_key_then_hardware_then_name(newcomer: Newcomer, k
     decision = decide(newcomer, [Known(7, "other"), known])
     assert decision.verdict is verdict
     assert (decision.known == known) is (verdict is not Verdict.NEW)
+
+
+def test_newcomer_is_none_of_another_schools_agents_by_hardware_or_name() -> None:
+    elsewhere = replace(PC, elsewhere=True)
+    for newcomer in (Newcomer("pc-9", "key-2", HERE), Newcomer("pc-1", "key-2", ELSEWHERE)):
+        assert decide(newcomer, [elsewhere]) == Decision(Verdict.NEW)
+
+
+def test_agent_that_has_its_key_in_its_own_school_is_back_whoever_has_it_elsewhere() -> None:
+    known = [Known(7, "pc-1", "key-1", HERE, elsewhere=True), PC]
+    assert decide(Newcomer("pc-1", "key-1", HERE), known) == Decision(Verdict.BACK, PC)
+
+
+def test_newcomer_with_the_key_of_another_agent_stands_in_for_nobody() -> None:
+    newcomer = Newcomer("pc-9", "key-1", HERE, stands_for="pc-2")
+    assert decide(newcomer, [PC, Known(2, "pc-2", "key-2")]) == Decision(Verdict.COPIED, PC)
+
+
+@pytest.mark.parametrize(
+    ("worth", "carries"),
+    [
+        (Worth.GOOD, set(Verdict)),
+        (Worth.USED_UP, set(Verdict) - {Verdict.NEW, Verdict.STANDS_IN}),
+        (Worth.EXPIRED, set(Verdict) - {Verdict.NEW, Verdict.STANDS_IN, Verdict.REPLACES}),
+        (Worth.ENDED, set()),
+    ],
+)
+def test_token_carries_the_less_the_more_of_it_is_over(worth: Worth, carries: set[Verdict]) -> None:
+    assert CARRIES[worth] == carries
 
 
 def test_newcomer_is_known_from_the_list_of_assets_by_serial_or_network_card() -> None:

@@ -53,3 +53,13 @@ def test_times_in_details_are_read_as_times() -> None:
     reader = Reader(language("en"), now_ms, {}, {})
     line = Line(1, now_ms, "", "lease-begin", "b-1", None, "", f"device 38 from {now_ms} until {now_ms + 60_000}")
     assert reader.row(line).detail == "device 38 from 13:15:00 until 13:16:00"
+
+
+def test_what_an_agent_told_is_said_in_the_readers_language_and_what_people_wrote_is_not() -> None:
+    told = "there is no way to 10.20.0.1:8883: its certificate has expired"
+    reader = Reader(language("vi"), 1_795_587_300_000, {}, {})
+    agents, persons = (
+        Line(1, reader.now_ms, actor, "certificate-expired", "agent 1", "an-phu", "", told) for actor in ("", "u-1")
+    )
+    assert reader.row(agents).detail == "không có đường tới 10.20.0.1:8883: chứng chỉ đã hết hạn"
+    assert reader.row(persons).detail == told

@@ -7,7 +7,7 @@ import json
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -21,13 +21,14 @@ from device_profiles.gcode import cut
 from device_profiles.profile import PROFILES, DeviceProfile, Enforces, Words, load, slugs
 from firmware_bridges import BRIDGES, bridge_for, grbl_state, samsung_mdc_core
 from firmware_bridges.base import LinkLost
-from firmware_bridges.marlin_state import Ended, State
+from firmware_bridges.machine_events import Ended
+from firmware_bridges.marlin_state import State
 from firmware_bridges.pjlink_core import Level, Power
 from firmware_bridges.printer_view import State as PrinterState
 from hil import test_conformance as all_profiles
-from hil.farends.child import ROOT
+from hil import test_equipment as equipment
+from hil import test_mqtt_device as brokers
 from hil.farends.pins import PINS
-from hil.record_equipment import EQUIPMENT
 from tests.vocabulary import undeclared, untold
 from tools import devices
 
@@ -35,6 +36,37 @@ SLUGS = tuple(slugs())
 OF_THIS_MACHINE = tuple(slug for slug in SLUGS if load(slug).bridge in ("host", "network"))
 SIMULATED = tuple(slug for slug in SLUGS if load(slug).bridge == "simulated")
 SCHEMA = Draft202012Validator(json.loads((PROFILES / "schema.json").read_text("utf-8")))
+VERIFIED = {
+    "arduino/machine-permit": "the permit's wiring, by Firmata",
+    "arduino/mega": "StandardFirmata as built for the Mega",
+    "arduino/nano": "StandardFirmata as built for the Nano",
+    "arduino/uno": "StandardFirmata as built for the Uno",
+    "bbc/microbit": "MicroPython",
+    "benq/rp": "BenQ's boards",
+    "benq/rs232-projector": "BenQ's projectors",
+    "computer/classroom-pc": "this computer",
+    "creality/ender-3": "Marlin",
+    "epson/escvp21": "ESC/VP21",
+    "esphome/air-sensor": "ESPHome",
+    "grbl/laser": "GRBL 1.1",
+    "klipper/printer": "Moonraker",
+    "mqtt/device": "Home Assistant's discovery",
+    "net-snmp/host": "SNMP of a computer",
+    "network/uplink": "this computer's network",
+    "octoprint/printer": "OctoPrint",
+    "optoma/projector": "Optoma's projectors",
+    "pjlink/projector": "PJLink",
+    "prusa/mk3s": "Prusa-Firmware",
+    "prusa/mk4": "PrusaLink",
+    "samsung/flip": "Samsung MDC of the Flip",
+    "samsung/qb": "Samsung MDC of signage",
+    "shelly/plus-plug-s": "Shelly Gen2",
+    "smart/board-mx": "SMART's boards",
+    "tasmota/plug": "Tasmota's web requests",
+    "ubiquiti/unifi-ap": "UniFi's MIB",
+    "viewsonic/ifp": "ViewSonic's boards",
+}
+"""By the language (a firmware, a command set, a vendor's MIB, a board's own build) that its far end speaks."""
 VERSION = re.compile(r"\b\d+(?:\.\d+)+\b")
 
 
@@ -109,7 +141,7 @@ FAMILIES = {
 """How a family is called in Vietnamese; empty: each model has its own word."""
 CODES: Mapping[tuple[str, str], type[StrEnum]] = {
     ("grbl", "state"): grbl_state.State,
-    ("grbl", "job-result"): grbl_state.Ended,
+    ("grbl", "job-result"): Ended,
     ("marlin", "state"): State,
     ("marlin", "job-result"): Ended,
     ("moonraker", "state"): PrinterState,
@@ -322,14 +354,45 @@ def test_what_a_profile_was_verified_with_is_what_is_pinned(profile: DeviceProfi
         assert any(str(pin) in profile.verified.en for pin in PINS[profile.bridge]) or not told[0]
 
 
+def cases(test: Callable[..., None]) -> set[str]:
+    """The profiles that pytest calls a test with: those of its parameter `slug`, unless it runs on no CI."""
+    marks: list[pytest.Mark] = getattr(test, "pytestmark", [])
+    if {"skip", "skipif", "soak", "physical_only"} & {mark.name for mark in marks}:
+        return set()
+    return {slug for mark in marks if mark.name == "parametrize" and mark.args[0] == "slug" for slug in mark.args[1]}
+
+
 def driven() -> set[str]:
-    """The profiles that a test drives against a far end: by all profiles of a bridge, or by its own name."""
-    named = "".join(path.read_text("utf-8") for path in (ROOT / "hil").glob("test_*.py"))
-    return {*all_profiles.SLUGS, *EQUIPMENT, *OF_THIS_MACHINE, *(slug for slug in SLUGS if f'"{slug}"' in named)}
+    """The profiles that a test drives against a far end: each is loaded, all that it declares is read there, and all
+    that it offers is carried out.
+    """
+    return set().union(
+        cases(all_profiles.test_profile_says_what_its_bridge_tells_and_does),
+        cases(equipment.test_profile_tells_what_it_declares_and_carries_out_what_it_offers),
+        cases(brokers.test_profile_tells_what_it_declares_of_a_device_of_its_kind),
+        cases(test_profile_declares_everything_this_machine_tells),
+    )
 
 
-def test_nothing_is_called_verified_that_no_test_drives_against_its_far_end() -> None:
-    assert [slug for slug in SLUGS if load(slug).verified and slug not in driven()] == []
+def test_verified_is_one_model_of_each_language_and_a_test_drives_it() -> None:
+    """The rule of docs/new-device.md, section 7."""
+    verified = {slug for slug in SLUGS if load(slug).verified}
+    assert verified == set(VERIFIED)
+    assert len(set(VERIFIED.values())) == len(VERIFIED), "a far end proves a language once"
+    assert verified <= driven()
+
+
+def test_only_what_a_test_is_really_called_with_counts_as_driven() -> None:
+    @pytest.mark.parametrize("slug", ["grbl/laser"])
+    def runs(slug: str) -> None:
+        assert slug != "creality/ender-5"  # named, and not driven
+
+    @pytest.mark.soak
+    @pytest.mark.parametrize("slug", ["grbl/laser"])
+    def rarely(slug: str) -> None: ...
+
+    assert (cases(runs), cases(rarely)) == ({"grbl/laser"}, set())
+    assert not set(SIMULATED) & driven()
 
 
 def test_there_are_enough_models_of_each_kind_of_proof() -> None:

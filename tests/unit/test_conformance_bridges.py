@@ -81,6 +81,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "upload_s": 60.0,
     },
     "mqtt_device": {
+        "ca_file": "/etc/ssl/school.pem",
         "confirm_s": 1.0,
         "connect_s": 1.0,
         "discover_s": 1.0,

@@ -15,8 +15,10 @@ from controller.demo.cluster import (
     THIS_MACHINE_ROOM,
     THIS_MACHINE_SCHOOL,
     DemoSchool,
+    agents,
 )
 from controller.demo.farends.faults import FAULTS
+from controller.demo.finds import FINDS
 from controller.identity.policy import Role
 from device_profiles.profile import load
 
@@ -54,3 +56,9 @@ def test_machines_of_the_lab_stand_in_a_room_with_names_that_no_other_device_has
 def test_there_is_a_technician_of_the_cluster_and_a_teacher_of_each_school() -> None:
     assert [person.school for person in PEOPLE if person.role == Role.TECHNICIAN] == [None]
     assert {person.school for person in PEOPLE if person.role == Role.TEACHER} == {school.slug for school in SCHOOLS}
+
+
+def test_what_is_found_is_told_by_the_agent_of_its_room() -> None:
+    told = {(agent.place.school, agent.name, thing.key) for agent in agents() for thing in agent.sees}
+    assert told == {(find.school, find.room, find.thing.key) for find in FINDS}
+    assert len([find for find in FINDS if find.ignored]) == 1

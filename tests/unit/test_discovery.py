@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent.clock import Clock
-from agent.discovery import MOST_BYTES, Discovery, Senses, at_serial_port, bounded, holds
+from agent.discovery import MOST_BYTES, WATCH_S, Discovery, Senses, at_serial_port, bounded, holds
 from agent.discovery_announced import Announced
 from agent.discovery_listen import Port
 from agent.discovery_match import Evidence, hint_of
@@ -61,12 +61,12 @@ class World:
     told: tuple[Found, ...] = ()
     news: threading.Condition = field(default_factory=threading.Condition)
 
-    def discovery(self) -> Discovery:
+    def discovery(self, held: Callable[[], list[str]] | None = None) -> Discovery:
         senses = Senses(lambda: self.ports, self.open, lambda _: self.announced, lambda _what, _over: self.swept)
         return Discovery(
             lambda: Settings(sweep=Sweep("10.20.3.0/24"), sweep_every_h=0, hear_every_h=0),
             self.state,
-            held=lambda: self.held,
+            held=held or (lambda: self.held),
             publish=self.publish,
             plugged=self.plug,
             tell=lambda _kind, _detail: None,
@@ -108,6 +108,34 @@ def running(world: World) -> Iterator[Discovery]:
 
 def keys(found: Sequence[Found]) -> set[str]:
     return {each.key for each in found}
+
+
+def test_thread_that_looked_before_a_plug_does_not_undo_what_a_later_one_told(tmp_path: Path) -> None:
+    looked, go_on = threading.Event(), threading.Event()
+
+    class Slow(World):
+        """One thread stops after it has looked at the ports, before it tells of them."""
+
+        def holders(self) -> list[str]:
+            if threading.current_thread().name == "slow":
+                looked.set()
+                assert go_on.wait(WITHIN_S)
+            return self.held
+
+    world = Slow(tmp_path, ports=[ENDER])
+    discovery = world.discovery(held=world.holders)
+    slow = threading.Thread(target=discovery.refresh, name="slow")
+    discovery.start()
+    world.until(lambda found: len(found) == 1)
+    slow.start()
+    assert looked.wait(WITHIN_S)
+    world.ports = [ENDER, PRUSA]
+    threading.Timer(2 * WATCH_S, go_on.set).start()
+    world.until(lambda found: len(found) == 2)
+    go_on.set()
+    slow.join(WITHIN_S)
+    discovery.stop()
+    assert len(discovery.found) == len(world.told) == 2
 
 
 @pytest.mark.usefixtures("running")

@@ -7,11 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from device_profiles.gcode import cut
+from device_profiles.profile import load
 from firmware_bridges.grbl_core import GrblCore
 from firmware_bridges.grbl_replies import Alarm, Build, Error, Garbage, Ok, Remark, Report, Setting, Started, parse
-from firmware_bridges.grbl_state import CONNECTED, TRANSITIONS, Ended, NotNow, State, Trigger
+from firmware_bridges.grbl_state import CONNECTED, TRANSITIONS, State, Trigger
 from firmware_bridges.grbl_stream import HOLD, IN_FLIGHT, RESET, RESUME, Stream
-from firmware_bridges.grbl_view import Confirmed, Event, Fault, Job, JobEnded, Rejected
+from firmware_bridges.grbl_view import Event, Job
+from firmware_bridges.machine_events import Confirmed, Ended, Fault, JobEnded, NotNow, Rejected
 from firmware_bridges.record import Way
 from hil.farends.grbl_model import RX, Machine, ideal_s
 from hil.record_grbl import job as recorded_job
@@ -164,6 +167,25 @@ def test_stop_stands_first_so_that_the_position_is_kept(bench: Bench) -> None:
     assert bench.core.view().in_flight == 0
 
 
+@pytest.mark.parametrize("turns", [0, 1, 3])
+def test_stop_just_after_the_door_opened_waits_until_it_stands(bench: Bench, turns: int) -> None:
+    """GRBL of Door:2: a reset will throw an alarm."""
+    bench.cut(["M4 S500 F6000", *(f"G1 X{at % 2 * 100}" for at in range(1, 40))], done=3)
+    for _ in range(200):  # well on its way
+        bench.turn()
+    bench.machine.open_door(opened=True)
+    for _ in range(turns):
+        bench.core._ask()
+        bench.turn()
+    assert bench.machine.state == "Door:2"
+    bench.core.stop()
+    bench.until(lambda: bench.core.state is not State.STOPPING)
+    for _ in range(200):
+        bench.turn()
+    assert (bench.machine.state, bench.core.view().fault, bench.heard(Fault)) == ("Door:1", "", [])
+    assert bench.core.view().ended is Ended.CANCELLED
+
+
 def test_reset_while_it_moves_is_an_alarm_that_locks(bench: Bench) -> None:
     bench.cut()
     bench.machine.receive(RESET, bench.now)  # the button at the machine
@@ -198,7 +220,8 @@ def test_refused_line_ends_the_job_with_its_number(bench: Bench) -> None:
     bench.cut([*LINES[:50], "G38.2 Z-1", *LINES[50:]])
     bench.until_state(State.READY)
     ended = bench.heard(JobEnded)
-    assert ended == [JobEnded("sign", Ended.FAILED, "command 51 G38.2 Z-1: error:20 a command that is not known")]
+    why = "the machine refused command 51 (G38.2 Z-1): error:20 a command that is not known"
+    assert ended == [JobEnded("sign", Ended.FAILED, why)]
 
 
 def test_refused_order_is_told_and_harms_nothing(bench: Bench) -> None:
@@ -234,6 +257,20 @@ def test_silence_is_a_lost_machine_in_time() -> None:
     assert [event for event in events if isinstance(event, Fault)] == [Fault("silent", "nothing heard for 5 s")]
     with pytest.raises(NotNow):
         core.stop()
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [["G0 X1 Y1", "G4 P15", "G0 X2 Y2"], ["G1 X50 F300", "G04P1.5", "G4 P12"], ["G1 X100 F300", "G1 X101"]],
+    ids=["a dwell", "behind a slow move", "none but the last"],
+)
+def test_job_that_dwells_is_not_taken_for_stuck(bench: Bench, lines: list[str]) -> None:
+    """GRBL answers a dwell when it is over, and says Idle meanwhile."""
+    assert cut.review(["G0 X0 Y0 F300", *lines], cut.limits(load("grbl/laser").options["limits"])).problems == ()
+    bench.until_state(State.READY)
+    bench.core.run_job(Job("dwells", iter(lines), len(lines)))
+    bench.until_state(State.READY)
+    assert (bench.core.view().ended, bench.heard(Fault)) == (Ended.DONE, [])
 
 
 def test_lost_answer_fails_the_job_instead_of_waiting_for_ever(bench: Bench) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.hardware import machine_facts
-from contract.machine import Part, check_facts, fact, same_machine
+from contract.machine import Part, check_facts, fact, same_machine, surely_same
 from contract.model import ContractError
 
 SALT = "5a17"
@@ -35,6 +35,37 @@ WHOLE = facts(system="aa01", board="PF3XYZ", mac="52:54:00:12:34:56", disk="S4EW
 )
 def test_machine_is_the_same_by_half_of_its_parts(what: str, other: tuple[str, ...], same: bool) -> None:
     assert same_machine(WHOLE, other) is same, what
+
+
+@pytest.mark.parametrize(
+    ("what", "shown", "sure"),
+    [
+        ("itself", WHOLE, True),
+        ("re-imaged on a new disk", facts(system="bb02", board="PF3XYZ", mac="52:54:00:12:34:56", disk="NEW1"), True),
+        ("its network card alone", facts(mac="52:54:00:12:34:56"), False),
+        ("its board alone, which is less than half", facts(board="PF3XYZ"), False),
+        ("a copy of its disk that took its network card", facts(system="aa01", mac="52:54:00:12:34:56"), False),
+        ("half, told with other parts", (*facts(board="PF3XYZ", disk="S4EWNX0"), *facts(serial="X1")), True),
+        ("nothing told", (), False),
+    ],
+)
+def test_machine_is_surely_the_same_by_half_of_what_is_known_and_a_part_that_nobody_sees(
+    what: str, shown: tuple[str, ...], sure: bool
+) -> None:
+    assert surely_same(WHOLE, shown) is sure, what
+
+
+def test_machine_that_nothing_telling_is_known_of_is_surely_the_same_by_its_systems_id() -> None:
+    known = facts(system="aa01", mac="52:54:00:12:34:56")
+    assert surely_same(known, known)
+    assert not surely_same(known, facts(mac="52:54:00:12:34:56"))
+    assert not surely_same(facts(mac="52:54:00:12:34:56"), facts(mac="52:54:00:12:34:56"))
+    assert not surely_same((), WHOLE)
+
+
+@given(st.lists(st.sampled_from(WHOLE)), st.lists(st.sampled_from(WHOLE)))
+def test_who_is_surely_the_same_is_the_same(one: list[str], other: list[str]) -> None:
+    assert same_machine(one, other) or not surely_same(one, other)
 
 
 @given(st.lists(st.sampled_from(WHOLE)), st.lists(st.sampled_from(WHOLE)))

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from firmware_bridges.machine_events import Confirmed, Ended, Fault, JobEnded, NotNow, Rejected
 from firmware_bridges.marlin_core import MarlinCore
 from firmware_bridges.marlin_lines import KEPT, Lines, OutOfStep, encode
-from firmware_bridges.marlin_state import JOB_STATES, TRANSITIONS, Ended, NotNow, State, Trigger
-from firmware_bridges.marlin_view import Confirmed, Event, Fault, Job, JobEnded, Rejected, Settings
+from firmware_bridges.marlin_state import JOB_STATES, TRANSITIONS, State, Trigger
+from firmware_bridges.marlin_view import Event, Job, Settings
 from firmware_bridges.record import Way
 from tests.replay import pieces, replay, said
 

@@ -16,11 +16,13 @@ from firmware_bridges.micropython import MicroPythonBridge
 from firmware_bridges.micropython_core import (
     MAX_NOISE,
     MAX_OUTPUT,
+    RESTARTED,
     Event,
     Noise,
     Ran,
     Ready,
     ReplCore,
+    State,
     Taken,
     checks,
     complaint,
@@ -30,6 +32,10 @@ from tests.fakes import FakeLink
 from tests.vocabulary import undeclared
 
 BANNER = b"raw REPL; CTRL-B to exit\r\n>"
+GREETING = (
+    b"MicroPython v1.9.2-34-gd64154c73 on 2017-09-01; micro:bit v1.0.1 with nRF51822\r\n"
+    b'Type "help()" for more information.\r\n>>> '
+)
 TRACE = b'Traceback (most recent call last):\r\n  File "<stdin>", line 1\r\nZeroDivisionError: division by zero\r\n'
 TOLD = b"board 'micro:bit with nRF51822'\r\nfirmware '1.0.1'\r\nmemory-free 8480\r\n"
 
@@ -56,6 +62,27 @@ def test_interrupt_that_came_too_late_spoils_nothing() -> None:
     core.receive(BANNER + b"\r\n>")
     core.run("pass")
     assert core.receive(b"\r\n>OK\x04\x04>") == [Taken(), Ran(b"", b"")]
+
+
+@pytest.mark.parametrize("size", [1, 7, 4096])
+@pytest.mark.parametrize("before", [b"OK", b"OKx" * 40_000, b"OK1\r\n\x04Trace"], ids=len)
+def test_board_that_was_reset_has_ended_its_program(before: bytes, size: int) -> None:
+    core = ReplCore()
+    core.enter()
+    core.receive(BANNER)
+    core.run("while True: pass")
+    assert hear(core, before + b"ets Jun  8 2016\r\n" + GREETING, size)[-1] == Ran(b"", RESTARTED)
+    assert core.state is State.FRIENDLY
+    core.enter()
+    assert hear(core, b"\r\n>>> \r\n" + BANNER, size) == [Ready()]
+
+
+def test_program_that_prints_a_greeting_and_goes_on_was_not_reset() -> None:
+    core = ReplCore()
+    core.enter()
+    core.receive(BANNER)
+    core.run("print(...)")
+    assert core.receive(b"OK" + GREETING + b"1") == [Taken()]
 
 
 def test_program_that_prints_for_ever_fills_no_memory() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from firmware_bridges import moonraker_core as core
 from firmware_bridges.base import BadReply
-from firmware_bridges.marlin_state import Ended
+from firmware_bridges.machine_events import Ended
 from firmware_bridges.moonraker_core import Klippy, LastJob, Print, Printer
 from firmware_bridges.printer_view import Heat, State, file_name, job_name
 

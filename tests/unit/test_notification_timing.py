@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from controller.notifications import timing
-from controller.notifications.timing import BURST, MINUTES, PACE_MS, Quiet
+from controller.notifications.timing import CHANNEL_PACE, MINUTES, Quiet
 from controller.notifications.topics import TOPIC_OF, matters_by_ms
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -72,28 +72,29 @@ def test_attempts_are_spread_over_ever_longer_times_up_to_an_hour(attempts: int,
     assert timing.again_ms(attempts + 1, 1.0) >= whole_ms
 
 
-@given(some.lists(some.integers(0, 10 * PACE_MS), max_size=80))
+@given(some.lists(some.integers(0, 10 * CHANNEL_PACE.each_ms), max_size=80))
 def test_a_channel_takes_a_burst_and_then_one_a_minute(waits_ms: list[int]) -> None:
     now_ms, mark_ms, sent = 1_800_000_000_000, 0, []
     for wait_ms in waits_ms:
         now_ms += wait_ms
-        found = timing.paced_ms(mark_ms, now_ms)
+        found = CHANNEL_PACE.after_ms(mark_ms, now_ms)
+        assert (found is not None) is (mark_ms <= CHANNEL_PACE.open_ms(now_ms))
         if found is not None:
             mark_ms = found
             sent.append(now_ms)
     for place, first_ms in enumerate(sent):
         for more, last_ms in enumerate(sent[place:], 1):
-            assert more <= BURST + (last_ms - first_ms) // PACE_MS
+            assert more <= CHANNEL_PACE.burst + (last_ms - first_ms) // CHANNEL_PACE.each_ms
 
 
 def test_a_burst_is_let_through_at_once() -> None:
     mark_ms, now_ms = 0, 1_800_000_000_000
-    for _ in range(BURST):
-        found = timing.paced_ms(mark_ms, now_ms)
+    for _ in range(CHANNEL_PACE.burst):
+        found = CHANNEL_PACE.after_ms(mark_ms, now_ms)
         assert found is not None
         mark_ms = found
-    assert timing.paced_ms(mark_ms, now_ms) is None
-    assert timing.paced_ms(mark_ms, now_ms + PACE_MS) is not None
+    assert CHANNEL_PACE.after_ms(mark_ms, now_ms) is None
+    assert CHANNEL_PACE.after_ms(mark_ms, now_ms + CHANNEL_PACE.each_ms) is not None
 
 
 def test_a_minute_outside_of_the_day_is_no_quiet_hour() -> None:

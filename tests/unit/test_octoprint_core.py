@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from firmware_bridges import octoprint_core as core
 from firmware_bridges.base import BadReply
-from firmware_bridges.marlin_state import Ended
+from firmware_bridges.machine_events import Ended
 from firmware_bridges.octoprint_core import End, Machine, Selected
 from firmware_bridges.printer_view import Heat, State
 from tests.unit.test_moonraker_core import JSON

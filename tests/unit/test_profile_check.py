@@ -14,6 +14,7 @@ from agent.cli import main
 from agent.findings import Verdict
 from agent.profile_check import SOMEWHERE, Remark, check, line_of, options_of, report
 from agent.profile_trial import Patience, trial
+from agent.reason_words import vietnamese
 from device_profiles.known import allowed
 from device_profiles.profile import PROFILES, load, parse
 from firmware_bridges import BRIDGES
@@ -115,6 +116,28 @@ def test_mistake_is_told_with_its_line_its_key_and_what_is_allowed(
     assert says in found.says.en
     assert may in found.allowed or not may
     assert found.says.vi
+
+
+@pytest.mark.parametrize(
+    ("bridge", "options", "english", "vietnamese"),
+    [
+        ("pjlink", "reply_s = -1", "-1 is no number from 0.1 to 60", "-1 không phải số từ 0.1 đến 60"),
+        ("pjlink", "colour = 1", "nobody knows this option", "không có tùy chọn này"),
+        ("line_protocol", 'end = ""', "something must end a line", "phải có gì đó kết thúc một dòng"),
+    ],
+)
+def test_mistake_in_an_option_is_told_in_both_languages(
+    bridge: str, options: str, english: str, vietnamese: str
+) -> None:
+    text = LAMP[: LAMP.index("[options]")].replace('"simulated"', f'"{bridge}"') + f"[options]\n{options}\n"
+    says = only(text).says
+    assert english in says.en
+    assert vietnamese in says.vi
+
+
+def test_text_that_no_bridge_says_stays_as_it_came() -> None:
+    assert vietnamese("metrics: power: the firmware's own words") == "metrics: power: the firmware's own words"
+    assert vietnamese("metrics: power: nobody knows this option") == "metrics: power: không có tùy chọn này"
 
 
 def test_words_for_a_person_name_file_line_key_and_cure_in_both_languages() -> None:

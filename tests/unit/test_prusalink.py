@@ -60,6 +60,20 @@ def test_job_is_uploaded_printed_and_remembered(printer: PrusalinkServer, job: d
     assert bridge.poll()["job-result"] == "done", "the printer itself has forgotten it"
 
 
+def test_stick_never_fills_up_with_jobs_and_keeps_what_is_not_ours(
+    printer: PrusalinkServer, job: dict[str, Value]
+) -> None:
+    printer.model.stored, printer.model.most = {"benchy.gcode": "BENCHY~1.GCO"}, 2
+    bridge = opened(printer)
+    for name in ("cube", "khối #12", "khối #12", "vase"):
+        printer.model.job_s = 600.0
+        bridge.execute("print", {**job, "name": name})
+        assert sorted(printer.model.stored) == ["benchy.gcode", f"fabfleet/{name}.gcode"]
+        assert bridge.poll()["job"] == name
+        bridge.execute("stop", {})
+    assert printer.model.folders == {"", "fabfleet"}
+
+
 def test_pause_resume_and_stop_are_what_the_printer_says(printer: PrusalinkServer, job: dict[str, Value]) -> None:
     printer.model.job_s = 600.0
     bridge = opened(printer)

@@ -56,6 +56,14 @@ def test_many_of_one_kind_and_address_are_one_line_and_the_next_counts_them(engi
     assert (lines(engine)[0].actor, lines(engine)[0].school_id) == ("u1", "an-phu")
 
 
+def test_addresses_of_one_ipv6_network_are_one_sender(engine: Engine) -> None:
+    told = Refusals(engine, Clock())
+    for number in range(1, 50):
+        told.tell(Kind.PATH, f"2001:db8:1:2::{number:x}")
+
+    assert [line.address for line in lines(engine)] == ["2001:db8:1:2::1"]
+
+
 def test_agent_that_goes_on_asking_the_broker_is_a_line_an_hour(engine: Engine) -> None:
     clock = Clock()
     told = Refusals(engine, clock)

@@ -10,10 +10,16 @@ from pathlib import Path
 import pytest
 from sqlmodel import Session
 
+from agent.discovery_match import Evidence
+from agent.roster import Roster
 from agent.simulate import PlannedAgent, PlannedDevice, Settings, SimulatedDevice, ValueLog, forced, read_plan, simulate
-from contract.messages import BridgeState, Report
+from agent.simulate_found import Sights
+from contract.desired import DesiredDevice
+from contract.found import SURE, Clue, ClueKind
+from contract.messages import BridgeState, Config, Report
 from contract.model import ContractError
 from contract.wire import decode
+from controller.demo.cluster import agents as demo_agents
 from controller.simulation import enrol_all, made_up, write_private
 from device_profiles.profile import Level, load, slugs
 from tests.databases import fresh
@@ -122,3 +128,39 @@ def test_agent_that_is_switched_off_now_and_then_starts_a_new_epoch_each_time(tm
     stopping.set()
     run.join()
     assert len({report.epoch for report in reports(tmp_path / "s.a")}) >= 2
+
+
+def test_what_the_demo_s_agents_see_is_recognised_as_a_real_agent_would(tmp_path: Path) -> None:
+    engine = fresh(tmp_path / "fabfleet.db")
+    with Session(engine) as db:
+        write_private(tmp_path / "plan", enrol_all(db, demo_agents()))
+    engine.dispose()
+    fits = {}
+    for plan in read_plan(tmp_path / "plan"):
+        roster = Roster()
+        Sights(plan.sees, roster).tell()
+        for found in roster.inventory("0" * 16).found:
+            fits[found.key] = [(each.profile, each.confidence >= SURE) for each in found.candidates]
+    assert fits.pop("usb/2c99:0002/CZPXDEMO0042")[0] == ("prusa/mk3s", True)
+    assert fits.pop("net/10.20.3.41")[0] == ("epson/eb-l200f", True)
+    guesses = fits.pop("usb/1a86:7523/1-1.3")
+    assert len(guesses) > 2
+    assert not any(sure for _, sure in guesses)
+    assert list(fits.values()) == [[]]
+
+
+def test_what_was_adopted_is_a_device_out_of_reach_until_it_is_given_back() -> None:
+    clues = (Clue(ClueKind.PJLINK, "PJLINK EPSON / EPSON L200F"), Clue(ClueKind.HOST, "10.20.3.41"))
+    roster = Roster()
+    sights = Sights((Evidence("net/10.20.3.41", "Projector", "10.20.3.41", clues, host="10.20.3.41"),), roster)
+    projector = DesiredDevice("pj-9", "epson/eb-l200f", "tcp://10.20.3.41:4352", "PJ-9", "p210")
+    stranger = DesiredDevice("x", "nobody/knows-it", "tcp://10.20.3.42:1")
+    for number in (1, 2):
+        sights.take(Config(1, number, devices=(projector, stranger)))
+        told = roster.inventory("0" * 16)
+        assert [(each.id, each.state, each.room) for each in told.devices] == [("pj-9", BridgeState.LOST, "p210")]
+        assert told.found == ()
+    sights.take(Config(1, 3))
+    told = roster.inventory("0" * 16)
+    assert told.devices == ()
+    assert [each.key for each in told.found] == ["net/10.20.3.41"]

@@ -8,7 +8,20 @@ from hypothesis import settings as settings_of
 from hypothesis import strategies as st
 
 from device_profiles.profile import load, slugs
-from firmware_bridges.snmp_core import MAX_TEXT, Ask, How, Raw, Reader, Rows, columns, labels, percent, singles
+from firmware_bridges.snmp_core import (
+    MAX_ROWS,
+    MAX_TEXT,
+    MAX_WALK,
+    Ask,
+    How,
+    Raw,
+    Reader,
+    Rows,
+    columns,
+    labels,
+    percent,
+    singles,
+)
 from firmware_bridges.snmp_options import settings
 from firmware_bridges.snmp_session import Session
 from tests.vocabulary import undeclared
@@ -46,7 +59,7 @@ def test_object_becomes_a_value(how: How, raw: Raw, more: dict[str, Any], value:
 
 def test_object_that_the_device_lacks_is_no_metric() -> None:
     asks = [Ask("a", f"{OID}.0", How.NUMBER), Ask("x-*-b", OID, How.NUMBER), Ask("n", OID, How.COUNT)]
-    assert Reader(asks).read({f"{OID}.0": None}, {OID: {}}, 0.0) == {"n": 0}
+    assert Reader(asks).read({f"{OID}.0": None}, {OID: {}}, 0.0) == {"n": 0, "left-out": 0}
 
 
 def test_rate_is_growth_in_a_second_and_unknown_after_the_counter_began_anew() -> None:
@@ -65,7 +78,38 @@ def test_rows_are_named_by_their_label_and_no_two_alike() -> None:
 def test_rows_keep_their_names_when_a_column_lacks_some() -> None:
     asks = [Ask("port-*-up", "1.3.1", How.WHOLE, label="1.3.9"), Ask("port-*-in", "1.3.2", How.WHOLE, label="1.3.9")]
     walked: dict[str, Rows] = {"1.3.9": {"1": b"eth", "2": b"eth"}, "1.3.1": {"1": 5, "2": 6}, "1.3.2": {"2": 7}}
-    assert Reader(asks).read({}, walked, 0.0) == {"port-eth-up": 5, "port-eth-2-up": 6, "port-eth-2-in": 7}
+    assert Reader(asks).read({}, walked, 0.0) == {
+        "port-eth-up": 5,
+        "port-eth-2-up": 6,
+        "port-eth-2-in": 7,
+        "left-out": 0,
+    }
+
+
+def test_rows_beyond_those_with_metrics_are_counted_and_told() -> None:
+    asks = [
+        Ask("port-*-up", "1.3.1", How.WHOLE, label="1.3.9"),
+        Ask("port-*-in", "1.3.2", How.WHOLE, label="1.3.9"),
+        Ask("poe-*-state", "1.3.3", How.WHOLE),
+        Ask("clients", "1.3.4", How.COUNT),
+        Ask("power", "1.3.4", How.SUM),
+    ]
+
+    def rows(many: int) -> Rows:
+        return {str(index): 2 for index in range(many)}
+
+    walked = {
+        "1.3.9": rows(100),
+        "1.3.1": rows(100),
+        "1.3.2": rows(90),
+        "1.3.3": rows(MAX_ROWS + 1),
+        "1.3.4": rows(900),
+    }
+    values = Reader(asks).read({}, walked, 0.0)
+    assert (values["clients"], values["power"], values["left-out"]) == (900, 1800, 100 - MAX_ROWS + 1)
+    assert len(values) == 3 * MAX_ROWS + 3
+    beyond = Reader(asks).read({}, {**walked, "1.3.4": rows(MAX_WALK)}, 0.0)
+    assert (beyond["clients"], beyond["power"]) == (None, None), "nobody knows how many more there are"
 
 
 @pytest.mark.parametrize(("part", "whole", "share"), [(18, 100, 18.0), (-3, 100, None), (5, -2, None), (9, 3, 100.0)])

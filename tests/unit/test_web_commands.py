@@ -9,7 +9,7 @@ from contract.model import CommandStatus, Kind, Value
 from controller.commands.service import CommandView, Offer, StepView
 from controller.web.command_fields import Field, WrongInput, fields_of, read_fields
 from controller.web.command_view import Asked, Button, CommandCard, Scene, command_card
-from controller.web.command_words import STATUS, reason, refusal
+from controller.web.command_words import STATUS, Reason, reason, refusal
 from controller.web.i18n import language
 from device_profiles.profile import load
 
@@ -179,7 +179,13 @@ def test_a_command_that_ended_otherwise_says_why_instead() -> None:
     assert line.reason.text == "No supervisor has checked in at the machine yet."
 
 
-def test_words_of_a_driver_are_quoted_as_they_came() -> None:
+def test_a_message_of_the_agent_is_said_in_the_readers_language() -> None:
+    detail = "no input 'HDMI 9'; the projector has 31, 32"
+    assert reason(CommandStatus.REFUSED, detail, VI).text == "không có đầu vào 'HDMI 9'; máy chiếu có 31, 32"
+    assert reason(CommandStatus.REFUSED, detail, EN) == Reason(detail)
+
+
+def test_words_of_firmware_are_quoted_as_they_came() -> None:
     found = reason(CommandStatus.FAILED, "Error:Printer halted. <kill() called>", EN)
     assert (found.text, found.quoted) == ("", "Error:Printer halted. <kill() called>")
 

@@ -156,7 +156,8 @@ def test_a_release_that_came_to_nothing_stands_first() -> None:
     first = page(replace(JOB, detail="busy")).checks[0]
     assert (first.mood, first.title) == ("warning", "The last release came to nothing")
     assert first.text == "Too many commands are waiting for this machine already."
-    assert page(replace(JOB, detail="the printer is paused")).checks[0].text == "“the printer is paused”"
+    assert page(replace(JOB, detail="the printer is paused")).checks[0].text == "the printer is paused"
+    assert page(replace(JOB, detail="Probing failed")).checks[0].text == "“Probing failed”"
 
 
 def test_only_a_job_that_waits_can_be_released() -> None:

@@ -4,7 +4,7 @@ import pytest
 from babel.messages.catalog import Catalog
 from markupsafe import Markup
 
-from controller.web.i18n import Language, language, script_messages
+from controller.web.i18n import AGENT, Language, language, script_messages
 from controller.web.typography import NBSP
 from device_profiles.profile import load, slugs
 from tools.translations import extracted, hidden, problems
@@ -36,6 +36,16 @@ def test_problems_names_what_is_missing_and_what_nobody_says_any_more() -> None:
     mine.add("Old", "Cũ")
     wanted.add("New")
     assert problems(mine, wanted) == ["missing: 'New'", "no longer used: 'Old'"]
+
+
+def test_problems_tells_an_agents_message_from_the_same_words_of_a_page() -> None:
+    mine, wanted = Catalog(locale="vi"), Catalog()
+    mine.add("not open", "chưa mở")
+    wanted.add("not open")
+    wanted.add("not open", context=AGENT)
+    assert problems(mine, wanted) == ["missing: 'not open'"]
+    mine.add("not open", "chưa mở kết nối", context=AGENT)
+    assert problems(mine, wanted) == []
 
 
 def test_words_keep_the_page_safe() -> None:

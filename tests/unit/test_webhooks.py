@@ -17,7 +17,7 @@ from controller.scheduling.outward import kind_of
 from controller.webhooks.body import body, moment
 from controller.webhooks.errors import WrongWebhook
 from controller.webhooks.kinds import CHOICES, EventKind
-from controller.webhooks.sender import paced_ms
+from controller.webhooks.sender import PACE
 from controller.webhooks.settings import checked_url
 from controller.webhooks.signing import headers, new_secret, signature
 from controller.webhooks.watch import Change, Note, changes
@@ -103,10 +103,10 @@ def test_bookings_are_told_by_what_they_come_to() -> None:
 
 def test_sixty_at_once_and_then_one_a_second() -> None:
     mark, sent = 0, 0
-    while (after := paced_ms(mark, 1_000)) is not None:
+    while (after := PACE.after_ms(mark, 1_000)) is not None:
         mark, sent = after, sent + 1
     assert sent == 60
-    assert paced_ms(mark, 2_000) is not None
+    assert PACE.after_ms(mark, 2_000) is not None
 
 
 # what changed

@@ -1,65 +1,92 @@
-"""The conversation with one GRBL machine, in a thread of its own: between polls too, so that a job never waits."""
+"""The conversation with one machine, in a thread of its own: between polls too, so that a job never waits."""
 
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from enum import StrEnum
 from io import BufferedReader
-from typing import Final, TypeAlias
+from typing import Final, Generic, Protocol, TypeVar
 
 from firmware_bridges.base import BadReply, BridgeError, Link, LinkLost, Refused
-from firmware_bridges.grbl_core import GrblCore
-from firmware_bridges.grbl_state import CONNECTED, NotNow, State
-from firmware_bridges.grbl_view import Confirmed, Event, Fault, JobEnded, Rejected, View
+from firmware_bridges.machine_events import Confirmed, Fault, JobEnded, NotNow, Rejected
 
 _TURN_S: Final = 0.05
-Task: TypeAlias = "Callable[[GrblCore], Wanted]"
+
+
+class Core(Protocol):
+    """One side of a conversation, without a link and without a clock. What happened comes back as events."""
+
+    def start(self, now_ms: int) -> None: ...
+    def receive(self, data: bytes, now_ms: int) -> Sequence[object]: ...
+    def tick(self, now_ms: int) -> Sequence[object]: ...
+    def to_send(self) -> bytes: ...
+
+
+class Sight(Protocol):
+    """All that a core knows of its machine. `heard` and `noise` count answers, and what was none."""
+
+    @property
+    def state(self) -> StrEnum: ...
+    @property
+    def heard(self) -> int: ...
+    @property
+    def noise(self) -> int: ...
+
+
+C = TypeVar("C", bound=Core)
+S = TypeVar("S", bound=Sight)
+
+
+class Unconfirmed(BadReply):
+    """The machine lives, and has not confirmed in time what it was told."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Generic[S]):
     """What an action waits for: an order's answer, or a view; `never` says why that view can no longer come."""
 
     order: int = 0
-    done: Callable[[View], bool] | None = None
-    never: Callable[[View], str] = lambda _: ""
+    done: Callable[[S], bool] | None = None
+    never: Callable[[S], str] = lambda _: ""
 
 
 @dataclass(slots=True)
-class _Waiter:
-    task: Task
-    wanted: Wanted = Wanted()
+class _Waiter(Generic[C, S]):
+    task: Callable[[C], Wanted[S]]
+    wanted: Wanted[S] = field(default_factory=Wanted)
     answer: "queue.SimpleQueue[BridgeError | None]" = field(default_factory=queue.SimpleQueue)
 
 
-class Talk:
-    """`view` is replaced as a whole, so any thread may read it. `lost_job`: the machine was lost while it worked."""
+class Conversation(Generic[C, S]):
+    """`view` is replaced as a whole, so any thread may read it. In the state `lost` the core has given up."""
 
-    def __init__(self, link: Link, core: GrblCore, now_ms: Callable[[], int]) -> None:
+    def __init__(self, link: Link, core: C, look: Callable[[], S], lost: StrEnum, now_ms: Callable[[], int]) -> None:
         self.core = core
-        self.view = core.view()
+        self.view = look()
         self.job_file: BufferedReader | None = None
+        self._look = look
+        self._lost = lost
         self._link = link
         self._now_ms = now_ms
-        self._tasks: queue.SimpleQueue[_Waiter] = queue.SimpleQueue()
-        self._waiters: deque[_Waiter] = deque()
+        self._tasks: queue.SimpleQueue[_Waiter[C, S]] = queue.SimpleQueue()
+        self._waiters: deque[_Waiter[C, S]] = deque()
         self._error: BridgeError | None = None
         self._why = "the machine fell silent"
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="grbl", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=type(core).__name__, daemon=True)
 
-    def begin(self, timeout_s: float) -> None:
-        """Greet the machine and wait until it has said how it is. Raises BridgeError."""
+    def begin(self, timeout_s: float, greeted: Callable[[S], bool], nobody: str) -> None:
+        """Greet the machine and wait until it has said who it is. Raises BridgeError, LinkLost with `nobody`."""
         self.core.start(self._now_ms())
         deadline = self._now_ms() + round(timeout_s * 1000)
-        while self.core.state not in CONNECTED:
-            if self.core.state is State.LOST or self._now_ms() >= deadline:
-                view = self.core.view()
-                if view.noise and not view.heard:
+        while not greeted(self.view):
+            if self.view.state is self._lost or self._now_ms() >= deadline:
+                if self.view.noise and not self.view.heard:
                     raise BadReply("answers that are no text; is the speed right?")
-                raise LinkLost("no machine with GRBL answers")
+                raise LinkLost(nobody)
             self._turn()
         self._thread.start()
 
@@ -68,7 +95,7 @@ class Talk:
         if self._error:
             raise type(self._error)(*self._error.args)
 
-    def run(self, task: Task, timeout_s: float) -> None:
+    def run(self, task: Callable[[C], Wanted[S]], timeout_s: float) -> None:
         """Run `task` in the conversation's thread and wait for what it wants. Raises BridgeError."""
         waiter = _Waiter(task)
         self._tasks.put(waiter)
@@ -77,7 +104,7 @@ class Talk:
             error = waiter.answer.get(timeout=timeout_s)
         except queue.Empty:
             self.check()
-            raise BadReply(f"the machine did not confirm within {timeout_s:g} s") from None
+            raise Unconfirmed(f"the machine did not confirm within {timeout_s:g} s") from None
         if error:
             raise error
 
@@ -91,9 +118,9 @@ class Talk:
 
     def _run(self) -> None:
         try:
-            while not self._stop.is_set() and self.core.state is not State.LOST:
+            while not self._stop.is_set() and self.view.state is not self._lost:
                 self._turn()
-            if self.core.state is State.LOST:
+            if self.view.state is self._lost:
                 self._end(LinkLost(self._why))
         except BridgeError as error:
             self._end(error)
@@ -113,12 +140,13 @@ class Talk:
         self._write()
         data = self._link.read(_TURN_S)
         now_ms = self._now_ms()
-        events = (self.core.receive(data, now_ms) if data else []) + self.core.tick(now_ms)
+        events = [*(self.core.receive(data, now_ms) if data else ()), *self.core.tick(now_ms)]
         self._write()
-        self.view = self.core.view()  # before anybody is answered who looks at it next
-        self._hear(events)
+        self.view = self._look()  # before anybody is answered who looks at it next
+        for event in events:
+            self._hear(event)
         self._take_tasks()
-        self.view = self.core.view()
+        self.view = self._look()
         for waiter in list(self._waiters):
             if waiter.wanted.done and waiter.wanted.done(self.view):
                 self._answer(waiter, None)
@@ -138,24 +166,21 @@ class Talk:
             except NotNow as error:
                 self._answer(waiter, Refused(str(error)))
 
-    def _answer(self, waiter: _Waiter, error: BridgeError | None) -> None:
+    def _answer(self, waiter: _Waiter[C, S], error: BridgeError | None) -> None:
         self._waiters.remove(waiter)
         waiter.answer.put(error)
 
-    def _hear(self, events: list[Event]) -> None:
-        for event in events:
-            match event:
-                case Confirmed(order):
-                    self._order_ended(order, None)
-                case Rejected(order, text):
-                    lost = self.core.state is State.LOST
-                    self._order_ended(order, LinkLost(text) if lost else Refused(text))
-                case Fault(_, text):
-                    self._why = text
-                case JobEnded():
-                    self._let_file_go()
-                case _:
-                    pass
+    def _hear(self, event: object) -> None:
+        match event:
+            case Confirmed(order):
+                self._order_ended(order, None)
+            case Rejected(order, text):
+                lost = self.view.state is self._lost
+                self._order_ended(order, LinkLost(text) if lost else Refused(text))
+            case Fault(_, text):
+                self._why = text
+            case JobEnded():
+                self._let_file_go()
 
     def _order_ended(self, order: int, error: BridgeError | None) -> None:
         for waiter in [each for each in self._waiters if each.wanted.order == order]:
