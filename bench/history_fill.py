@@ -30,8 +30,15 @@ PATTERNS = 20
 """Devices that are really simulated; the others repeat one of them, each with times of its own."""
 BATCH = 12
 """Readings of a batch, as in a cluster: a machine's metrics of one time."""
+DEVICES = 20
+"""Of an agent."""
 _MOST = 200_000
 _KEPT = HistoryConfig()
+_OF = "FROM batch WHERE ledger_id = ledger.id"
+_SUMS = text(
+    f"UPDATE ledger SET floor = (SELECT coalesce(max(number), 0) {_OF}),"
+    f" produced = (SELECT coalesce(sum(produced), 0) {_OF}), accepted = (SELECT coalesce(sum(accepted), 0) {_OF})"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +94,14 @@ def fill(engine: Engine, rows: int, made: list[Pattern], days: int) -> Filled:
                 number = base + batch * devices + device + 1  # as they would come: one device after the other
                 numbered = [(one, at_ms, number, value) for one, at_ms, value in found]
                 waiting += numbered
-                entered.append(_batch(number, numbered))
+                entered.append(_batch(number, device // DEVICES + 1, numbered))
                 last = max(last, number)
             if len(waiting) > _MOST or device == devices - 1:
                 _store(engine, day, sorted(waiting, key=lambda row: row[:3]), entered)
                 count, batches = count + len(waiting), batches + len(entered)
                 waiting, entered = [], []
     with writing(engine) as connection:
-        sums = {"count": count, "last": last}
-        connection.execute(text("UPDATE ledger SET floor = :last, produced = :count, accepted = :count"), sums)
+        connection.execute(_SUMS)
     return Filled(count, days, sum(len(each) for each in series), batches)
 
 
@@ -124,11 +130,11 @@ def _store(engine: Engine, day: int, rows: list[Row], batches: list[Batch]) -> N
         stored.put(connection, table, [[getattr(each, name) for name in names] for each in batches])
 
 
-def _batch(number: int, rows: list[Row]) -> Batch:
+def _batch(number: int, agent: int, rows: list[Row]) -> Batch:
     times = [row[1] for row in rows]
     return Batch(
         id=number,
-        ledger_id=1,
+        ledger_id=agent,
         first=number,
         number=number,
         digest=f"{number:032x}",
@@ -147,13 +153,16 @@ def _batch(number: int, rows: list[Row]) -> Batch:
 
 
 def _registry(engine: Engine, models: list[Pattern]) -> list[dict[str, int]]:
-    """The ids of the series of each device, all of one agent."""
+    """The ids of the series of each device."""
     with Session(engine) as session:
         session.add_all([Installation(), School(id="bench", name="Bench")])
         session.commit()
-        session.add(Agent(id=1, school_id="bench", name="room-1"))
+        agents = range(1, (len(models) - 1) // DEVICES + 2)
+        session.add_all([Agent(id=agent, school_id="bench", name=f"room-{agent}") for agent in agents])
         session.commit()
-        session.add(Ledger(id=1, school_id="bench", agent_id=1, epoch="00000000000000aa"))
+        session.add_all(
+            [Ledger(id=agent, school_id="bench", agent_id=agent, epoch=f"{agent:016x}") for agent in agents]
+        )
         found: list[dict[str, int]] = []
         number = 0
         for at, model in enumerate(models, 1):
@@ -161,7 +170,7 @@ def _registry(engine: Engine, models: list[Pattern]) -> list[dict[str, int]]:
                 Device(
                     id=at,
                     school_id="bench",
-                    agent_id=1,
+                    agent_id=(at - 1) // DEVICES + 1,
                     slug=f"d-{at}",
                     name="",
                     profile_slug="",
