@@ -32,7 +32,7 @@ V3: Final[Mapping[str, Any]] = {
     "privacy_password": "hidden-with-this",
 }
 """The one user that both know, with authPriv."""
-_START_S = 40.0
+_START_S = 90.0
 
 
 class MissingFarEnd(Exception):
