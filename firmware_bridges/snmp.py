@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from contract.model import Value
 from firmware_bridges.base import LinkLost, Refused
 from firmware_bridges.links import Scheme, parse_endpoint
-from firmware_bridges.snmp_core import Reader, columns, singles, text
+from firmware_bridges.snmp_core import Reader, columns, singles, stand_ins, text
 from firmware_bridges.snmp_mibs import TRAP_OID, TRAPS
 from firmware_bridges.snmp_options import settings
 
@@ -62,6 +62,7 @@ class SnmpBridge:
             raise LinkLost("not open")
         got = self._session.get(self._singles)
         walked = {column: self._session.walk(column) for column in self._columns}
+        walked |= {column: self._session.walk(column) for column in stand_ins(self._settings.asks, walked)}
         values = {**dict.fromkeys(self._seen), **self._reader.read(got, walked, self._clock())}
         self._seen.update(values)
         if self._settings.trap_port:

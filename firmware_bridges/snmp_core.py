@@ -47,7 +47,10 @@ class Ask:
 
     `factor` is what a number is multiplied by, and of a RATE its growth in a second. `equals` is the number that is
     true (TRUTH), or the number of the bit (BIT, the first is 0). `codes` are the names of a CODE. `of` is the column
-    with the whole that a PERCENT is a part of. `label` is the column that names the rows; empty: their index does.
+    with the whole that a PERCENT is a part of; of a COUNT a column that is never empty where the device has the MIB at
+    all, without which the count is unknown. `labels` are the columns that name the rows: the first that has a name
+    for a row does, else its index. `instead` says that it tells those rows alone for which an ask of the same metric
+    before it found nothing.
     """
 
     metric: str
@@ -57,7 +60,8 @@ class Ask:
     equals: int = 1
     codes: Mapping[int, str] = field(default_factory=dict)
     of: str = ""
-    label: str = ""
+    labels: tuple[str, ...] = ()
+    instead: bool = False
 
     @property
     def single(self) -> bool:
@@ -76,9 +80,26 @@ def singles(asks: Iterable[Ask]) -> list[str]:
 
 
 def columns(asks: Iterable[Ask]) -> list[str]:
-    """The OIDs to walk."""
-    wanted = (oid for ask in asks if not ask.single for oid in (ask.label, ask.oid, ask.of))
-    return list(dict.fromkeys(oid for oid in wanted if oid))
+    """The OIDs to walk first."""
+    first = (ask for ask in asks if not ask.single and not ask.instead)
+    return list(dict.fromkeys(oid for ask in first for oid in (*ask.labels[:1], ask.oid, ask.of) if oid))
+
+
+def stand_ins(asks: Sequence[Ask], walked: Mapping[str, Rows]) -> list[str]:
+    """The OIDs to walk as well: rows of a table lack a name or a value in the columns that were `walked` first."""
+    tabled = [ask for ask in asks if ask.table]
+    rows: dict[str, set[str]] = {ask.table: set() for ask in tabled}
+    told: dict[str, set[str]] = {ask.metric: set() for ask in tabled}
+    for ask in tabled:
+        rows[ask.table] |= walked.get(ask.oid, {}).keys()
+        told[ask.metric] |= walked.get(ask.oid, {}).keys()
+    wanted: list[str] = []
+    for ask in tabled:
+        if rows[ask.table] - _named(ask.labels[:1], walked).keys():
+            wanted += ask.labels[1:]
+        if ask.instead and rows[ask.table] - told[ask.metric]:
+            wanted.append(ask.oid)
+    return list(dict.fromkeys(wanted))
 
 
 class Reader:
@@ -101,16 +122,17 @@ class Reader:
                 if raw is not None:
                     values[ask.metric] = self._value(ask, ask.oid, raw, None, now_s)
             elif ask.table:
-                values.update(self._rows(ask, walked, now_s))
+                told = dict(self._rows(ask, walked, now_s))
+                values = {**told, **values} if ask.instead else {**values, **told}
                 left_out[ask.table] = max(left_out[ask.table], len(walked.get(ask.oid, {})) - MAX_ROWS)
             elif rows := walked.get(ask.oid, {}):
                 values[ask.metric] = self._all(ask, rows, walked.get(ask.of, {}), now_s)
-            elif ask.how is How.COUNT:
+            elif ask.how is How.COUNT and (walked.get(ask.of) or not ask.of):
                 values[ask.metric] = 0
         return {**values, "left-out": sum(left_out.values())} if left_out else values
 
     def _rows(self, ask: Ask, walked: Mapping[str, Rows], now_s: float) -> Iterable[tuple[str, Value | None]]:
-        rows, named = _first(walked.get(ask.oid, {})), walked.get(ask.label, {})
+        rows, named = _first(walked.get(ask.oid, {})), _named(ask.labels, walked)
         names = labels({**_first(named), **{index: named[index] for index in rows if index in named}}, rows)
         for index, raw in rows.items():
             whole = walked.get(ask.of, {}).get(index)
@@ -164,6 +186,16 @@ class Reader:
 
 def _first(rows: Rows) -> Rows:
     return dict(islice(rows.items(), MAX_ROWS))
+
+
+def _named(labels: Iterable[str], walked: Mapping[str, Rows]) -> Rows:
+    """The rows that have a name, each with that of the first column that has one."""
+    names: dict[str, Raw] = {}
+    for column in labels:
+        for index, name in walked.get(column, {}).items():
+            if isinstance(name, bytes | str) and text(name):
+                names.setdefault(index, name)
+    return names
 
 
 def labels(names: Rows, rows: Rows) -> dict[str, str]:

@@ -12,7 +12,9 @@ _PRINTER = "1.3.6.1.2.1.43"
 _HOST = "1.3.6.1.2.1.25"
 _POE = "1.3.6.1.2.1.105.1"
 _IF = "1.3.6.1.2.1.2.2.1"
-_IF_NAME = "1.3.6.1.2.1.31.1.1.1.1"
+_IFX = "1.3.6.1.2.1.31.1.1.1"
+_IF_NAMES = (f"{_IFX}.1", f"{_IF}.2")
+"""ifName, and ifDescr for a device without ifXTable."""
 _OCTETS_TO_MBIT = 8e-6
 
 MIBS: Final[Mapping[str, tuple[Ask, ...]]] = {
@@ -23,14 +25,17 @@ MIBS: Final[Mapping[str, tuple[Ask, ...]]] = {
         Ask("uptime", "1.3.6.1.2.1.1.3.0", How.WHOLE, factor=0.01),  # sysUpTime, hundredths of a second
         Ask("name", "1.3.6.1.2.1.1.5.0", How.TEXT),  # sysName
     ),
-    # IF-MIB (RFC 2863), the counters of 64 bits: those of 32 bits begin anew every 34 s at 1 Gbit/s
+    # IF-MIB (RFC 2863), the counters of 64 bits where there are any: those of 32 bits begin anew every 34 s at 1 Gbit/s
     "interfaces": (
-        Ask("port-*-up", f"{_IF}.8", How.TRUTH, label=_IF_NAME),  # ifOperStatus, up(1)
-        Ask("port-*-errors-in", f"{_IF}.14", How.WHOLE, label=_IF_NAME),  # ifInErrors
-        Ask("port-*-errors-out", f"{_IF}.20", How.WHOLE, label=_IF_NAME),  # ifOutErrors
-        Ask("port-*-in", "1.3.6.1.2.1.31.1.1.1.6", How.RATE, factor=_OCTETS_TO_MBIT, label=_IF_NAME),  # ifHCInOctets
-        Ask("port-*-out", "1.3.6.1.2.1.31.1.1.1.10", How.RATE, factor=_OCTETS_TO_MBIT, label=_IF_NAME),  # ifHCOutOctets
-        Ask("port-*-speed", "1.3.6.1.2.1.31.1.1.1.15", How.WHOLE, label=_IF_NAME),  # ifHighSpeed, Mbit/s
+        Ask("port-*-up", f"{_IF}.8", How.TRUTH, labels=_IF_NAMES),  # ifOperStatus, up(1)
+        Ask("port-*-errors-in", f"{_IF}.14", How.WHOLE, labels=_IF_NAMES),  # ifInErrors
+        Ask("port-*-errors-out", f"{_IF}.20", How.WHOLE, labels=_IF_NAMES),  # ifOutErrors
+        Ask("port-*-in", f"{_IFX}.6", How.RATE, factor=_OCTETS_TO_MBIT, labels=_IF_NAMES),  # ifHCInOctets
+        Ask("port-*-in", f"{_IF}.10", How.RATE, factor=_OCTETS_TO_MBIT, labels=_IF_NAMES, instead=True),  # ifInOctets
+        Ask("port-*-out", f"{_IFX}.10", How.RATE, factor=_OCTETS_TO_MBIT, labels=_IF_NAMES),  # ifHCOutOctets
+        Ask("port-*-out", f"{_IF}.16", How.RATE, factor=_OCTETS_TO_MBIT, labels=_IF_NAMES, instead=True),  # ifOutOctets
+        Ask("port-*-speed", f"{_IFX}.15", How.WHOLE, labels=_IF_NAMES),  # ifHighSpeed, Mbit/s
+        Ask("port-*-speed", f"{_IF}.5", How.WHOLE, factor=1e-6, labels=_IF_NAMES, instead=True),  # ifSpeed, bit/s
     ),
     # POWER-ETHERNET-MIB (RFC 3621)
     "poe": (
@@ -47,7 +52,7 @@ MIBS: Final[Mapping[str, tuple[Ask, ...]]] = {
     # HOST-RESOURCES-MIB (RFC 2790)
     "host": (
         Ask("cpu", f"{_HOST}.3.3.1.2", How.MEAN),  # hrProcessorLoad, %
-        Ask("storage-*-used", f"{_HOST}.2.3.1.6", How.PERCENT, of=f"{_HOST}.2.3.1.5", label=f"{_HOST}.2.3.1.3"),
+        Ask("storage-*-used", f"{_HOST}.2.3.1.6", How.PERCENT, of=f"{_HOST}.2.3.1.5", labels=(f"{_HOST}.2.3.1.3",)),
     ),
     # HOST-RESOURCES-MIB (RFC 2790) and Printer-MIB (RFC 3805)
     "printer": (
@@ -64,7 +69,7 @@ MIBS: Final[Mapping[str, tuple[Ask, ...]]] = {
         Ask("jammed", f"{_HOST}.3.5.1.2", How.BIT, equals=5),
         Ask("pages", f"{_PRINTER}.10.2.1.4", How.SUM),  # prtMarkerLifeCount
         Ask(  # prtMarkerSuppliesLevel of prtMarkerSuppliesMaxCapacity, named by prtMarkerSuppliesDescription
-            "supply-*", f"{_PRINTER}.11.1.1.9", How.PERCENT, of=f"{_PRINTER}.11.1.1.8", label=f"{_PRINTER}.11.1.1.6"
+            "supply-*", f"{_PRINTER}.11.1.1.9", How.PERCENT, of=f"{_PRINTER}.11.1.1.8", labels=(f"{_PRINTER}.11.1.1.6",)
         ),
     ),
 }

@@ -127,7 +127,7 @@ def _ask(metric: str, table: Mapping[str, Any], where: str, label: str) -> Ask:
         equals=given.whole("equals", 1, -(2**31), 2**31 - 1),
         codes=_codes(f"{where}codes", given.table("codes")),
         of=given.text("of"),
-        label=label,
+        labels=(label,) if label else (),
     )
     given.done()
     _check_oid(f"{where}oid", ask.oid)

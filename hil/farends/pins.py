@@ -83,6 +83,7 @@ PYROUTE2 = _required(PYROUTE2_REQUIREMENTS, "pyroute2", "a client of nl80211 tha
 THIS_MACHINE = Pin("the machine that runs the tests", "", "", "its kernel, disks and network, read in another way")
 SNMPD = Pin("snmpd", "5.9.3", "Debian", "net-snmp's agent, by SNMPv2c and SNMPv3")
 SNMPSIM = _required(SNMPSIM_REQUIREMENTS, "snmpsim", "an SNMP agent, with data built from the vendors' MIBs")
+SNMPSIM_DATA = _required(SNMPSIM_REQUIREMENTS, "snmpsim-data", "recordings of real switches and access points for it")
 MICROPYTHON = Pin("MicroPython", "1.0.1", "Debian", "the firmware of the BBC micro:bit, on a micro:bit of QEMU")
 QEMU = Pin("QEMU", "7.2", "Debian", "the micro:bit")
 PINS: Mapping[str, tuple[Pin, ...]] = {
@@ -100,6 +101,6 @@ PINS: Mapping[str, tuple[Pin, ...]] = {
     "pjlink": (OWN_PROJECTOR, PJLINK_ADVANCE, _client("aiopjlink2"), _client("pypjlink2")),
     "samsung_mdc": (replace(OWN_EQUIPMENT, what="a display, written from the manual"), PYTHON_SAMSUNG_MDC),
     "smart_plug": (replace(OWN_EQUIPMENT, what="plugs, written from their makers' documentation"),),
-    "snmp": (SNMPD, SNMPSIM),
+    "snmp": (SNMPD, SNMPSIM, SNMPSIM_DATA),
 }
 """By bridge."""

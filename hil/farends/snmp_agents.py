@@ -1,8 +1,10 @@
-"""SNMP agents on this machine: Debian's snmpd, and snmpsim with data that was built from the vendors' MIBs.
+"""SNMP agents on this machine: Debian's snmpd, and snmpsim with data that was built from the vendors' MIBs, or that
+was recorded from real devices.
 
 Both answer on loopback alone; killed and restarted, they keep their port.
 """
 
+import bz2
 import os
 import shutil
 import socket
@@ -10,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +32,7 @@ V3: Final[Mapping[str, Any]] = {
     "privacy_password": "hidden-with-this",
 }
 """The one user that both know, with authPriv."""
-_START_S = 40.0
+_START_S = 90.0
 
 
 class MissingFarEnd(Exception):
@@ -116,14 +118,15 @@ class NetSnmp(SnmpAgent):
 
 
 class SnmpSim(SnmpAgent):
-    """snmpsim with every device of RECORDS."""
+    """snmpsim with every device of `records`, among them `asked`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, records: Path = RECORDS, asked: str = "unifi") -> None:
         self._packages = python_packages(SNMPSIM_REQUIREMENTS)
+        self._records, self._asked = records, asked
         super().__init__(folder)
 
     def community(self) -> str:
-        return "unifi"
+        return self._asked
 
     def environment(self) -> dict[str, str]:
         return {
@@ -137,9 +140,17 @@ class SnmpSim(SnmpAgent):
         user = ["--v3-user", V3["user"], "--v3-auth-key", V3["auth_password"], "--v3-auth-proto", "SHA256"]
         hidden = ["--v3-priv-key", V3["privacy_password"], "--v3-priv-proto", "AES"]
         cache = Path(tempfile.mkdtemp(dir=self._folder))
-        place = [f"--agent-udpv4-endpoint=127.0.0.1:{self.port}", f"--data-dir={RECORDS}", f"--cache-dir={cache}"]
+        place = [f"--agent-udpv4-endpoint=127.0.0.1:{self.port}", f"--data-dir={self._records}", f"--cache-dir={cache}"]
         program = "from snmpsim.commands.responder import main; main()"
         return [sys.executable, "-c", program, *user, *hidden, *place]
+
+
+def unpack_recordings(names: Iterable[str], folder: Path) -> None:
+    """Write `NAME.snmprec` into `folder` for each of the package snmpsim-data, by its path: `network/switch/NAME`."""
+    data = python_packages(SNMPSIM_REQUIREMENTS) / "snmpsim_data" / "data"
+    for name in names:
+        packed = data / f"{name}.snmprec.bz2"
+        (folder / f"{packed.name.removesuffix('.bz2')}").write_bytes(bz2.decompress(packed.read_bytes()))
 
 
 def free_port() -> int:

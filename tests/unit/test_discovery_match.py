@@ -60,6 +60,8 @@ def test_projector_is_known_by_its_model_else_by_its_language() -> None:
 def test_snmp_is_known_by_whole_parts_of_its_object_id() -> None:
     assert first(in_network(ClueKind.SNMP, "1.3.6.1.4.1.41112.1.4"))[:2] == ("ubiquiti/unifi-ap", True)
     assert candidates(in_network(ClueKind.SNMP, "1.3.6.1.4.1.411121"), HINTS) == ()
+    assert first(in_network(ClueKind.SNMP, "1.3.6.1.4.1.14823.1.2.111"))[0] == "aruba/instant-ap"
+    assert candidates(in_network(ClueKind.SNMP, "1.3.6.1.4.1.14823.1.1.40"), HINTS) == (), "a controller of Aruba's"
 
 
 def test_services_are_known_by_their_type_and_found_at_their_port() -> None:

@@ -21,6 +21,7 @@ from firmware_bridges.snmp_core import (
     labels,
     percent,
     singles,
+    stand_ins,
 )
 from firmware_bridges.snmp_options import settings
 from firmware_bridges.snmp_session import Session
@@ -62,6 +63,13 @@ def test_object_that_the_device_lacks_is_no_metric() -> None:
     assert Reader(asks).read({f"{OID}.0": None}, {OID: {}}, 0.0) == {"n": 0, "left-out": 0}
 
 
+def test_count_is_unknown_where_the_device_has_no_such_table_and_nought_where_it_is_empty() -> None:
+    asks = [Ask("clients", "1.3.1", How.COUNT, of="1.3.2")]
+    assert columns(asks) == ["1.3.1", "1.3.2"]
+    assert Reader(asks).read({}, {"1.3.1": {}, "1.3.2": {}}, 0.0) == {}
+    assert Reader(asks).read({}, {"1.3.1": {}, "1.3.2": {"1": 7}}, 0.0) == {"clients": 0}
+
+
 def test_rate_is_growth_in_a_second_and_unknown_after_the_counter_began_anew() -> None:
     reader = Reader([Ask("port-*-in", OID, How.RATE, factor=8e-6)])
     told = [
@@ -76,7 +84,10 @@ def test_rows_are_named_by_their_label_and_no_two_alike() -> None:
 
 
 def test_rows_keep_their_names_when_a_column_lacks_some() -> None:
-    asks = [Ask("port-*-up", "1.3.1", How.WHOLE, label="1.3.9"), Ask("port-*-in", "1.3.2", How.WHOLE, label="1.3.9")]
+    asks = [
+        Ask("port-*-up", "1.3.1", How.WHOLE, labels=("1.3.9",)),
+        Ask("port-*-in", "1.3.2", How.WHOLE, labels=("1.3.9",)),
+    ]
     walked: dict[str, Rows] = {"1.3.9": {"1": b"eth", "2": b"eth"}, "1.3.1": {"1": 5, "2": 6}, "1.3.2": {"2": 7}}
     assert Reader(asks).read({}, walked, 0.0) == {
         "port-eth-up": 5,
@@ -86,10 +97,32 @@ def test_rows_keep_their_names_when_a_column_lacks_some() -> None:
     }
 
 
+def test_rows_without_a_name_or_value_have_those_of_another_column_and_only_they_are_asked_for() -> None:
+    """A switch whose slow ports have no counter of 64 bits, or a bridge that has not even names but descriptions."""
+    asks = [
+        Ask("port-*-up", "1.3.1", How.WHOLE, labels=("1.3.8", "1.3.9")),
+        Ask("port-*-speed", "1.3.2", How.WHOLE, labels=("1.3.8", "1.3.9")),
+        Ask("port-*-speed", "1.3.3", How.WHOLE, factor=1e-6, labels=("1.3.8", "1.3.9"), instead=True),
+    ]
+    assert columns(asks) == ["1.3.8", "1.3.1", "1.3.2"]
+    walked: dict[str, Rows] = {"1.3.1": {"1": 1, "2": 2}, "1.3.2": {"1": 10_000}, "1.3.8": {"1": b"Gi1", "2": b" "}}
+    assert stand_ins(asks, walked) == ["1.3.9", "1.3.3"]
+    values = Reader(asks).read({}, {**walked, "1.3.9": {"2": b"Fa 2"}, "1.3.3": {"1": 2**32 - 1, "2": 10**8}}, 0.0)
+    assert values == {
+        "port-gi1-up": 1,
+        "port-fa-2-up": 2,
+        "port-gi1-speed": 10_000,
+        "port-fa-2-speed": 100,
+        "left-out": 0,
+    }
+    whole: dict[str, Rows] = {column: {"1": b"1", "2": b"2"} for column in columns(asks)}
+    assert stand_ins(asks, whole) == stand_ins(asks, {}) == []
+
+
 def test_rows_beyond_those_with_metrics_are_counted_and_told() -> None:
     asks = [
-        Ask("port-*-up", "1.3.1", How.WHOLE, label="1.3.9"),
-        Ask("port-*-in", "1.3.2", How.WHOLE, label="1.3.9"),
+        Ask("port-*-up", "1.3.1", How.WHOLE, labels=("1.3.9",)),
+        Ask("port-*-in", "1.3.2", How.WHOLE, labels=("1.3.9",)),
         Ask("poe-*-state", "1.3.3", How.WHOLE),
         Ask("clients", "1.3.4", How.COUNT),
         Ask("power", "1.3.4", How.SUM),
@@ -129,6 +162,7 @@ def test_whatever_a_device_answers_the_values_are_those_that_the_profile_declare
     for now_s in (0.0, 1.0):
         got = {oid: data.draw(RAW) for oid in singles(asks)}
         walked = {oid: data.draw(ROWS) for oid in columns(asks)}
+        walked |= {oid: data.draw(ROWS) for oid in stand_ins(asks, walked)}
         assert undeclared(profile, reader.read(got, walked, now_s)) == []
 
 
