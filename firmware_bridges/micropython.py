@@ -112,14 +112,14 @@ class MicroPythonBridge:
         link.close()
 
     def _enter(self) -> None:
-        """Asks again and again: a board that is starting hears nothing yet."""
+        """Asks again and again: a board that is starting hears nothing yet, or is still telling its greeting."""
         deadline = self._clock() + self._reply_s
         while True:
             left_s = deadline - self._clock()
             self._send(self._core.enter())
             try:
                 self._expect(core.Ready, min(_ENTER_AGAIN_S, left_s))
-            except _NoAnswer:
+            except (_NoAnswer, _NotThis):
                 if self._clock() >= deadline:
                     raise
             else:
@@ -145,11 +145,15 @@ class MicroPythonBridge:
         if not self._running:
             return
         deadline = self._clock() + self._reply_s
+        again = self._clock()
         while self._running and self._link is not None:
-            if self._clock() >= deadline:
+            now = self._clock()
+            if now >= deadline:
                 raise LinkLost(f"{self._endpoint}: does not stop in {self._reply_s:g} s")
-            self._send(core.INTERRUPT)  # again and again: one that comes while the board compiles is lost
-            for event in self._core.receive(self._link.read(_STOP_AGAIN_S)):
+            if now >= again:  # again and again: one that comes while the board compiles is lost
+                self._send(core.INTERRUPT)
+                again = now + _STOP_AGAIN_S
+            for event in self._core.receive(self._link.read(again - now)):
                 self._hear(event)
         self._told |= {"job-result": "stopped", "job-error": None}
 
@@ -209,7 +213,7 @@ class MicroPythonBridge:
                 if isinstance(event, kind):
                     return events[at if with_it else at + 1 :]
         if heard:
-            raise BadReply(f"{self._endpoint}: answers, but not as a MicroPython board; is the speed right?")
+            raise _NotThis(f"{self._endpoint}: answers, but not as a MicroPython board; is the speed right?")
         raise _NoAnswer(f"{self._endpoint}: no answer in time")
 
     def _fail(self, noise: core.Noise) -> None:
@@ -218,6 +222,10 @@ class MicroPythonBridge:
 
 class _NoAnswer(LinkLost):
     """It says nothing: it may yet."""
+
+
+class _NotThis(BadReply):
+    """It says something, but not what was waited for: that may come yet."""
 
 
 def _script(args: Mapping[str, Value]) -> str:

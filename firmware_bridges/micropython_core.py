@@ -26,9 +26,12 @@ MAX_NOISE: Final = 65_536
 MAX_TEXT: Final = 200
 RESTARTED: Final = b"the board was restarted"
 _GREETED = re.compile(
-    rb'(?:Type "help\(\)" for more information\.\r\n>>> (?:\r\n>>> )*|soft reboot\r\nraw REPL; CTRL-B to exit\r\n>)\Z'
+    rb'(?:Type "help\(\)" for more information\.\r\n>>> |soft reboot\r\nraw REPL; CTRL-B to exit\r\n>)\Z'
 )
 """How a board that has just started waits for whoever listens (MicroPython, shared/runtime/pyexec.c)."""
+_PROMPT: Final = b"\r\n>>> "
+_PROMPTS = re.compile(rb"(?:\r\n>>> )+")
+"""What it says to interrupts that come after it started: any number, and they say nothing new."""
 _TAIL = 128
 _BANNER: Final = b"raw REPL; CTRL-B to exit\r\n>"
 _IDENTITY: Final = """
@@ -130,7 +133,7 @@ class ReplCore:
 
     def receive(self, data: bytes) -> list[Event]:
         self._heard += data
-        self._tail = (self._tail + data[-_TAIL:])[-_TAIL:]
+        self._tail = _PROMPTS.sub(_PROMPT, self._tail + data)[-_TAIL:]
         events: list[Event] = []
         while (event := self._next()) is not None:
             events.append(event)

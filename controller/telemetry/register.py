@@ -67,6 +67,7 @@ class Stray:
     day: Day
     file: str
     upto_series: int
+    noted_ms: int
 
 
 def cursor(connection: Connection) -> int:
@@ -159,7 +160,7 @@ def note_stray(connection: Connection, day: Day, file: str, now_ms: int) -> None
 
 def strays(connection: Connection) -> list[Stray]:
     """Those that are noted, by day."""
-    found = connection.execute(text("SELECT day, file, upto_series FROM stray_file ORDER BY day, file"))
+    found = connection.execute(text("SELECT day, file, upto_series, noted_ms FROM stray_file ORDER BY day, file"))
     return [Stray(*row) for row in found]
 
 

@@ -18,16 +18,20 @@ from controller.telemetry import checksum, register
 from controller.telemetry.archive import PATIENCE_S, STRAY, folder_of, folders, path_of
 from controller.telemetry.checksum import Row
 from controller.telemetry.child import ArchiveError, Child
-from controller.telemetry.days import Day
+from controller.telemetry.days import DAY_MS, Day
 from controller.telemetry.register import Stray
 from controller.telemetry.rows import Rows, rows_in
 from controller.telemetry.thinning import Point
+from controller.telemetry.tiers import HOUR_MS
 from controller.telemetry.writing import another_writer, writing
 
 EPOCH: Final = "0" * 16
 """Of the batches that come back from files. No agent has it: theirs are random."""
 UNKNOWN: Final = ".unknown"
 """How the name of a file ends in which readings are left whose series nobody knows any more."""
+REPLAYED_MS: Final = 48 * HOUR_MS
+"""So long do agents keep what was acknowledged: of such days they may themselves send again what the database lacks.
+What is in a file of them is taken in when that is over, or it would be there twice."""
 _AT_ONCE: Final = 5_000
 _OWNERS: Final = text(
     "SELECT series.id, device.agent_id, agent.school_id FROM series JOIN device ON device.id = device_id"
@@ -51,16 +55,17 @@ def found(connection: Connection, folder: Path) -> list[tuple[Day, str]]:
 
 
 def note(engine: Engine, folder: Path, now_ms: int) -> int:
-    """Remember the files that are no parts; how many. Before anything new comes in: a series that is made from then on
-    is none of theirs. Raises SQLAlchemyError.
+    """Remember the files that are no parts; how many are new. Before anything new comes in: a series that is made from
+    then on is none of theirs. Raises SQLAlchemyError.
     """
     with engine.connect() as connection:
-        strays = found(connection, folder)
+        noted = {(stray.day, stray.file) for stray in register.strays(connection)}
+        strays = [each for each in found(connection, folder) if each not in noted]
     if strays:
         with writing(engine) as connection:
             for day, name in strays:
                 register.note_stray(connection, day, name, now_ms)
-        log.warning("history: %s files of the archive are not in the register; they are taken in", len(strays))
+        log.warning("history: %s files of the archive are not in the register; they will be taken in", len(strays))
     return len(strays)
 
 
@@ -82,6 +87,8 @@ class Strays:
         taken, failures = 0, []
         with Child(PATIENCE_S) as child:
             for stray in noted:
+                if _may_still_come(stray, now_ms):
+                    continue
                 file = folder_of(self._folder, stray.day) / stray.file
                 if (stray.day, stray.file) in known or not file.exists():
                     self._forget(stray)
@@ -150,6 +157,11 @@ class Strays:
     def _forget(self, stray: Stray) -> None:
         with writing(self._engine) as connection:
             register.forget_stray(connection, stray)
+
+
+def _may_still_come(stray: Stray, now_ms: int) -> bool:
+    ended_ms = (stray.day + 1) * DAY_MS
+    return ended_ms > stray.noted_ms - REPLAYED_MS and now_ms < stray.noted_ms + REPLAYED_MS
 
 
 def _entry(batch: int, number: int, rows: list[Row], now_ms: int) -> Entry:

@@ -125,6 +125,25 @@ def test_what_was_sealed_since_the_backup_is_there_after_the_restore(
     assert [site.points(each) for each in (day, day + 1)] == before
 
 
+def test_what_agents_may_still_send_again_is_taken_from_a_file_only_when_they_had_the_time(site: Site) -> None:
+    day, restored = TODAY, (TODAY + 2) * DAY_MS
+    site.annals.take(hours(day, 0, 12))
+    site.backup(day * DAY_MS + 12 * HOUR_MS)
+    site.annals.take(hours(day, 12, 24))
+    site.house(restored)
+    site.restore(restored)
+    assert site.house(restored).stats.taken_in == 0
+    site.annals.take(hours(day, 12, 18))  # what the agents had still
+    assert site.house(restored + strays.REPLAYED_MS - 1).stats.taken_in == 0
+    ours = site.house(restored + strays.REPLAYED_MS)
+    assert ours.stats.taken_in == 3 * 360
+    ours.roll()
+    ours.keep_house()
+    assert len(site.points(day)) == 1_440
+    proof = verify(site.annals.engine)
+    assert (proof.ok, proof.doubled) == (True, 0)
+
+
 def test_what_was_sealed_of_series_that_are_made_anew_is_never_taken_for_theirs(site: Site) -> None:
     day = TODAY
     site.annals.take(hours(day, 0, 1))
@@ -134,12 +153,12 @@ def test_what_was_sealed_of_series_that_are_made_anew_is_never_taken_for_theirs(
         session.commit()
     site.annals.take([(5, day * DAY_MS + 2 * HOUR_MS, 5.0), (1, day * DAY_MS + 2 * HOUR_MS, 1.0)])
     site.house((day + 2) * DAY_MS)
-    site.restore((day + 2) * DAY_MS)
-    strays.note(site.annals.engine, site.config.archive, (day + 2) * DAY_MS)
+    site.restore((day + 4) * DAY_MS)
+    strays.note(site.annals.engine, site.config.archive, (day + 4) * DAY_MS)
     with Session(site.annals.engine) as session:
         session.add(Series(id=5, school_id="alpha", device_id=1, metric="another", unit="1", kind="float"))
         session.commit()
-    ours = site.house((day + 2) * DAY_MS)
+    ours = site.house((day + 4) * DAY_MS)
     assert ours.stats.taken_in == 1
     assert site.points(day, 5) == []
     [aside] = folder_of(site.config.archive, day).glob("*.unknown")
@@ -154,7 +173,7 @@ def test_a_file_that_a_crash_left_is_recognised_and_goes(site: Site) -> None:
     with site.annals.engine.begin() as connection:
         connection.execute(text("DELETE FROM archived_part"))
     site.annals.take([(1, day * DAY_MS + 5, 9.0)])
-    ours = site.house((day + 2) * DAY_MS)
+    ours = site.house((day + 4) * DAY_MS)
     assert ours.stats.taken_in == 0
     [file] = folder_of(site.config.archive, day).glob("*")
     assert file == path_of(site.config.archive, site.parts()[0])

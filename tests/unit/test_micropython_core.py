@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 
 from contract.model import Value
 from device_profiles.profile import load
-from firmware_bridges.base import BridgeError
+from firmware_bridges.base import BridgeError, LinkLost
 from firmware_bridges.micropython import MicroPythonBridge
 from firmware_bridges.micropython_core import (
+    ENTER,
+    INTERRUPT,
     MAX_NOISE,
     MAX_OUTPUT,
     RESTARTED,
+    RUN,
     Event,
     Noise,
     Ran,
@@ -75,6 +78,27 @@ def test_board_that_was_reset_has_ended_its_program(before: bytes, size: int) ->
     assert core.state is State.FRIENDLY
     core.enter()
     assert hear(core, b"\r\n>>> \r\n" + BANNER, size) == [Ready()]
+
+
+@pytest.mark.parametrize("size", [1, 7, 4096])
+def test_board_that_was_reset_is_known_after_however_many_interrupts(size: int) -> None:
+    core = ReplCore()
+    core.enter()
+    core.receive(BANNER)
+    core.run("while True: pass")
+    core.receive(b"OK")
+    core.receive(GREETING[:-4])
+    assert hear(core, b">>> " + b"\r\n>>> " * 100, size)[0] == Ran(b"", RESTARTED)
+
+
+def test_board_that_was_reset_is_known_though_it_is_always_heard_in_the_middle_of_a_prompt() -> None:
+    core = ReplCore()
+    core.enter()
+    core.receive(BANNER)
+    core.run("while True: pass")
+    core.receive(b"OK" + GREETING + b"\r")
+    assert [core.receive(b"\n>>> \r\n>>> \r") for _ in range(100)] == [[]] * 100
+    assert core.receive(b"\n>>> ") == [Ran(b"", RESTARTED)]
 
 
 def test_program_that_prints_a_greeting_and_goes_on_was_not_reset() -> None:
@@ -199,3 +223,38 @@ def test_program_that_is_through_at_once_is_told_to_begin_and_to_end(tmp_path: P
             (name, True, "running"),
             (name, False, "done"),
         ]
+
+
+def test_board_that_speaks_on_is_interrupted_now_and_then_not_at_each_word(tmp_path: Path) -> None:
+    interrupts = 0
+    path = tmp_path / "p.py"
+    path.write_bytes(b"pass")
+    spoken = board()
+
+    def answer(data: bytes, now_s: float) -> bytes:
+        nonlocal interrupts
+        if data == INTERRUPT:
+            interrupts += 1
+            return b"x"
+        return b"OK" if data == b"pass" + RUN else spoken(data, now_s)
+
+    bridge = met(FakeLink(answer), reply_s=5.0)
+    bridge.open()
+    bridge.execute("run", {"path": str(path), "digest": hashlib.sha256(b"pass").hexdigest(), "name": "p"})
+    with pytest.raises(LinkLost, match="does not stop in 5 s"):
+        bridge.execute("stop", {})
+    assert interrupts in (10, 11), "one each half second"
+
+
+def test_board_that_was_heard_in_the_middle_of_its_answer_is_asked_again() -> None:
+    asked = 0
+
+    def answer(data: bytes, now_s: float) -> bytes:
+        nonlocal asked
+        asked += data.endswith(ENTER)
+        return BANNER[:-6] if asked == 1 else spoken(data, now_s)
+
+    spoken = board()
+    bridge = met(FakeLink(answer), reply_s=5.0)
+    bridge.open()
+    assert bridge.poll()["running"] is False
