@@ -209,19 +209,9 @@ def _enrol(given: argparse.Namespace, config_file: Path, state: Path) -> int:
 
 
 def _tell_waiting(why: str) -> None:
-    from device_profiles.profile import Words
+    from agent.waiting import waiting_for
 
-    known = {
-        "returned": Words(
-            vi="Máy chủ đã biết máy tính này. Mở trang Agent và bấm “Cho vào lại”; lệnh này chờ ở đây.",
-            en="The server knows this computer. Open the page Agents and press “Let it back in”; this command waits.",
-        ),
-        "replaces": Words(
-            vi="Tên này là của một máy khác. Mở trang Agent và bấm “Cho thay máy”; lệnh này chờ ở đây.",
-            en="Another computer has this name. Open the page Agents and press “Let it take over”; this command waits.",
-        ),
-    }
-    _say(_spoken(known[why]) if why in known else why)
+    _say(_spoken(waiting_for(why)))
 
 
 def _do(given: argparse.Namespace, _config_file: Path, state: Path) -> int:

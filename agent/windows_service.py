@@ -161,6 +161,11 @@ if sys.platform == "win32":
         with (state / "hung.log").open("a", encoding="utf-8") as hung:
             service = Service(hung)
 
+            def tell(why: str) -> None:
+                from agent.waiting import waiting_for
+
+                logging.getLogger(__name__).warning("%s", waiting_for(why).en)
+
             def rest(seconds: float) -> None:
                 if service.stop.wait(seconds):
                     raise InterruptedError("stopped before it was enrolled")
@@ -171,7 +176,7 @@ if sys.platform == "win32":
                         from agent.grow import grow
 
                         service.waiting()
-                        grow(seed, config_file, state, tell=logging.getLogger(__name__).warning, rest=rest)
+                        grow(seed, config_file, state, tell=tell, rest=rest)
                     while run_until(service.stop, load_config(config_file, state), service):
                         logging.getLogger(__name__).warning("new credentials: running on with them")
                 except InterruptedError as error:

@@ -20,7 +20,9 @@ import pytest
 from controller.database import make_engine
 from controller.fleet.enrolment import Place
 from controller.fleet.token_text import token_text
+from controller.identity.admin import Admin
 from controller.ingest.verify import main as verify
+from controller.main import wall_ms
 from controller.web.enrol_lines import commands
 from controller.web.i18n import language
 from hil.farends.printer import PROMPT as PRINTER_PROMPT
@@ -30,7 +32,8 @@ from hil.farends.simulated_projector import PROMPT as PROJECTOR_PROMPT
 from hil.farends.simulated_projector import SimulatedProjector
 from tests.install.wine import PROGRAMS, Windows, windows
 from tests.integration.mqtt import eventually
-from tests.integration.running import Running, running, seed, settings
+from tests.integration.running import Running, csrf_of, running, seed, settings
+from tests.passwords import quick
 from tools.windows import pack
 
 pytestmark = [pytest.mark.wine, pytest.mark.timeout(900)]
@@ -212,3 +215,26 @@ def test_a_stopped_service_ends_and_says_goodbye(computer: Windows, browser: htt
     eventually(lambda: set(devices(browser).values()) == {"offline"}, "its devices are offline", 120)
     assert computer.agent("service", "remove").returncode == 0
     assert "STATE" not in computer.service("query")
+
+
+def test_a_seeded_copy_enrols_by_itself_and_a_known_computer_gets_its_name_back_after_one_word(
+    computer: Windows, browser: httpx.Client, controller: Running, state: Path
+) -> None:
+    """What install.ps1 -AtFirstBoot does: it sows, and the service that starts with the copy grows from the seed."""
+    admin = Admin(make_engine(settings(state).database), quick(), wall_ms)
+    secret = admin.add_enrol_token(Place("an-phu", "p2"), 1, 3_600_000)
+    token = token_text(secret, replace(settings(state), own_tls=True))
+    shutil.rmtree(computer.state)
+    said = computer.agent("enrol", "--at-first-boot", controller.url, token)
+    assert said.returncode == 0, said.stderr
+    assert token in (computer.state / "seed.json").read_text("utf-8")
+    assert computer.agent("service", "install").returncode == 0
+    computer.reboot()
+    eventually(lambda: "press “Let it back in”" in computer.log(), "its log says what it waits for", 120)
+    assert not (computer.state / "credentials.json").exists()
+    page = browser.get("/agents", headers={"accept-language": "en"}).text
+    [arrival] = re.findall(r"arrivals/(\d+)/admit", page)
+    answer = browser.post(f"/agents/arrivals/{arrival}/admit", data={"csrf": csrf_of(browser)})
+    assert answer.status_code in (200, 303), answer.text
+    computer.until_told("server   online", "status")
+    eventually(lambda: devices(browser).get("computer") == "ok", "it is back under its name", 120)

@@ -288,7 +288,7 @@ def test_computer_installed_anew_gets_its_name_back_after_one_word(fleet: Fleet)
             return list(db.exec(select(Arrival).where(Arrival.stand == "waiting")))
 
     eventually(waiting, "it waits", PATIENCE_S)
-    eventually(lambda: "this command waits" in pc.log, "it says what to do")
+    eventually(lambda: "press “Let it back in”" in pc.log, "it says what to do")
     fleet.say(f"arrivals/{waiting()[0].id}/admit")
     assert asking.wait(PATIENCE_S) == 0
     pc.run()
