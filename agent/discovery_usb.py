@@ -1,13 +1,18 @@
 """Serial ports on USB, and which is which: by serial number, else by the path of hubs it hangs at."""
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agent.discovery_match import Evidence, clue, tidy
 from contract.found import Clue, ClueKind
+
+if TYPE_CHECKING:
+    from serial.tools.list_ports_common import ListPortInfo
 
 STABLE: Final = (Path("/dev/serial/by-id"), Path("/dev/serial/by-path"))
 """Where udev keeps names that outlast a restart: by serial number, and by path."""
@@ -15,6 +20,9 @@ _TTYS: Final = Path("/sys/class/tty")
 _USB_TTYS: Final = ("ttyUSB", "ttyACM")
 _NO_SERIAL: Final = frozenset({"", "0", "1", "0001", "00000000", "0000000000000000", "123456", "12345678"})
 """What chips are delivered with: it tells none from another."""
+_LOOKS: Final = 10
+_PAUSE_S: Final = 0.02
+"""Between two looks at a thing that is just being pulled out: the system takes some milliseconds to forget it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +54,6 @@ def usb_ports() -> tuple[UsbPort, ...]:
     """Those that are there now. Where Linux has none, pyserial is not even loaded."""
     if _TTYS.is_dir() and not any(each.name.startswith(_USB_TTYS) for each in _TTYS.iterdir()):
         return ()
-    from serial.tools.list_ports import comports
-
     return tuple(
         UsbPort(
             device=each.device,
@@ -57,9 +63,20 @@ def usb_ports() -> tuple[UsbPort, ...]:
             maker=each.manufacturer or "",
             product=each.product or "",
         )
-        for each in comports()
+        for each in system_ports()
         if each.vid is not None and each.pid is not None
     )
+
+
+def system_ports() -> "Sequence[ListPortInfo]":
+    """As pyserial lists them, of any kind."""
+    from serial.tools.list_ports import comports
+
+    for _ in range(_LOOKS):
+        with suppress(TypeError):  # what it comes to where a thing is pulled out while it is asked who it is
+            return list(comports())
+        time.sleep(_PAUSE_S)
+    return list(comports())
 
 
 def identities(ports: Sequence[UsbPort]) -> dict[UsbPort, str]:

@@ -6,13 +6,14 @@ the folders that it had in the controller's. Each part has its checksum, and a f
 
 import json
 import shutil
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final, NamedTuple
-from zlib import crc32
 
 from controller.backup.errors import BackupError
 from controller.durable import PART, private
@@ -113,7 +114,7 @@ def _is_whole(file: Path, member: zipfile.ZipInfo) -> bool:
         with file.open("rb") as source:
             checksum = 0
             while portion := source.read(_PORTION):
-                checksum = crc32(portion, checksum)
+                checksum = zlib.crc32(portion, checksum)
     except OSError:  # missing, or the disk cannot read it
         return False
     return checksum == member.CRC
@@ -134,6 +135,8 @@ def opened(file: Path) -> Bundle:
             members = bundle.namelist()
     except OSError as error:
         raise BackupError(f"{file}: {error.strerror or error}") from None
+    except (zlib.error, struct.error, RuntimeError) as error:  # what zipfile says of spoiled content and headers
+        raise BackupError(f"{file}: the backup is damaged ({error})") from None
     except (zipfile.BadZipFile, EOFError, KeyError, TypeError, ValueError) as error:
         raise BackupError(f"{file}: no backup of Fabfleet, or cut short ({error})") from None
     if about.format != FORMAT:

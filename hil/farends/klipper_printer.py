@@ -160,22 +160,30 @@ class SimulatedKlipper:
     def _wait_until_up(self) -> None:
         """Raises OSError."""
         deadline = time.monotonic() + _UP_S
-        while not self._is_up():
+        while (state := self._host_state()) != "ready":
+            if state == "error":  # the host found its micro-controller too slow, and says what to do
+                self._ask("/printer/firmware_restart", method="POST")
             if time.monotonic() > deadline:
                 self.close()
                 raise OSError(f"Klipper is not ready: {(self._folder / 'logs' / 'moonraker.out').read_text()[-300:]}")
             time.sleep(0.1)
 
-    def _is_up(self) -> bool:
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/server/info")
+    def _host_state(self) -> str:
+        """What Klipper says of itself; empty where nobody answers."""
+        return str(self._ask("/server/info").get("klippy_state", ""))
+
+    def _ask(self, path: str, *, method: str = "GET") -> Mapping[str, object]:
+        """Empty where nobody answers."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
         if self.locked:
             self._learn_key()
             request.add_header("X-Api-Key", self.key_file.read_text() if self.key_file.exists() else "")
         try:
-            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=2) as answer:
-                return bool(json.load(answer)["result"]["klippy_state"] == "ready")
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=5) as answer:
+                result = json.load(answer)["result"]
         except (OSError, urllib.error.HTTPError, ValueError):
-            return False
+            return {}
+        return result if isinstance(result, dict) else {}
 
     def _learn_key(self) -> None:
         """Moonraker makes its key by itself and keeps it in its database."""

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from serial.tools.list_ports import comports
-
+from agent.discovery_usb import system_ports
 from firmware_bridges.base import Link, LinkLost
 from firmware_bridges.links import open_link
 from hil.guest.inside import run, write
@@ -58,7 +57,7 @@ def ports() -> tuple[Port, ...]:
             location=port.location or "",
             names=tuple(names.get(port.device, ())),
         )
-        for port in comports()
+        for port in system_ports()
         if port.vid is not None
     )
     return tuple(sorted(found, key=lambda port: port.device))

@@ -206,3 +206,21 @@ def test_while_the_server_is_lost_nothing_can_be_asked_and_nothing_was_when_it_i
     given = records.commands(in_lab.stage, in_lab.projector)
     assert given[: len(before)] == before
     assert [(each.action, each.steps) for each in given[len(before) :]] == [("power-on", records.WAY)]
+
+
+def test_a_button_that_is_held_down_while_its_card_is_renewed_is_clicked(visit: Visitor, in_lab: Lab) -> None:
+    """The card may not be replaced under somebody's finger: the browser would see no click at all."""
+    page = visit().signed_in("bao").live(f"/devices/{in_lab.projector}")
+    before = len(records.commands(in_lab.stage, in_lab.projector))
+    button = page.locator("#commands form button[data-command]:enabled").first
+    expect(button).to_be_enabled(timeout=SOON_MS)
+    button.hover()
+    page.mouse.down()
+    with page.expect_response(lambda answer: "commands" in answer.url):
+        page.evaluate("htmx.trigger(document.getElementById('commands'), 'refresh')")
+    page.wait_for_timeout(300)
+    page.mouse.up()
+    expect(page.locator(".cmd")).to_have_count(before + 1)
+    with page.expect_response(lambda answer: "commands" in answer.url):
+        page.evaluate("htmx.trigger(document.getElementById('commands'), 'refresh')")
+    expect(page.locator(".cmd").first).to_have_attribute("data-status", "done", timeout=SOON_MS)

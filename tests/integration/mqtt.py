@@ -87,10 +87,17 @@ class Client:
         self._paho.loop_stop()
 
     def subscribe(self, topic: str, qos: int = 1) -> bool:
-        """Whether the broker granted it."""
-        _, mid = self._paho.subscribe(topic, qos)
-        eventually(lambda: mid in self.granted, "subscription answered")
-        return self.granted[mid] < 128
+        """Whether the broker granted it. Asked again where the connection was lost before the answer, as agents do."""
+        asked: dict[int | None, int] = {}
+
+        def answered() -> bool:
+            if self.connects not in asked.values():
+                connects = self.connects
+                asked[self._paho.subscribe(topic, qos)[1]] = connects
+            return not self.granted.keys().isdisjoint(asked)
+
+        eventually(answered, "subscription answered")
+        return next(self.granted[mid] for mid in asked if mid in self.granted) < 128
 
     def say(self, topic: str, payload: bytes, qos: int = 1, *, retain: bool = False) -> None:
         """Publish and, at QoS 1, wait until the broker says that it has it."""

@@ -4,13 +4,16 @@ import os
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from sqlalchemy import Engine, text
 from sqlmodel import Session, col, select
 
+from controller.backup import bundle
 from controller.backup.errors import BackupError
 from controller.backup.postgresql import environment
 from controller.backup.service import Restored, backup, lines, restore
@@ -248,6 +251,22 @@ def _gone(site: Site) -> str:
     """The address of a database that is not there; the settings' own kind."""
     url = site.config.database_url
     return f"{url}_gone" if url else ""
+
+
+def _dump(target: BinaryIO) -> None:
+    target.write(b"row " * 100)
+
+
+def test_a_backup_with_a_spoiled_byte_is_refused_wherever_that_is_or_read_as_it_was(tmp_path: Path) -> None:
+    """zipfile says of it what it likes: of a header, of compressed data, of a checksum, of a method it has not."""
+    file, about = tmp_path / "backup", bundle.About("sqlite", "0023", NOW_MS)
+    bundle.write(file, about, _dump, tmp_path)
+    whole = file.read_bytes()
+    for at in range(len(whole)):
+        for flip in (0x01, 0x80, 0xFF):
+            file.write_bytes(whole[:at] + bytes([whole[at] ^ flip]) + whole[at + 1 :])
+            with suppress(BackupError):
+                assert bundle.opened(file).about == about
 
 
 def test_damaged_cut_foreign_and_newer_backups_are_refused_and_touch_nothing(site: Site) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from serial.tools.list_ports_common import ListPortInfo
 
 from agent.discovery_listen import QUESTIONS, Port, Probe, SerialPort, hear, listens, plain, probes
 from agent.discovery_match import hint_of
-from agent.discovery_usb import UsbPort, evidence_of, identities
+from agent.discovery_usb import UsbPort, evidence_of, identities, system_ports
 from contract.found import ClueKind
 from device_profiles.profile import load, slugs
 
@@ -132,3 +133,20 @@ def test_real_port_is_heard() -> None:
     finally:
         os.close(far)
         os.close(near)
+
+
+def test_ports_are_listed_again_where_one_goes_away_while_it_is_asked_who_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """pyserial then takes what it could not read for a number."""
+    asked = 0
+
+    def comports() -> list[ListPortInfo]:
+        nonlocal asked
+        asked += 1
+        if asked < 3:
+            int(None, 16)  # type: ignore[call-overload]
+        return [ListPortInfo("/dev/ttyUSB0")]
+
+    monkeypatch.setattr("serial.tools.list_ports.comports", comports)
+    assert [each.device for each in system_ports()] == ["/dev/ttyUSB0"]

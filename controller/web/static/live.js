@@ -108,6 +108,13 @@ export const isLive = () => pill.dataset.c === "ok";
 const sent = new WeakMap();
 document.addEventListener("htmx:beforeSend", event => sent.set(event.detail.xhr, performance.now()));
 
+// A button that is replaced between press and release is never clicked: what is held down stays where it is, for HELD_MS at most.
+const HELD_MS = 3_000;
+let pressed = -HELD_MS;
+const held = () => performance.now() - pressed < HELD_MS;
+document.addEventListener("pointerdown", () => { pressed = performance.now(); }, true);
+for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => { pressed = -HELD_MS; }, true);
+
 /** A function that asks for `parts()` of the page again, soon after it is called, at most once per `ms`, and not while the server is lost.
     An answer to what was sent before the call may be older than the news, or keep what is asked meanwhile from being sent: after it all are asked for once more. */
 export function renewal(parts, ms) {
@@ -120,6 +127,11 @@ export function renewal(parts, ms) {
   function soon() {
     if (!timer) timer = setTimeout(renew, Math.max(200, last + ms - performance.now()));
   }
+  document.addEventListener("htmx:beforeSwap", event => {
+    if (!held() || !parts().includes(event.detail.elt)) return;
+    event.detail.shouldSwap = false;
+    soon();
+  });
   document.addEventListener("htmx:afterRequest", event => { if (sent.get(event.detail.xhr) <= wanted) soon(); });
   return () => { wanted = performance.now(); soon(); };
 }
